@@ -1,0 +1,1 @@
+"""What every part of ftm agrees on: errors, quarters, keys, schemas, records, settings, events."""

@@ -1,0 +1,79 @@
+"""Errors that name the place, the cause and the remedy, and the exit code each one ends in."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command and container; AWS Batch retries ``RETRYABLE`` alone."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    CHECKS_FAILED = 3
+    RETRYABLE = 75
+
+
+class FtmError(Exception):
+    """A failure told to the user as where it happened, what happened and what to do next."""
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+    def __init__(self, where: str, cause: str, hint: str) -> None:
+        super().__init__(f"{where}: {cause}. {hint}")
+        self.where = where
+        self.cause = cause
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type[FtmError], tuple[str, str, str]]:
+        # Errors cross from worker processes; without this, pickle would pass one joined argument.
+        return type(self), (self.where, self.cause, self.hint)
+
+
+class InputError(FtmError):
+    """Wrong usage, settings or input data: nothing was written, and a retry cannot help."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ChecksFailedError(FtmError):
+    """The work finished, but checks failed or recorded failures are over tolerance."""
+
+    exit_code = ExitCode.CHECKS_FAILED
+
+
+class RetryableError(FtmError):
+    """The same command may succeed later, and all finished work is saved."""
+
+    exit_code = ExitCode.RETRYABLE
+
+
+class RunRefusedError(InputError):
+    """Another run holds the quarter, or its inputs or settings changed since it began."""
+
+
+class StorageError(FtmError):
+    """The data folder or bucket failed; never to be recorded as a fault of a firm."""
+
+
+class ObjectMissingError(StorageError):
+    """A key that was asked for does not exist."""
+
+
+class StorageRetryableError(StorageError, RetryableError):
+    """The store throttled or was out of reach after its own retries."""
+
+    exit_code = ExitCode.RETRYABLE
+
+
+class LlmUnavailableError(RetryableError):
+    """The LLM server stayed out of reach longer than the allowed wait."""
+
+
+class LlmRequestError(FtmError):
+    """The LLM server refused one request (4xx) or answered it unusably: that topic alone fails."""
+
+
+class InterruptedRunError(RetryableError):
+    """The process was asked to stop (SIGTERM or Ctrl-C) and saved what was finished."""

@@ -1,0 +1,59 @@
+"""Calendar quarters such as ``2023Q1``: validation, first and last day, neighbours."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from ftm_core.contracts.errors import InputError
+
+_PATTERN = re.compile(r"^(\d{4})Q([1-4])$")
+
+
+@dataclass(frozen=True, order=True)
+class Quarter:
+    """One calendar quarter, ordered by time; ``str()`` gives the ``YYYYQn`` form."""
+
+    year: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Quarter:
+        """Read ``YYYYQn``; raises InputError on anything else."""
+        match = _PATTERN.match(text)
+        # `$` also matches before a final newline, which must not become part of a key.
+        if match is None or text != match.group(0):
+            raise InputError(
+                f"quarter {text!r}",
+                "is not a calendar quarter",
+                "Write it as four digits, Q and 1 to 4, for example 2023Q1.",
+            )
+        if match.group(1) == "0000":
+            raise InputError(f"quarter {text!r}", "has no year 0", "Use a year from 0001 on.")
+        return cls(int(match.group(1)), int(match.group(2)))
+
+    @property
+    def first_day(self) -> dt.date:
+        """First calendar day of the quarter."""
+        return dt.date(self.year, 3 * self.number - 2, 1)
+
+    @property
+    def last_day(self) -> dt.date:
+        """Last calendar day of the quarter, inclusive."""
+        end_month = 3 * self.number
+        last = {3: 31, 6: 30, 9: 30, 12: 31}[end_month]
+        return dt.date(self.year, end_month, last)
+
+    def contains(self, day: dt.date) -> bool:
+        """Whether ``day`` lies within the quarter, its last day included."""
+        return self.first_day <= day <= self.last_day
+
+    def next(self) -> Quarter:
+        """The quarter that follows."""
+        if self.number == 4:
+            return Quarter(self.year + 1, 1)
+        return Quarter(self.year, self.number + 1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}Q{self.number}"

@@ -1,0 +1,248 @@
+"""Arrow schemas of every table, how rows become a table, and how a reader checks its version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from ftm_core.contracts.errors import InputError
+
+SCHEMA_VERSION = "1"
+VERSION_KEY = b"ftm.schema_version"
+RUN_KEY = b"ftm.run_id"
+
+
+def _field(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable)
+
+
+_TEXT = pa.string()
+_INT = pa.int32()
+_DATE = pa.date32()
+_STRINGS = pa.list_(pa.field("element", pa.string(), nullable=False))
+
+TRANSCRIPTS = pa.schema(
+    [
+        _field("firm_id", _TEXT),
+        _field("firm_name", _TEXT),
+        _field("ticker", _TEXT, nullable=True),
+        _field("permno", pa.int64(), nullable=True),
+        _field("gvkey", _TEXT, nullable=True),
+        _field("link_date", _DATE, nullable=True),
+        _field("transcript_id", _TEXT),
+        _field("earnings_call_date", _DATE),
+        _field("sentence_id", _TEXT),
+        _field("raw_text", _TEXT),
+        _field("speaker_type", _TEXT),
+        _field("position", _INT),
+        _field("quarter", _TEXT),
+    ]
+)
+
+FIRM_TOPICS = pa.schema(
+    [
+        _field("firm_id", _TEXT),
+        _field("firm_name", _TEXT),
+        _field("quarter", _TEXT),
+        _field("permno", pa.int64(), nullable=True),
+        _field("gvkey", _TEXT, nullable=True),
+        _field("earnings_call_date", _DATE),
+        _field("topic_id", _TEXT),
+        _field("local_topic_id", _INT),
+        _field("representation", _TEXT),
+        _field("summary", _TEXT),
+        _field("naming_method", _TEXT),
+        _field("keywords", _STRINGS),
+        _field("n_sentences", _INT),
+        _field("sentence_ids", _STRINGS),
+        _field("processing_timestamp", pa.timestamp("us", tz="UTC")),
+        _field("llm_model", _TEXT),
+        _field("prompt_version", _TEXT),
+    ]
+)
+
+SENTENCES = pa.schema(
+    [
+        _field("sentence_id", _TEXT),
+        _field("firm_id", _TEXT),
+        _field("permno", pa.int64(), nullable=True),
+        _field("transcript_id", _TEXT),
+        _field("earnings_call_date", _DATE),
+        _field("raw_text", _TEXT),
+        _field("speaker_type", _TEXT),
+        _field("position", _INT),
+        _field("local_topic_id", _INT),
+        _field("quarter", _TEXT),
+    ]
+)
+
+THEMES = pa.schema(
+    [
+        _field("theme_id", _TEXT),
+        _field("name", _TEXT),
+        _field("description", _TEXT),
+        _field("keywords", _STRINGS),
+        _field("n_topics", _INT),
+        _field("n_firms", _INT),
+        _field("quarter", _TEXT),
+    ]
+)
+
+THEME_CONTRIBUTIONS = pa.schema(
+    [
+        _field("theme_id", _TEXT),
+        _field("firm_id", _TEXT),
+        _field("firm_name", _TEXT),
+        _field("permno", pa.int64(), nullable=True),
+        _field("gvkey", _TEXT, nullable=True),
+        _field("earnings_call_date", _DATE),
+        _field("topic_id", _TEXT),
+        _field("n_sentences", _INT),
+        _field("quarter", _TEXT),
+    ]
+)
+
+FIRMS = pa.schema(
+    [
+        _field("firm_id", _TEXT),
+        _field("firm_name", _TEXT),
+        _field("ticker", _TEXT, nullable=True),
+        _field("gvkey", _TEXT, nullable=True),
+        _field("permno", pa.int64(), nullable=True),
+        _field("link_date", _DATE, nullable=True),
+        _field("earnings_call_date", _DATE),
+        _field("quarter", _TEXT),
+        _field("n_sentences", _INT),
+        _field("n_topics", _INT),
+    ]
+)
+
+TOPICS = FIRM_TOPICS.append(_field("theme_id", _TEXT, nullable=True))
+
+_SENTENCE_STRUCT = pa.struct(
+    [
+        _field("sentence_id", _TEXT),
+        _field("text", _TEXT),
+        _field("speaker_type", _TEXT),
+        _field("position", _INT),
+    ]
+)
+
+THEMES_FOR_SENTIMENT = pa.schema(
+    [
+        _field("theme_id", _TEXT),
+        _field("theme_name", _TEXT),
+        _field("theme_description", _TEXT, nullable=True),
+        _field("theme_keywords", _STRINGS),
+        _field("firm_id", _TEXT),
+        _field("firm_name", _TEXT),
+        _field("permno", pa.int64()),
+        _field("gvkey", _TEXT, nullable=True),
+        _field("earnings_call_date", _DATE),
+        _field("link_date", _DATE, nullable=True),
+        _field("topic_id", _TEXT),
+        _field("topic_summary", _TEXT, nullable=True),
+        _field("sentences", pa.list_(pa.field("element", _SENTENCE_STRUCT, nullable=False))),
+        _field("n_sentences", _INT),
+        _field("quarter", _TEXT),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class TableMetadata:
+    """What the Parquet metadata of one of our tables says of its origin."""
+
+    schema_version: str
+    run_id: str
+
+
+def table_from_rows(
+    rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, run_id: str, where: str
+) -> pa.Table:
+    """Build a table that meets ``schema`` to the letter, stamped with version and run.
+
+    Raises InputError naming ``where`` and the column when a value has the wrong type, a required
+    value is null, or a row lacks or adds a column.
+    """
+    materialised = list(rows)
+    names = set(schema.names)
+    for number, row in enumerate(materialised):
+        if set(row) != names:
+            missing, extra = sorted(names - set(row)), sorted(set(row) - names)
+            raise InputError(
+                f"{where} row {number}",
+                f"columns differ from the schema (missing {missing}, unknown {extra})",
+                "Pass exactly the columns of the table's schema.",
+            )
+    arrays = []
+    for field in schema:
+        values = [row[field.name] for row in materialised]
+        try:
+            arrays.append(pa.array(values, type=field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise InputError(
+                f"{where} column {field.name}",
+                f"a value is not {field.type} ({error})",
+                "Correct the value in the source.",
+            ) from error
+    return stamp(pa.Table.from_arrays(arrays, schema=schema), schema, run_id=run_id, where=where)
+
+
+def stamp(table: pa.Table, schema: pa.Schema, *, run_id: str, where: str) -> pa.Table:
+    """Check ``table`` against ``schema`` and put version and run into its metadata."""
+    check_columns(table, schema, where=where)
+    for field in schema:
+        if not field.nullable and table.column(field.name).null_count:
+            raise InputError(
+                f"{where} column {field.name}",
+                f"{table.column(field.name).null_count} values are null",
+                "This column is required: give every row a value.",
+            )
+    return table.cast(schema).replace_schema_metadata(
+        {VERSION_KEY: SCHEMA_VERSION.encode(), RUN_KEY: run_id.encode()}
+    )
+
+
+def check_columns(table: pa.Table, schema: pa.Schema, *, where: str) -> None:
+    """Raise InputError unless ``table`` has the columns and types of ``schema``, in its order."""
+    if table.schema.names != schema.names:
+        raise InputError(
+            where,
+            f"has columns {table.schema.names}, expected {schema.names}",
+            "Produce the table again with this version of ftm.",
+        )
+    for field in schema:
+        actual = table.schema.field(field.name).type
+        if actual != field.type:
+            raise InputError(
+                f"{where} column {field.name}",
+                f"is {actual}, expected {field.type}",
+                "Produce the table again with this version of ftm.",
+            )
+
+
+def metadata_of(schema: pa.Schema, *, where: str) -> TableMetadata:
+    """Read version and run from a table's metadata.
+
+    Raises InputError when they are absent (not one of our tables) or of another version (the
+    reader is too old or the table is).
+    """
+    metadata = schema.metadata or {}
+    if VERSION_KEY not in metadata or RUN_KEY not in metadata:
+        raise InputError(
+            where,
+            "carries no ftm.schema_version and ftm.run_id",
+            "This file was not written by ftm, or another tool rewrote it: produce it again.",
+        )
+    version = metadata[VERSION_KEY].decode()
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            where,
+            f"has schema version {version}, this ftm reads {SCHEMA_VERSION}",
+            "Produce it again with this ftm, or read it with the ftm that wrote it.",
+        )
+    return TableMetadata(version, metadata[RUN_KEY].decode())

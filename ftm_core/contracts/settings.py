@@ -1,0 +1,289 @@
+"""Every setting: its type, bounds, default, environment variable, and whether rows depend on it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from ftm_core.contracts.errors import InputError
+
+PROJECT_FILE = "ftm.toml"
+
+
+def _setting(default: Any, env: str, help: str, *, rows: bool = False, **bounds: Any) -> Any:
+    """One setting; ``rows`` marks those that the output rows depend on."""
+    return Field(
+        default=default, description=help, json_schema_extra={"env": env, "rows": rows}, **bounds
+    )
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LlmSettings(_Group):
+    """How the LLM server is reached and what is asked of it."""
+
+    base_url: str = _setting("", "LLM_BASE_URL", "OpenAI-compatible base URL, ending in /v1")
+    model_name: str = _setting(
+        "Qwen/Qwen3-8B", "LLM_MODEL_NAME", "model the server serves", rows=True
+    )
+    api_key: str = _setting("", "LLM_API_KEY", "bearer token, if the server wants one")
+    max_concurrent: int = _setting(
+        10, "LLM_MAX_CONCURRENT", "concurrent requests per job", ge=1, le=1000
+    )
+    timeout: float = _setting(60.0, "LLM_TIMEOUT", "seconds allowed for one answer", gt=0)
+    health_wait: float = _setting(
+        600.0, "LLM_HEALTH_WAIT", "seconds to wait for recovery in one outage", ge=0
+    )
+    health_poll: float = _setting(30.0, "LLM_HEALTH_POLL", "seconds between health probes", gt=0)
+    summary_max_tokens: int = _setting(
+        80, "LLM_SUMMARY_MAX_TOKENS", "longest topic summary", rows=True, ge=8, le=4096
+    )
+    theme_max_tokens: int = _setting(
+        160, "LLM_THEME_MAX_TOKENS", "longest theme description", rows=True, ge=16, le=4096
+    )
+    seed: int = _setting(42, "LLM_SEED", "seed sent with each request", rows=True)
+
+
+class MapSettings(_Group):
+    """How a quarter is cut into batches and when a batch saves or stops."""
+
+    batch_size: int = _setting(250, "BATCH_SIZE", "firms per batch (map job)", ge=1)
+    checkpoint_interval: int = _setting(
+        50, "CHECKPOINT_INTERVAL", "firms per checkpoint in the map phase", ge=1
+    )
+    max_consecutive_failures: int = _setting(
+        5, "MAX_CONSECUTIVE_FAILURES", "firms failing in a row that stop a batch", ge=1
+    )
+    max_failure_rate: float = _setting(
+        0.05, "MAX_FAILURE_RATE", "share of failed firms that is tolerated", ge=0, le=1
+    )
+    min_processed_for_rate: int = _setting(
+        100, "MIN_PROCESSED_FOR_RATE", "firms before the failure rate counts", ge=1
+    )
+    workers: int = _setting(
+        0, "MAP_WORKERS", "topic-model processes; 0 takes one per core but one", ge=0
+    )
+
+
+class EmbeddingSettings(_Group):
+    """Which sentence-embedding model turns text into vectors."""
+
+    model_name: str = _setting(
+        "all-MiniLM-L6-v2",
+        "EMBEDDING_MODEL_NAME",
+        "sentence-transformers name or folder; the default is the embedded one",
+        rows=True,
+    )
+    batch_size: int = _setting(64, "EMBEDDING_BATCH_SIZE", "sentences per forward pass", ge=1)
+
+
+class _TopicModelSettings(_Group):
+    """Shape of one BERTopic level (see the subclasses for the two levels)."""
+
+
+class FirmTopicSettings(_TopicModelSettings):
+    """Firm level: one call's sentences to topics."""
+
+    umap_neighbors: int = _setting(15, "FIRM_UMAP_NEIGHBORS", "UMAP neighbours", rows=True, ge=2)
+    umap_components: int = _setting(10, "FIRM_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
+    umap_min_dist: float = _setting(
+        0.0, "FIRM_UMAP_MIN_DIST", "UMAP min_dist", rows=True, ge=0, le=1
+    )
+    min_cluster_size: int = _setting(
+        6, "FIRM_MIN_CLUSTER_SIZE", "smallest topic, in sentences", rows=True, ge=2
+    )
+    min_samples: int = _setting(2, "FIRM_MIN_SAMPLES", "HDBSCAN min_samples", rows=True, ge=1)
+    cluster_selection: Literal["leaf", "eom"] = _setting(
+        "leaf", "FIRM_CLUSTER_SELECTION", "HDBSCAN cluster selection", rows=True
+    )
+    ngram_max: int = _setting(2, "FIRM_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
+    min_df: int = _setting(
+        2, "FIRM_MIN_DF", "sentences a keyword must occur in", rows=True, ge=1
+    )
+    mmr_diversity: float = _setting(
+        0.3, "FIRM_MMR_DIVERSITY", "keyword diversity", rows=True, ge=0, le=1
+    )
+    n_keywords: int = _setting(10, "FIRM_N_KEYWORDS", "keywords per topic", rows=True, ge=1)
+    seed: int = _setting(42, "FIRM_SEED", "UMAP seed", rows=True)
+
+
+class ThemeSettings(_TopicModelSettings):
+    """Theme level: topic summaries of all firms to themes."""
+
+    umap_neighbors: int = _setting(30, "THEME_UMAP_NEIGHBORS", "UMAP neighbours", rows=True, ge=2)
+    umap_components: int = _setting(
+        15, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2
+    )
+    umap_min_dist: float = _setting(
+        0.025, "THEME_UMAP_MIN_DIST", "UMAP min_dist", rows=True, ge=0, le=1
+    )
+    min_cluster_size: int = _setting(
+        20, "THEME_MIN_CLUSTER_SIZE", "smallest theme, in topics", rows=True, ge=2
+    )
+    min_samples: int = _setting(6, "THEME_MIN_SAMPLES", "HDBSCAN min_samples", rows=True, ge=1)
+    cluster_selection: Literal["leaf", "eom"] = _setting(
+        "eom", "THEME_CLUSTER_SELECTION", "HDBSCAN cluster selection", rows=True
+    )
+    ngram_max: int = _setting(2, "THEME_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
+    min_df: int = _setting(
+        3, "THEME_MIN_DF", "topics a keyword must occur in", rows=True, ge=1
+    )
+    mmr_diversity: float = _setting(
+        0.4, "THEME_MMR_DIVERSITY", "keyword diversity", rows=True, ge=0, le=1
+    )
+    n_keywords: int = _setting(10, "THEME_N_KEYWORDS", "keywords per theme", rows=True, ge=1)
+    seed: int = _setting(42, "THEME_SEED", "UMAP seed", rows=True)
+    min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
+    max_firm_dominance: float = _setting(
+        0.4, "MAX_FIRM_DOMINANCE", "largest share of a theme's topics from one firm",
+        rows=True, gt=0, le=1,
+    )
+
+
+class Settings(_Group):
+    """All settings of one run, by group."""
+
+    llm: LlmSettings = LlmSettings()
+    map: MapSettings = MapSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    firm_topics: FirmTopicSettings = FirmTopicSettings()
+    themes: ThemeSettings = ThemeSettings()
+
+    def row_settings(self) -> dict[str, dict[str, Any]]:
+        """The settings that output rows depend on, for the run's fingerprint."""
+        chosen: dict[str, dict[str, Any]] = {}
+        for group, name, info in setting_fields():
+            if _extra(info)["rows"]:
+                chosen.setdefault(group, {})[name] = getattr(getattr(self, group), name)
+        return chosen
+
+
+@dataclass(frozen=True)
+class SettingOrigin:
+    """One setting's value and where it came from: flag, environment, file or default."""
+
+    name: str
+    value: Any
+    origin: str
+    environment_variable: str
+    help: str
+
+
+@dataclass(frozen=True)
+class ResolvedSettings:
+    """Settings together with the origin of each value."""
+
+    settings: Settings
+    origins: tuple[SettingOrigin, ...]
+
+
+def setting_fields() -> Iterator[tuple[str, str, FieldInfo]]:
+    """Yield every setting as group, name and field."""
+    for group, group_info in Settings.model_fields.items():
+        kind = group_info.annotation
+        assert kind is not None and issubclass(kind, BaseModel)
+        for name, info in kind.model_fields.items():
+            yield group, name, info
+
+
+def resolve(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    project_file: Path | None = None,
+) -> ResolvedSettings:
+    """Resolve all settings in the one order: flag, environment, project file, default.
+
+    ``flags`` maps ``group.name`` to values; None means not given. Raises InputError naming the
+    setting and its origin when a value is unknown or out of bounds.
+    """
+    flags = {name: value for name, value in (flags or {}).items() if value is not None}
+    environment = os.environ if environment is None else environment
+    in_file = _read_project_file(project_file)
+    values: dict[str, dict[str, Any]] = {}
+    origins: list[SettingOrigin] = []
+    known = set()
+    for group, name, info in setting_fields():
+        full = f"{group}.{name}"
+        known.add(full)
+        variable = str(_extra(info)["env"])
+        if full in flags:
+            value, origin = flags[full], "flag"
+        elif environment.get(variable, "") != "":
+            value, origin = environment[variable], f"environment {variable}"
+        elif full in in_file:
+            value, origin = in_file[full], str(project_file)
+        else:
+            value, origin = info.default, "default"
+        values.setdefault(group, {})[name] = value
+        origins.append(SettingOrigin(full, value, origin, variable, info.description or ""))
+    for full in sorted((set(flags) | set(in_file)) - known):
+        origin = "flag" if full in flags else str(project_file)
+        raise InputError(
+            f"setting {full} ({origin})", "is not a setting", "`ftm config` lists all of them."
+        )
+    return _validated(values, origins)
+
+
+def _validated(
+    values: dict[str, dict[str, Any]], origins: list[SettingOrigin]
+) -> ResolvedSettings:
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        full = ".".join(str(step) for step in first["loc"][:2])
+        origin = next((item.origin for item in origins if item.name == full), "default")
+        raise InputError(
+            f"setting {full} ({origin})",
+            f"{first['input']!r} does not fit: {first['msg']}",
+            "`ftm config` shows each setting with its meaning.",
+        ) from error
+    final = tuple(
+        SettingOrigin(
+            item.name,
+            getattr(getattr(settings, item.name.split(".")[0]), item.name.split(".")[1]),
+            item.origin,
+            item.environment_variable,
+            item.help,
+        )
+        for item in origins
+    )
+    return ResolvedSettings(settings, final)
+
+
+def _read_project_file(path: Path | None) -> dict[str, Any]:
+    """Read the settings tables of ``ftm.toml``; other tables (the pin) are not settings."""
+    if path is None or not path.exists():
+        return {}
+    try:
+        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(str(path), f"cannot be read ({error})", "Correct the file.") from error
+    groups = set(Settings.model_fields)
+    found: dict[str, Any] = {}
+    for group, table in parsed.items():
+        if group in groups and isinstance(table, dict):
+            found.update({f"{group}.{name}": value for name, value in table.items()})
+        elif group not in {"aws", "local"}:
+            raise InputError(
+                f"{path} [{group}]",
+                "is not a table of settings",
+                f"Use one of {', '.join(sorted(groups))}.",
+            )
+    return found
+
+
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    extra = info.json_schema_extra
+    assert isinstance(extra, dict)
+    return dict(extra)
