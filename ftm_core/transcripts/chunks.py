@@ -1,0 +1,296 @@
+"""Write a quarter's transcripts in chunks of about 200 firms, and their manifest last."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ftm_core.contracts import keys, records, schemas
+from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage.base import Storage
+from ftm_core.storage.tables import COMPRESSION
+from ftm_core.transcripts.sentences import Sentence
+
+FIRMS_PER_CHUNK = 200
+_CHUNK_NAME = re.compile(r"/chunk_(\d{4,})\.parquet$")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One earnings call and its sentences in spoken order."""
+
+    transcript_id: str
+    earnings_call_date: dt.date
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class FirmTranscripts:
+    """All calls of one firm in a quarter, with the identifiers that are known of it."""
+
+    firm_id: str
+    firm_name: str
+    calls: tuple[Call, ...]
+    ticker: str | None = None
+    permno: int | None = None
+    gvkey: str | None = None
+    link_date: dt.date | None = None
+
+
+def sentence_id(firm_id: str, transcript_id: str, position: int) -> str:
+    """The id that a sentence keeps through every later table."""
+    return f"{firm_id}_{transcript_id}_{position:04d}"
+
+
+class ChunkWriter:
+    """Takes firms one by one and commits a chunk whenever ``firms_per_chunk`` are together.
+
+    A chunk appears whole or not at all, and the manifest, which ``finish`` writes after all of
+    them, says that the quarter is whole. One row group is one firm, so that a reader can take a
+    firm alone. At most one chunk is held in memory, compressed.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        quarter: Quarter,
+        *,
+        run_id: str,
+        firms_per_chunk: int = FIRMS_PER_CHUNK,
+    ) -> None:
+        self._storage = storage
+        self._quarter = quarter
+        self._run_id = run_id
+        self._firms_per_chunk = firms_per_chunk
+        self._chunks: list[records.ChunkRecord] = []
+        self._firm_to_chunk: dict[str, int] = {}
+        self._calls: set[str] = set()
+        self._firms_without_permno = 0
+        self._open = _OpenChunk(run_id)
+
+    @classmethod
+    def resume(
+        cls,
+        storage: Storage,
+        quarter: Quarter,
+        *,
+        run_id: str,
+        firms_per_chunk: int = FIRMS_PER_CHUNK,
+    ) -> ChunkWriter:
+        """Go on after the chunks that the same ``run_id`` has committed.
+
+        Chunks of another run, damaged ones and all that follow one are removed, as is a manifest:
+        the quarter is whole again only after ``finish``.
+        """
+        writer = cls(storage, quarter, run_id=run_id, firms_per_chunk=firms_per_chunk)
+        storage.delete(keys.transcripts_manifest(quarter))
+        stale = _chunk_keys(storage, quarter)
+        while stale and stale[0] == keys.transcripts_chunk(quarter, len(writer._chunks)):
+            if not writer._adopt(stale[0]):
+                break
+            del stale[0]
+        for key in stale:
+            storage.delete(key)
+        return writer
+
+    @property
+    def committed_firm_ids(self) -> frozenset[str]:
+        """Firms in chunks that are already in storage: they need not be added again."""
+        committed = len(self._chunks)
+        return frozenset(firm for firm, chunk in self._firm_to_chunk.items() if chunk < committed)
+
+    def add_firm(self, firm: FirmTranscripts) -> None:
+        """Add all calls of a firm; commits the chunk when this fills it.
+
+        Raises InputError when the firm has no sentence, was added before, has a call outside the
+        quarter, or a sentence id would not be unique.
+        """
+        self._check(firm)
+        rows = _table(firm, self._quarter, run_id=self._run_id)
+        self._open.add(rows)
+        self._firm_to_chunk[firm.firm_id] = len(self._chunks)
+        self._calls.update(_call_name(firm.firm_id, call.transcript_id) for call in firm.calls)
+        self._firms_without_permno += firm.permno is None
+        if self._open.n_firms == self._firms_per_chunk:
+            self._commit()
+
+    def finish(
+        self, *, source: str, source_sha256: str, n_rejected_rows: int = 0
+    ) -> records.Manifest:
+        """Commit what is left and write the manifest; raises InputError when there is no firm."""
+        if self._open.n_firms:
+            self._commit()
+        if not self._chunks:
+            raise InputError(source, f"holds no transcript of {self._quarter}", "Check the source.")
+        manifest = records.Manifest(
+            quarter=str(self._quarter),
+            source=source,
+            source_sha256=source_sha256,
+            n_firms=len(self._firm_to_chunk),
+            n_calls=len(self._calls),
+            n_sentences=sum(chunk.n_sentences for chunk in self._chunks),
+            n_rejected_rows=n_rejected_rows,
+            n_firms_without_permno=self._firms_without_permno,
+            chunks=tuple(self._chunks),
+            firm_to_chunk=self._firm_to_chunk,
+            created=records.utc_now(),
+        )
+        self._storage.write(keys.transcripts_manifest(self._quarter), records.to_json(manifest))
+        return manifest
+
+    def _check(self, firm: FirmTranscripts) -> None:
+        where = f"firm {firm.firm_id}"
+        if firm.firm_id in self._firm_to_chunk:
+            raise InputError(where, "was added before", "Add all of a firm's calls at once.")
+        if not firm.calls:
+            raise InputError(where, "has no call", "Leave out firms without calls.")
+        names = set()
+        for call in firm.calls:
+            name = _call_name(firm.firm_id, call.transcript_id)
+            place = f"{where} call {call.transcript_id}"
+            if name in self._calls or name in names:
+                raise InputError(
+                    place, "would give sentence ids that are in use", "Make the ids unambiguous."
+                )
+            names.add(name)
+            if not call.sentences:
+                raise InputError(place, "has no sentence", "Leave out empty calls.")
+            if not self._quarter.contains(call.earnings_call_date):
+                raise InputError(
+                    place,
+                    f"took place on {call.earnings_call_date}, not in {self._quarter}",
+                    "Ingest it into its own quarter.",
+                )
+            if len({sentence.position for sentence in call.sentences}) != len(call.sentences):
+                raise InputError(place, "has two sentences at one position", "Number them anew.")
+
+    def _commit(self) -> None:
+        key = keys.transcripts_chunk(self._quarter, len(self._chunks))
+        data = self._open.close()
+        self._storage.write(key, data)
+        self._chunks.append(
+            records.ChunkRecord(
+                key=key,
+                sha256=hashlib.sha256(data).hexdigest(),
+                n_firms=self._open.n_firms,
+                n_sentences=self._open.n_sentences,
+            )
+        )
+        self._open = _OpenChunk(self._run_id)
+
+    def _adopt(self, key: str) -> bool:
+        """Take over a committed chunk of this run; False when it is of another or damaged."""
+        data = self._storage.read(key)
+        try:
+            file = pq.ParquetFile(pa.BufferReader(data))
+            if schemas.metadata_of(file.schema_arrow, where=key).run_id != self._run_id:
+                return False
+            table = file.read(columns=["firm_id", "transcript_id", "permno"])
+        except (pa.ArrowInvalid, OSError, InputError):
+            return False
+        rows = table.group_by(["firm_id", "transcript_id", "permno"]).aggregate([]).to_pylist()
+        firms = {row["firm_id"]: row["permno"] for row in rows}
+        self._firm_to_chunk.update(dict.fromkeys(firms, len(self._chunks)))
+        self._calls.update(_call_name(row["firm_id"], row["transcript_id"]) for row in rows)
+        self._firms_without_permno += sum(permno is None for permno in firms.values())
+        self._chunks.append(
+            records.ChunkRecord(
+                key=key,
+                sha256=hashlib.sha256(data).hexdigest(),
+                n_firms=len(firms),
+                n_sentences=table.num_rows,
+            )
+        )
+        return True
+
+
+class _OpenChunk:
+    """A chunk being filled, as compressed Parquet in memory."""
+
+    def __init__(self, run_id: str) -> None:
+        self._buffer = io.BytesIO()
+        stamped = schemas.TRANSCRIPTS.with_metadata(
+            {schemas.VERSION_KEY: schemas.SCHEMA_VERSION.encode(), schemas.RUN_KEY: run_id.encode()}
+        )
+        # A reader finds a firm's row group by the statistics of firm_id; others would only
+        # lengthen the footer, which has an entry for every column of every firm.
+        self._writer = pq.ParquetWriter(
+            self._buffer, stamped, compression=COMPRESSION, write_statistics=["firm_id"]
+        )
+        self.n_firms = 0
+        self.n_sentences = 0
+
+    def add(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows)
+        self.n_firms += 1
+        self.n_sentences += rows.num_rows
+
+    def close(self) -> bytes:
+        self._writer.close()
+        return self._buffer.getvalue()
+
+
+def clear_quarter(storage: Storage, quarter: Quarter) -> None:
+    """Remove a quarter's transcripts, the manifest first: half a quarter must not look whole."""
+    storage.delete(keys.transcripts_manifest(quarter))
+    for key in _chunk_keys(storage, quarter):
+        storage.delete(key)
+    storage.delete(keys.transcripts_rejects(quarter))
+
+
+def existing_manifest(storage: Storage, quarter: Quarter) -> records.Manifest | None:
+    """The quarter's manifest, or None when the quarter is not (wholly) ingested."""
+    key = keys.transcripts_manifest(quarter)
+    try:
+        data = storage.read(key)
+    except ObjectMissingError:
+        return None
+    return records.from_json(records.Manifest, data, where=storage.describe(key))
+
+
+def _chunk_keys(storage: Storage, quarter: Quarter) -> list[str]:
+    """Keys of the quarter's chunks, by number."""
+    found = {
+        int(match.group(1)): key
+        for key in storage.list(keys.transcripts_prefix(quarter))
+        if (match := _CHUNK_NAME.search(key))
+    }
+    return [found[number] for number in sorted(found)]
+
+
+def _call_name(firm_id: str, transcript_id: str) -> str:
+    """What all sentence ids of a call begin with."""
+    return f"{firm_id}_{transcript_id}"
+
+
+def _table(firm: FirmTranscripts, quarter: Quarter, *, run_id: str) -> pa.Table:
+    """Rows of one firm, ordered by call date, transcript and position."""
+    calls = sorted(firm.calls, key=lambda call: (call.earnings_call_date, call.transcript_id))
+    rows = [
+        {
+            "firm_id": firm.firm_id,
+            "firm_name": firm.firm_name,
+            "ticker": firm.ticker,
+            "permno": firm.permno,
+            "gvkey": firm.gvkey,
+            "link_date": firm.link_date,
+            "transcript_id": call.transcript_id,
+            "earnings_call_date": call.earnings_call_date,
+            "sentence_id": sentence_id(firm.firm_id, call.transcript_id, sentence.position),
+            "raw_text": sentence.text,
+            "speaker_type": sentence.speaker_type,
+            "position": sentence.position,
+            "quarter": str(quarter),
+        }
+        for call in calls
+        for sentence in sorted(call.sentences, key=lambda sentence: sentence.position)
+    ]
+    where = f"firm {firm.firm_id}"
+    return schemas.table_from_rows(rows, schemas.TRANSCRIPTS, run_id=run_id, where=where)

@@ -1,0 +1,53 @@
+"""Splitting of spoken text: call language stays whole, and no word is lost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftm_core.transcripts.sentences import Sentence, split, split_turns
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["Acme Inc. sold $1.4 billion in the U.S. market.", "We grew 3.5% year over year."],
+        ["Thank you, Dr. Jones.", "Mr. Smith and John A. Smith will speak next."],
+        ['He said, "We are pleased. Demand is strong."', "What about margins?", "They rose!"],
+        ["In the U.K. and the U.S.", "Our Latin America unit was flat."],
+        ["Sales were up vs. last year's $2.5 million.", "EBITDA was $0.35 per share (from $.30)."],
+        ["We expect approx. 5 percent growth.", "The call ends at 5 p.m. Eastern Time."],
+        ["Apple Co. Ltd. and Foo Ltd. are partners.", "It is fine... I think."],
+        ["1. Price comes first.", "2. Volume comes second."],
+    ],
+)
+def test_call_language_is_split_at_sentence_ends_only(sentences: list[str]) -> None:
+    assert split(" ".join(sentences)) == sentences
+
+
+def test_paragraphs_end_a_sentence_and_spaces_are_normalised() -> None:
+    assert split("  Costs\tfell  again.\n\nSo did prices\n\nRates rose. ") == [
+        "Costs fell again.",
+        "So did prices",
+        "Rates rose.",
+    ]
+
+
+def test_blank_text_has_no_sentence() -> None:
+    assert split("") == split(" \n\n ") == []
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
+def test_no_word_is_lost_and_no_sentence_is_blank(text: str) -> None:
+    sentences = split(text)
+    assert "".join("".join(sentences).split()) == "".join(text.split())
+    assert all(sentence.strip() == sentence and sentence for sentence in sentences)
+
+
+def test_turns_are_numbered_through_the_call() -> None:
+    assert split_turns([("CEO", "Sales rose. Costs fell."), ("Analyst", "Why?")]) == (
+        Sentence("Sales rose.", "CEO", 0),
+        Sentence("Costs fell.", "CEO", 1),
+        Sentence("Why?", "Analyst", 2),
+    )
