@@ -14,6 +14,10 @@ from typing import NamedTuple
 _HAS_WORD = re.compile(r"\w")
 _LIST_NUMBER = re.compile(r"^\(?(\d{1,2}|[a-zA-Z])[.)]$")
 _OPEN_END = re.compile(r"\b(approx|incl|excl|est|avg|[ap]\.m)\.$", re.IGNORECASE)
+# Titles that sentencex does not know; the name that follows belongs to them.
+_TITLE_END = re.compile(r"\b(Ms|Messrs)\.$")
+# sentencex takes the month of May for an abbreviation in every place.
+_MAY_END = re.compile(r"(?<=\bMay\.)\s+(?=[A-Z])")
 _CONTINUES = re.compile(
     r"^([\d$€£]|(Eastern|Central|Mountain|Pacific|Greenwich|E[SD]?T|P[SD]?T)\b)"
 )
@@ -36,7 +40,8 @@ def split(text: str) -> list[str]:
 
     sentences: list[str] = []
     carried = ""
-    for piece in sentencex.segment("en", text):
+    pieces = (part for piece in sentencex.segment("en", text) for part in _MAY_END.split(piece))
+    for piece in pieces:
         words = " ".join(piece.split())
         if not words:
             continue
@@ -63,4 +68,6 @@ def split_turns(turns: Iterable[tuple[str, str]]) -> tuple[Sentence, ...]:
 
 def _belongs_to(earlier: str, words: str) -> bool:
     """Whether a break after an abbreviation such as "approx." cut a sentence in two."""
+    if _TITLE_END.search(earlier):
+        return True
     return bool(_OPEN_END.search(earlier) and _CONTINUES.match(words))
