@@ -83,7 +83,6 @@ class Checkpoint:
     completed_firm_ids: tuple[str, ...]
     parts: tuple[Part, ...]
     timestamp: str
-    counters: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 @record

@@ -106,9 +106,7 @@ class FirmTopicSettings(_TopicModelSettings):
         "leaf", "FIRM_CLUSTER_SELECTION", "HDBSCAN cluster selection", rows=True
     )
     ngram_max: int = _setting(2, "FIRM_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
-    min_df: int = _setting(
-        2, "FIRM_MIN_DF", "sentences a keyword must occur in", rows=True, ge=1
-    )
+    min_df: int = _setting(2, "FIRM_MIN_DF", "sentences a keyword must occur in", rows=True, ge=1)
     mmr_diversity: float = _setting(
         0.3, "FIRM_MMR_DIVERSITY", "keyword diversity", rows=True, ge=0, le=1
     )
@@ -120,9 +118,7 @@ class ThemeSettings(_TopicModelSettings):
     """Theme level: topic summaries of all firms to themes."""
 
     umap_neighbors: int = _setting(30, "THEME_UMAP_NEIGHBORS", "UMAP neighbours", rows=True, ge=2)
-    umap_components: int = _setting(
-        15, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2
-    )
+    umap_components: int = _setting(15, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
     umap_min_dist: float = _setting(
         0.025, "THEME_UMAP_MIN_DIST", "UMAP min_dist", rows=True, ge=0, le=1
     )
@@ -134,9 +130,7 @@ class ThemeSettings(_TopicModelSettings):
         "eom", "THEME_CLUSTER_SELECTION", "HDBSCAN cluster selection", rows=True
     )
     ngram_max: int = _setting(2, "THEME_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
-    min_df: int = _setting(
-        3, "THEME_MIN_DF", "topics a keyword must occur in", rows=True, ge=1
-    )
+    min_df: int = _setting(3, "THEME_MIN_DF", "topics a keyword must occur in", rows=True, ge=1)
     mmr_diversity: float = _setting(
         0.4, "THEME_MMR_DIVERSITY", "keyword diversity", rows=True, ge=0, le=1
     )
@@ -144,8 +138,12 @@ class ThemeSettings(_TopicModelSettings):
     seed: int = _setting(42, "THEME_SEED", "UMAP seed", rows=True)
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(
-        0.4, "MAX_FIRM_DOMINANCE", "largest share of a theme's topics from one firm",
-        rows=True, gt=0, le=1,
+        0.4,
+        "MAX_FIRM_DOMINANCE",
+        "largest share of a theme's topics from one firm",
+        rows=True,
+        gt=0,
+        le=1,
     )
 
 
@@ -190,7 +188,8 @@ def setting_fields() -> Iterator[tuple[str, str, FieldInfo]]:
     """Yield every setting as group, name and field."""
     for group, group_info in Settings.model_fields.items():
         kind = group_info.annotation
-        assert kind is not None and issubclass(kind, BaseModel)
+        assert isinstance(kind, type)
+        assert issubclass(kind, BaseModel)
         for name, info in kind.model_fields.items():
             yield group, name, info
 
@@ -234,9 +233,7 @@ def resolve(
     return _validated(values, origins)
 
 
-def _validated(
-    values: dict[str, dict[str, Any]], origins: list[SettingOrigin]
-) -> ResolvedSettings:
+def _validated(values: dict[str, dict[str, Any]], origins: list[SettingOrigin]) -> ResolvedSettings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

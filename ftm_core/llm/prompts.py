@@ -1,0 +1,106 @@
+"""The prompts, apart from any call: pure functions from topics and themes to messages.
+
+Fixed text comes first and the topic's own text last, so that a server's prefix cache holds the
+fixed part. Change PROMPT_VERSION with any change of wording: it is part of a run's fingerprint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ftm_core.llm.messages import Prompt
+
+PROMPT_VERSION = "1"
+
+_SUMMARY_SYSTEM = (
+    "You summarise earnings calls. You are given sentences that a company's managers and analysts "
+    "said about one topic. Reply with one or two plain sentences that say what the company reports "
+    "about this topic. Use only what the sentences say."
+)
+_THEME_SYSTEM = (
+    "You describe themes that many companies discuss in earnings calls. You are given short "
+    "summaries from different companies that belong to one theme. Reply with two or three plain "
+    "sentences that say what the theme is about and what the companies have in common. Use only "
+    "what the summaries say, and name no company."
+)
+_TITLE_SYSTEM = (
+    "You write short titles. You are given keywords and a description of a theme in earnings "
+    "calls. Reply with a title of two to six words, and nothing else."
+)
+
+# Sentences shown per topic: enough to carry it, short enough for a small server.
+SUMMARY_SENTENCES = 6
+SENTENCE_CHARACTERS = 320
+THEME_SUMMARIES = 8
+SUMMARY_CHARACTERS = 280
+
+
+def topic_summary_prompt(firm_name: str, keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
+    """Ask for the summary of one topic, from its most representative sentences as spoken."""
+    shown = [_cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
+    user = "Sentences:\n" + "\n".join(f"- {text}" for text in shown)
+    user += f"\n\nCompany: {firm_name}\nWhat does the company report about this topic?"
+    return Prompt(_SUMMARY_SYSTEM, user, PROMPT_VERSION)
+
+
+def theme_description_prompt(keywords: Sequence[str], summaries: Sequence[str]) -> Prompt:
+    """Ask for the description of a theme; the number and length of summaries are bounded."""
+    shown = [_cut(text, SUMMARY_CHARACTERS) for text in summaries[:THEME_SUMMARIES]]
+    user = "Summaries:\n" + "\n".join(f"- {text}" for text in shown)
+    user += f"\n\nKeywords: {', '.join(keywords)}\nWhat is this theme about?"
+    return Prompt(_THEME_SYSTEM, user, PROMPT_VERSION)
+
+
+def theme_title_prompt(keywords: Sequence[str], description: str) -> Prompt:
+    """Ask for the title of a theme."""
+    user = f"Keywords: {', '.join(keywords)}\nDescription: {description}\n\nTitle:"
+    return Prompt(_TITLE_SYSTEM, user, PROMPT_VERSION)
+
+
+_LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
+_LABEL = re.compile(
+    r"^\s*(?:here (?:is|are) [^:\n]{0,60}:|(?:summary|description|title|theme|answer)\s*:)\s*",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
+
+
+def clean_prose(text: str, *, cut_off: bool) -> str:
+    """One paragraph of plain prose from an answer: list marks, labels and markup removed.
+
+    An answer that ran into its token limit (``cut_off``) ends at its last whole sentence, if it
+    has one.
+    """
+    lines = [_LIST_MARK.sub("", line).strip() for line in text.splitlines()]
+    joined = " ".join(line for line in lines if line).replace("**", "").replace("__", "")
+    joined = _LABEL.sub("", re.sub(r"\s+", " ", joined)).strip().strip('"“”').strip()
+    if cut_off:
+        ends = [match.end() for match in _SENTENCE_END.finditer(joined)]
+        if ends:
+            joined = joined[: ends[-1]]
+    return joined
+
+
+def clean_title(text: str) -> str:
+    """A title from an answer: its first line, without label, quotes, markup or final stop."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    title = _LABEL.sub("", _LIST_MARK.sub("", first)).replace("**", "").strip()
+    return title.strip("\"'“”#* ").rstrip(".:;, ").strip()
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text reads as a sentence rather than a word or a list of keywords."""
+    words = re.findall(r"[^\W\d_]+", text)
+    if len(words) < 5:
+        return False
+    separators = text.count(",") + text.count(";") + text.count("|")
+    return separators < len(words) / 2
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most ``limit`` characters, cut between words, the cut shown by an ellipsis."""
+    text = " ".join(text.split())
+    if len(text) <= limit:
+        return text
+    return text[:limit].rsplit(" ", 1)[0].rstrip(",;:") + " …"

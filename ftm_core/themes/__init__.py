@@ -1,0 +1,1 @@
+"""Reduce: topics of all firms to cross-firm themes, described, with the firms behind each."""

@@ -1,0 +1,117 @@
+"""Cluster the topics of all firms into themes that stand on several firms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.topics.embedding import Embedder, Vectors
+from ftm_core.topics.topic_model import TopicModelParameters, fit_topics
+
+# Below this many topics per smallest theme, the smallest theme shrinks with the input.
+TOPICS_PER_SMALLEST_THEME = 30
+SMALLEST_THEME = 3
+
+
+@dataclass(frozen=True)
+class TopicPoint:
+    """What the theme level sees of one topic."""
+
+    topic_id: str
+    firm_id: str
+    summary: str
+    keywords: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ThemeDraft:
+    """A theme before its description: its topics as positions in the input, most central first."""
+
+    keywords: tuple[str, ...]
+    members: tuple[int, ...]
+    n_firms: int
+
+
+def find_themes(
+    embedder: Embedder, settings: Settings, points: Sequence[TopicPoint]
+) -> list[ThemeDraft]:
+    """Cluster ``points`` into themes, largest first (by firms, topics, first topic id).
+
+    The result depends on the set of points, not on their order. A theme that too few firms share
+    is dissolved; a firm with too large a share of a theme keeps only its most central topics
+    there. Topics in no theme stay in none.
+    """
+    order = sorted(range(len(points)), key=lambda number: points[number].topic_id)
+    ordered = [points[number] for number in order]
+    texts = [f"{point.summary} {', '.join(point.keywords)}" for point in ordered]
+    if not texts:
+        return []
+    vectors = embedder.embed(texts)
+    fitted = fit_topics(texts, vectors, scaled_parameters(settings.themes, len(texts)))
+    drafts = []
+    for label, keywords in fitted.keywords.items():
+        members = _most_central_first(np.flatnonzero(fitted.labels == label), vectors)
+        kept = _without_dominance(members, ordered, settings.themes)
+        firms = {ordered[member].firm_id for member in kept}
+        if len(firms) >= settings.themes.min_firms:
+            drafts.append(ThemeDraft(keywords, tuple(order[member] for member in kept), len(firms)))
+    return sorted(
+        drafts,
+        key=lambda draft: (
+            -draft.n_firms,
+            -len(draft.members),
+            min(points[member].topic_id for member in draft.members),
+        ),
+    )
+
+
+def scaled_parameters(settings: ThemeSettings, n_topics: int) -> TopicModelParameters:
+    """The theme-level parameters for ``n_topics``.
+
+    The settings suit a whole quarter. With fewer than TOPICS_PER_SMALLEST_THEME topics per
+    smallest theme, the smallest theme is one topic in that many, SMALLEST_THEME at least, and
+    min_samples and the neighbourhood keep their proportion to it.
+    """
+    parameters = TopicModelParameters(
+        **settings.model_dump(exclude={"min_firms", "max_firm_dominance"})
+    )
+    smallest = max(SMALLEST_THEME, n_topics // TOPICS_PER_SMALLEST_THEME)
+    if smallest >= parameters.min_cluster_size:
+        return parameters
+    share = smallest / parameters.min_cluster_size
+    return replace(
+        parameters,
+        min_cluster_size=smallest,
+        min_samples=max(1, round(parameters.min_samples * share)),
+        umap_neighbors=max(5, round(parameters.umap_neighbors * share)),
+    )
+
+
+def _most_central_first(members: np.ndarray, vectors: Vectors) -> list[int]:
+    similarity = vectors[members] @ vectors[members].mean(axis=0)
+    return [int(member) for member in members[np.lexsort((members, -similarity.round(6)))]]
+
+
+def _without_dominance(
+    members: list[int], points: Sequence[TopicPoint], settings: ThemeSettings
+) -> list[int]:
+    """Drop the least central topics of a firm that has too large a share; may leave none."""
+    kept = list(members)
+    while kept:
+        counts = Counter(points[member].firm_id for member in kept)
+        firm, count = max(counts.items(), key=lambda item: (item[1], item[0]))
+        if count / len(kept) <= settings.max_firm_dominance:
+            return kept
+        if count == 1:
+            return []
+        last = max(
+            position for position, member in enumerate(kept) if points[member].firm_id == firm
+        )
+        del kept[last]
+    return kept
+
+

@@ -1,0 +1,1 @@
+"""Map: each firm's sentences to topics, each topic to a summary."""

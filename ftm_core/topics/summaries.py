@@ -1,0 +1,96 @@
+"""Ask the LLM for each topic's summary and make the rows of the map output."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import Any
+
+import pyarrow as pa
+
+from ftm_core.contracts import schemas
+from ftm_core.contracts.errors import LlmRequestError
+from ftm_core.contracts.records import Failure, utc_now
+from ftm_core.llm import prompts
+from ftm_core.llm.client import LlmClient
+from ftm_core.topics.firm_model import FirmModel, TopicDraft
+from ftm_core.topics.progress import FinishedFirm
+
+REPRESENTATION_SEPARATOR = ", "
+NAMED_BY_LLM = "llm"
+
+
+async def summarise_firm(
+    model: FirmModel, sentences: pa.Table, client: LlmClient, *, quarter: str, max_tokens: int
+) -> FinishedFirm:
+    """Rows of one firm, its topics summarised side by side.
+
+    A topic whose request the server refuses, or answers unusably, becomes a recorded failure of
+    that topic alone. LlmUnavailableError passes through: it is no fault of the firm.
+    """
+    outcomes = await asyncio.gather(
+        *(_summarise_topic(model.firm_id, topic, client, quarter, max_tokens)
+          for topic in model.topics)
+    )
+    return FinishedFirm(
+        firm_id=model.firm_id,
+        topic_rows=tuple(item for item in outcomes if not isinstance(item, Failure)),
+        sentences=_with_topics(sentences, model),
+        failed_topics=tuple(item for item in outcomes if isinstance(item, Failure)),
+    )
+
+
+async def _summarise_topic(
+    firm_id: str, topic: TopicDraft, client: LlmClient, quarter: str, max_tokens: int
+) -> dict[str, Any] | Failure:
+    prompt = prompts.topic_summary_prompt(topic.firm_name, topic.keywords, topic.leading_texts)
+    representation = REPRESENTATION_SEPARATOR.join(topic.keywords)
+    try:
+        answer = await client.complete(prompt, max_tokens=max_tokens)
+        summary = prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")
+        if not prompts.is_prose(summary) or summary == representation:
+            raise LlmRequestError(
+                f"topic {topic.topic_id}",
+                f"the answer is not a sentence ({answer.text[:80]!r})",
+                "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
+            )
+    except LlmRequestError as error:
+        return Failure(
+            firm_id=firm_id,
+            error_type=type(error).__name__,
+            error_message=str(error),
+            attempts=1,
+            timestamp=utc_now(),
+            topic_id=topic.topic_id,
+        )
+    return {
+        "firm_id": firm_id,
+        "firm_name": topic.firm_name,
+        "quarter": quarter,
+        "permno": topic.permno,
+        "gvkey": topic.gvkey,
+        "earnings_call_date": topic.earnings_call_date,
+        "topic_id": topic.topic_id,
+        "local_topic_id": topic.local_topic_id,
+        "representation": representation,
+        "summary": summary,
+        "naming_method": NAMED_BY_LLM,
+        "keywords": list(topic.keywords),
+        "n_sentences": len(topic.sentence_ids),
+        "sentence_ids": list(topic.sentence_ids),
+        "processing_timestamp": dt.datetime.now(dt.UTC),
+        "llm_model": answer.model,
+        "prompt_version": prompt.version,
+    }
+
+
+def _with_topics(sentences: pa.Table, model: FirmModel) -> pa.Table:
+    """The firm's sentences with the topic of each, as SENTENCES."""
+    labels = pa.array(model.sentence_topics, pa.int32())
+    return pa.table(
+        [
+            labels if name == "local_topic_id" else sentences[name].combine_chunks()
+            for name in schemas.SENTENCES.names
+        ],
+        names=schemas.SENTENCES.names,
+    )

@@ -1,0 +1,180 @@
+"""One BERTopic model with explicit parts: vectors and texts in, labels and keywords out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from bertopic import BERTopic
+from bertopic.backend import BaseEmbedder
+from bertopic.representation import MaximalMarginalRelevance
+from bertopic.vectorizers import ClassTfidfTransformer
+from hdbscan import HDBSCAN
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import normalize
+from umap import UMAP
+
+from ftm_core.topics.embedding import Vectors
+
+NO_TOPIC = -1
+# Words of two letters or more, hyphens inside them; numbers carry no topic.
+_TOKEN = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
+# Spoken language puts these into every answer of every call: the tails of contractions, fillers,
+# and MAEC's mask for names. They stay in the sentences; only keywords go without them.
+_SPOKEN = frozenset(
+    "ve ll re don didn doesn isn wasn won couldn wouldn aren hasn haven unk yeah yes okay ok sure "
+    "thank thanks think know mean going gonna got kind sort lot bit little really just like right "
+    "actually obviously certainly absolutely basically pretty quite thing things want look looking "
+    "said say saying talk talked let come coming way good great question guess maybe".split()
+)
+
+
+@dataclass(frozen=True)
+class TopicModelParameters:
+    """Parameters of one level, already scaled to the size of the input."""
+
+    umap_neighbors: int
+    umap_components: int
+    umap_min_dist: float
+    min_cluster_size: int
+    min_samples: int
+    cluster_selection: str
+    ngram_max: int
+    min_df: int
+    mmr_diversity: float
+    n_keywords: int
+    seed: int
+
+    def fitted_to(self, n_texts: int) -> TopicModelParameters:
+        """Bring the neighbourhood and the dimensions below the number of texts.
+
+        UMAP needs fewer neighbours than points, and its spectral start fewer dimensions than
+        points less one.
+        """
+        return replace(
+            self,
+            umap_neighbors=max(2, min(self.umap_neighbors, n_texts - 1)),
+            umap_components=max(2, min(self.umap_components, n_texts - 3)),
+        )
+
+
+@dataclass(frozen=True)
+class FittedTopics:
+    """Labels of shape (n_texts,), -1 for none, and each topic's keywords, best first."""
+
+    labels: npt.NDArray[np.int32]
+    keywords: dict[int, tuple[str, ...]]
+
+
+def fit_topics(
+    texts: Sequence[str], vectors: Vectors, parameters: TopicModelParameters
+) -> FittedTopics:
+    """Cluster ``vectors`` and describe each cluster by keywords of its ``texts``.
+
+    Deterministic for given input and parameters. Too few texts for two clusters, or texts
+    without a single word, give no topic at all rather than an error.
+    """
+    nothing = FittedTopics(np.full(len(texts), NO_TOPIC, np.int32), {})
+    if len(texts) < max(parameters.min_cluster_size, 5):
+        return nothing
+    words = _WordVectors.of(texts, vectors, parameters)
+    if words is None:
+        return nothing
+    model = _build(words, parameters.fitted_to(len(texts)))
+    labels, _ = model.fit_transform(list(texts), embeddings=vectors)
+    found = sorted(set(labels) - {NO_TOPIC})
+    keywords = {
+        topic: tuple(word for word, _ in model.get_topic(topic) if word)[: parameters.n_keywords]
+        for topic in found
+    }
+    return FittedTopics(np.asarray(labels, np.int32), keywords)
+
+
+class _WordVectors(BaseEmbedder):  # type: ignore[misc]
+    """Places a candidate keyword at the mean of the sentences that use it.
+
+    MMR needs a vector for each candidate. Embedding candidates with the sentence model costs more
+    than all else in the loop and sees them without context; the sentences' own vectors are at hand.
+    """
+
+    def __init__(self, vocabulary: dict[str, int], vectors: npt.NDArray[Any]) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self._vectors = vectors
+
+    @classmethod
+    def of(
+        cls, texts: Sequence[str], vectors: Vectors, parameters: TopicModelParameters
+    ) -> _WordVectors | None:
+        # min_df counts sentences. Left to BERTopic it would count topics, since c-TF-IDF joins a
+        # topic's sentences into one document, and a word of one topic alone would be dropped.
+        counts: csr_matrix | None = None
+        counter = _vectorizer(parameters.ngram_max, min_df=parameters.min_df)
+        try:
+            counts = counter.fit_transform(texts)
+        except ValueError:
+            counter = _vectorizer(parameters.ngram_max, min_df=1)
+            try:
+                counts = counter.fit_transform(texts)
+            except ValueError:
+                return None
+        binary = (counts > 0).astype(np.float32)
+        placed = normalize(np.asarray(binary.T @ vectors))
+        names = counter.get_feature_names_out()
+        return cls({word: number for number, word in enumerate(names)}, placed)
+
+    def embed(self, documents: list[str], verbose: bool = False) -> npt.NDArray[Any]:
+        return np.vstack([self._place(text) for text in documents])
+
+    def _place(self, text: str) -> npt.NDArray[Any]:
+        if text in self.vocabulary:
+            return np.asarray(self._vectors[self.vocabulary[text]])
+        # MMR asks for all candidates joined by spaces as the place of the topic itself.
+        rows = [self.vocabulary[word] for word in text.split() if word in self.vocabulary]
+        if not rows:
+            return np.zeros(self._vectors.shape[1], np.float32)
+        return np.asarray(normalize(self._vectors[rows].mean(axis=0, keepdims=True))[0])
+
+
+def _vectorizer(ngram_max: int, **options: Any) -> CountVectorizer:
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return CountVectorizer(
+        stop_words=sorted(ENGLISH_STOP_WORDS | _SPOKEN),
+        ngram_range=(1, ngram_max),
+        token_pattern=_TOKEN,
+        **options,
+    )
+
+
+def _build(words: _WordVectors, parameters: TopicModelParameters) -> BERTopic:
+    return BERTopic(
+        embedding_model=words,
+        umap_model=UMAP(
+            n_neighbors=parameters.umap_neighbors,
+            n_components=parameters.umap_components,
+            min_dist=parameters.umap_min_dist,
+            metric="cosine",
+            random_state=parameters.seed,
+            n_jobs=1,
+        ),
+        hdbscan_model=HDBSCAN(
+            min_cluster_size=parameters.min_cluster_size,
+            min_samples=parameters.min_samples,
+            metric="euclidean",
+            cluster_selection_method=parameters.cluster_selection,
+            core_dist_n_jobs=1,
+        ),
+        vectorizer_model=_vectorizer(parameters.ngram_max, vocabulary=words.vocabulary),
+        ctfidf_model=ClassTfidfTransformer(),
+        representation_model=MaximalMarginalRelevance(
+            diversity=parameters.mmr_diversity, top_n_words=parameters.n_keywords
+        ),
+        top_n_words=parameters.n_keywords,
+        calculate_probabilities=False,
+        verbose=False,
+    )
