@@ -1,0 +1,221 @@
+"""Sends requests to the LLM server until each is answered: slots, faults, throttling, outages."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from ftm_core.contracts.errors import LlmRequestError
+from ftm_core.llm import wire
+from ftm_core.llm.recovery import SharedRecovery
+
+_Reply = TypeVar("_Reply")
+
+# Failures while the server is healthy. At one request in ten failing, all of eight failing is a
+# matter of one request in a hundred million; an answer that is too slow is slow again sooner.
+MOST_FAULTS = 8
+MOST_TIMEOUTS = 3
+# A prompt that takes the server down each time it is asked must not be asked for ever.
+MOST_OUTAGES = 25
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 10.0
+PROBE_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where a sender's time comes from: a monotonic clock, a sleep, and the date."""
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    now: Callable[[], dt.datetime]
+
+
+class _FaultError(Exception):
+    """A request failed in a way that may pass: broken connection, timeout, 5xx, damaged body."""
+
+    def __init__(self, reason: str, *, timed_out: bool = False, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
+        self.pause = pause
+
+
+class _ThrottledError(Exception):
+    """The server asked to slow down; ``pause`` in seconds where it said for how long."""
+
+    def __init__(self, reason: str, pause: float | None) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
+@dataclass
+class _Patience:
+    """What one request has already been through."""
+
+    faults: int = 0
+    timeouts: int = 0
+    outages: int = 0
+    throttles: int = 0
+    throttled_since: float | None = None
+
+
+class Sender:
+    """Sends through ``http`` with at most ``max_concurrent`` requests on their way at once.
+
+    ``timeout`` bounds one whole answer, ``longest_wait`` one outage or one request's throttling,
+    ``poll`` lies between health probes (all seconds).
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        server: str,
+        health_url: str,
+        max_concurrent: int,
+        timeout: float,
+        longest_wait: float,
+        poll: float,
+        timing: Timing,
+    ) -> None:
+        self._http = http
+        self._server = server
+        self._health_url = health_url
+        self._timeout = timeout
+        self._longest_wait = longest_wait
+        self._timing = timing
+        self._slots = asyncio.Semaphore(max_concurrent)
+        self._not_before = timing.clock()
+        self.recovery = SharedRecovery(
+            self._probe,
+            where=f"LLM server {server}",
+            limit=longest_wait,
+            poll=poll,
+            clock=timing.clock,
+            sleep=timing.sleep,
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        body: dict[str, Any] | None,
+        read: Callable[[httpx.Response], _Reply],
+    ) -> _Reply:
+        """What ``read`` makes of the answer; it is given every 2xx and, first, every 4xx.
+
+        Raises LlmRequestError when this request cannot be answered, LlmUnavailableError when the
+        server stayed away, or asked to slow down, past the longest wait.
+        """
+        patience = _Patience()
+        while True:
+            async with self._slots:
+                await self._go_ahead()
+                n_outages = self.recovery.n_outages
+                try:
+                    return await self._once(method, url, body, read)
+                except (_ThrottledError, _FaultError) as error:
+                    problem = error
+            if isinstance(problem, _ThrottledError):
+                self._slow_down(problem, patience)
+            elif await self._met_outage(n_outages):
+                patience.outages += 1
+                if patience.outages >= MOST_OUTAGES:
+                    raise self._failed(
+                        f"the server went down each of the {MOST_OUTAGES} times it was asked"
+                    )
+            else:
+                await self._after_fault(problem, patience)
+
+    async def _go_ahead(self) -> None:
+        """Return when no outage is under way and no pause asked for by the server is left."""
+        await self.recovery.settled()
+        while (pause := self._not_before - self._timing.clock()) > 0:
+            await self._timing.sleep(pause)
+            await self.recovery.settled()
+
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        body: dict[str, Any] | None,
+        read: Callable[[httpx.Response], _Reply],
+    ) -> _Reply:
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self._http.request(method, url, json=body)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise _FaultError(f"no answer within {self._timeout:g} s", timed_out=True) from error
+        except httpx.HTTPError as error:
+            raise _FaultError(f"{type(error).__name__} {error}".strip()) from error
+        status = response.status_code
+        if status == 429:
+            pause = wire.retry_after(response, now=self._timing.now())
+            raise _ThrottledError(wire.reason_of(response), pause)
+        if status >= 500 or status == 408:
+            pause = wire.retry_after(response, now=self._timing.now())
+            raise _FaultError(wire.reason_of(response), pause=pause or 0.0)
+        try:
+            return read(response)
+        except wire.MalformedAnswerError as error:
+            raise _FaultError(str(error)) from error
+        except wire.RefusedAnswerError as error:
+            raise self._failed(f"the answer {error}") from error
+        except wire.RejectedRequestError as error:
+            raise self._failed(str(error)) from error
+
+    async def _met_outage(self, n_outages: int) -> bool:
+        """Whether an outage explains the failure; returns when that outage is over."""
+        if self.recovery.n_outages != n_outages:
+            # Another caller noticed first: this failure is the same outage, not one more.
+            await self.recovery.settled()
+            return True
+        return await self.recovery.check() or self.recovery.n_outages != n_outages
+
+    async def _after_fault(self, fault: _FaultError, patience: _Patience) -> None:
+        patience.faults += 1
+        patience.timeouts += fault.timed_out
+        if patience.faults >= MOST_FAULTS or patience.timeouts >= MOST_TIMEOUTS:
+            raise self._failed(
+                f"failed {patience.faults} times although the server is healthy, at last: {fault}"
+            )
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (patience.faults - 1))
+        await self._timing.sleep(max(pause, min(fault.pause, LONGEST_PAUSE)))
+
+    def _slow_down(self, throttled: _ThrottledError, patience: _Patience) -> None:
+        """Hold every request back as asked; raises LlmUnavailableError past the longest wait."""
+        now = self._timing.clock()
+        if patience.throttled_since is None:
+            patience.throttled_since = now
+        pause = throttled.pause
+        if pause is None:
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**patience.throttles)
+        patience.throttles += 1
+        if now + pause - patience.throttled_since > self._longest_wait:
+            raise self.recovery.give_up(
+                f"asks to slow down for longer than {self._longest_wait:g} s ({throttled})"
+            )
+        self._not_before = max(self._not_before, now + pause)
+
+    async def _probe(self) -> bool:
+        """Whether the server answers and does not call itself unhealthy.
+
+        A server without a health page (404 and the like) is healthy as long as it answers.
+        """
+        limit = min(PROBE_TIMEOUT, self._timeout)
+        try:
+            async with asyncio.timeout(limit):
+                response = await self._http.get(self._health_url)
+        except (TimeoutError, httpx.HTTPError):
+            return False
+        return response.status_code < 500
+
+    def _failed(self, cause: str) -> LlmRequestError:
+        return LlmRequestError(
+            f"LLM server {self._server}", cause, "This item alone failed; the next run retries it."
+        )
