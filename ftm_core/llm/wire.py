@@ -102,10 +102,16 @@ def read_models(body: bytes) -> list[ServedModel]:
     if not isinstance(listed, list):
         return []
     return [
-        ServedModel(str(item["id"]), _count(item.get("max_model_len")))
+        ServedModel(str(item["id"]), _count(item.get("max_model_len")) or _slot_context(item))
         for item in listed
         if isinstance(item, dict) and "id" in item
     ]
+
+
+def _slot_context(item: dict[str, Any]) -> int:
+    # Its n_ctx_train, beside it, is what the model was trained for and not what is served.
+    meta = item.get("meta")
+    return _count(meta.get("n_ctx")) if isinstance(meta, dict) else 0
 
 
 def read_slot_length(body: bytes) -> int:

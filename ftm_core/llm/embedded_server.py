@@ -1,0 +1,73 @@
+"""The embedded LLM server's own process: `python -m ftm_core.llm.embedded_server`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+_PARENT_CHECK_SECONDS = 0.25
+# Connections beyond those being answered: health probes must never queue behind completions.
+_SPARE_HTTP_THREADS = 64
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve the model over HTTP on 127.0.0.1 until killed, or until the parent process is gone.
+
+    Port 0 takes a free one; the address served is written to the address file once the model is
+    loaded.
+    """
+    parser = argparse.ArgumentParser(prog="ftm_core.llm.embedded_server")
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--alias", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--slots", type=int, required=True)
+    parser.add_argument("--slot-context", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--address-file", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    threading.Thread(target=_end_with, args=(options.parent,), daemon=True).start()
+
+    from xllamacpp import CommonParams, Server
+
+    params = CommonParams()
+    params.model.path = str(options.model)
+    params.model_alias = {options.alias}
+    params.hostnames = ["127.0.0.1"]
+    params.port = options.port
+    params.n_parallel = options.slots
+    params.n_ctx = options.slot_context * options.slots
+    params.cpuparams.n_threads = options.threads
+    params.cpuparams_batch.n_threads = options.threads
+    params.n_threads_http = options.slots + _SPARE_HTTP_THREADS
+    params.n_gpu_layers = 0
+    params.ui = False
+    params.offline = True
+    # Each slot keeps the prefix it shares with its next prompt. The further cache in main memory
+    # would grow to gigabytes over a run and finds nothing more among prompts that differ.
+    params.cache_prompt = True
+    params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    server = Server(params)
+    temporary = options.address_file.with_suffix(".part")
+    temporary.write_text(server.listening_address, encoding="ascii")
+    temporary.replace(options.address_file)
+    threading.Event().wait()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone; a killed parent cannot stop it any more.
+
+    The parent's death signal of Linux is no help: it fires when the parent's starting thread ends.
+    """
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_SECONDS)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
