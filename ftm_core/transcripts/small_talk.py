@@ -132,9 +132,9 @@ _FIGURE = re.compile(r"[$€£¥%]|\b\d[\d,.]*\s*(?:percent|basis|bps|million|bi
 
 _LEAD = (
     r"^(?:<UNK>|['’]\w+|\W|\b(?:and|so|now|well|okay|all right|with that(?: said)?|"
-    r"at this (?:time|point)|thank you|thanks|operator|finally|then|that|again|great|please|let me|i|we|"
-    r"would|will|want|like|going|gonna|to|just|now|can|may|happy|pleased|it is my pleasure|"
-    r"very much|everyone|good (?:morning|afternoon|evening)|next|also|let's|should|for|"
+    r"at this (?:time|point)|thank you|thanks|operator|finally|then|that|again|great|please|"
+    r"let me|i|we|would|want|like|going|gonna|to|just|now|can|may|happy|pleased|it is my pleasure|"
+    r"will|very much|everyone|good (?:morning|afternoon|evening)|next|also|let's|should|for|"
     r"those|remarks|are|am|ready|be|a|moment)\b)*+"
 )
 _HANDOVER = re.compile(
