@@ -31,6 +31,16 @@ def transcripts_rejects(quarter: Quarter) -> str:
     return f"{transcripts_prefix(quarter)}rejects.csv"
 
 
+def transcripts_source_state(quarter: Quarter) -> str:
+    """What an unfinished fetch from WRDS was begun with, so that it goes on with nothing else."""
+    return f"{transcripts_prefix(quarter)}wrds_state.json"
+
+
+def transcripts_unmatched(quarter: Quarter) -> str:
+    """Firms that no link of a links file gave a permno, each with the reason."""
+    return f"{transcripts_prefix(quarter)}unmatched_identifiers.csv"
+
+
 def progress_prefix(quarter: Quarter) -> str:
     """Folder of a quarter's run identity, plan, checkpoints and failures."""
     return f"progress/{quarter}/"
