@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Self
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -62,7 +61,7 @@ class LlmClient:
             timeout=settings.timeout,
             limits=httpx.Limits(max_connections=settings.max_concurrent + 2),
             # A proxy named in the environment could not reach this machine's own server.
-            trust_env=urlsplit(self._base_url).hostname not in _LOOPBACK,
+            trust_env=httpx.URL(self._base_url).host not in _LOOPBACK,
         )
         self._sender = Sender(
             self._http,
@@ -215,8 +214,12 @@ async def _flush_regularly(answers: AnswerStore) -> None:
 def _urls(base_url: str) -> tuple[str, str]:
     """The API's URL and the server's own, which is the same less its final ``/v1``."""
     url = base_url.strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = httpx.URL(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.host)
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
         raise InputError(
             f"LLM base URL {base_url!r}",
             "is not an http or https URL",
