@@ -1,0 +1,149 @@
+"""Make a firm's calls of its rows: duplicates and contradictions are rejected, never resolved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from ftm_core.transcripts.chunks import Call, FirmTranscripts
+from ftm_core.transcripts.layouts import ColumnMap
+from ftm_core.transcripts.rejects import Reject
+from ftm_core.transcripts.rows import excerpt
+from ftm_core.transcripts.sentences import Sentence, split_turns
+from ftm_core.transcripts.staging import StagedRow
+
+Refuse = Callable[[Reject], None]
+_ONE_PER_CALL = (
+    "earnings_call_date",
+    "firm_name",
+    "ticker",
+    "permno",
+    "gvkey",
+    "link_date",
+)
+_ONE_PER_FIRM = ("permno", "gvkey")
+
+
+class Assembler:
+    """Turns the rows of one firm after another into FirmTranscripts.
+
+    Rejected, row by row, through ``refuse``: a call whose rows give two values of its date, name
+    or an identifier; a place in a call given twice (the repetition where the text is the same,
+    all rows of that place where it is not); a call with the text of another call of the firm; a
+    transcript id that several firms carry (where ids are global); a call whose sentence ids are
+    in use; all calls of a firm that give it two permnos or gvkeys. The firm's name, ticker and
+    link date are those of its latest call.
+    """
+
+    def __init__(
+        self, columns: ColumnMap, refuse: Refuse, shared_transcripts: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._columns = columns
+        self._refuse = refuse
+        self._shared = shared_transcripts
+        self._names: dict[str, str] = {}
+
+    def firm(self, rows: Sequence[StagedRow]) -> FirmTranscripts | None:
+        """The firm that ``rows`` (all of one firm, ordered) make; None when nothing is left."""
+        calls: list[list[StagedRow]] = []
+        for _, group in groupby(rows, key=lambda row: row.transcript_id):
+            call = self._whole_call(list(group))
+            if call:
+                calls.append(call)
+        calls.sort(key=lambda call: (call[0].earnings_call_date, call[0].transcript_id))
+        calls = self._consistent_firm(self._without_copies(calls))
+        if not calls:
+            return None
+        latest = calls[-1]
+        return FirmTranscripts(
+            firm_id=latest[0].firm_id,
+            firm_name=latest[0].firm_name,
+            calls=tuple(self._call(call) for call in calls),
+            ticker=_only(latest, "ticker"),
+            permno=_only([row for call in calls for row in call], "permno"),
+            gvkey=_only([row for call in calls for row in call], "gvkey"),
+            link_date=_only(latest, "link_date"),
+        )
+
+    def _call(self, rows: list[StagedRow]) -> Call:
+        if self._columns.layout.splits:
+            sentences = split_turns((row.speaker_type, row.text) for row in rows)
+        else:
+            sentences = tuple(
+                Sentence(" ".join(row.text.split()), row.speaker_type, row.position) for row in rows
+            )
+        return Call(rows[0].transcript_id, rows[0].earnings_call_date, sentences)
+
+    def _whole_call(self, rows: list[StagedRow]) -> list[StagedRow]:
+        """The rows of a call without contradictions and repetitions; none if it is refused."""
+        first = rows[0]
+        firms = self._shared.get(first.transcript_id)
+        if firms is not None:
+            self._reject(rows, "transcript_id", f"several firms have this call: {_listed(firms)}")
+            return []
+        name = f"{first.firm_id}_{first.transcript_id}"
+        owner = self._names.setdefault(name, f"{first.firm_id} {first.transcript_id}")
+        if owner != f"{first.firm_id} {first.transcript_id}":
+            self._reject(rows, "transcript_id", f"gives the sentence ids of the call {owner}")
+            return []
+        for field in _ONE_PER_CALL:
+            values = _distinct(rows, field)
+            if len(values) > 1:
+                self._reject(rows, field, f"the call gives several values: {_listed(values)}")
+                return []
+        return list(self._without_repetitions(rows))
+
+    def _without_repetitions(self, rows: list[StagedRow]) -> Iterator[StagedRow]:
+        for position, group in groupby(rows, key=lambda row: row.position):
+            same = list(group)
+            if len({(row.text, row.speaker_type) for row in same}) > 1:
+                self._reject(same, "position", f"place {position} of the call has several texts")
+                continue
+            yield same[0]
+            if same[1:]:
+                self._reject(same[1:], "position", f"repeats row {same[0].number}")
+
+    def _without_copies(self, calls: list[list[StagedRow]]) -> list[list[StagedRow]]:
+        """Calls whose text no earlier call of the firm has."""
+        kept: list[list[StagedRow]] = []
+        seen: dict[bytes, str] = {}
+        for rows in calls:
+            text = hashlib.sha256("\x00".join(row.text for row in rows).encode()).digest()
+            if text in seen:
+                self._reject(rows, "transcript_id", f"has the text of the call {seen[text]}")
+                continue
+            seen[text] = rows[0].transcript_id
+            kept.append(rows)
+        return kept
+
+    def _consistent_firm(self, calls: list[list[StagedRow]]) -> list[list[StagedRow]]:
+        rows = [row for call in calls for row in call]
+        for field in _ONE_PER_FIRM:
+            values = _distinct(rows, field)
+            if len(values) > 1:
+                self._reject(rows, field, f"the firm's calls give {_listed(values)}")
+                return []
+        return calls
+
+    def _reject(self, rows: Sequence[StagedRow], field: str, reason: str) -> None:
+        theirs = self._columns.columns.get(field, field)
+        for row in rows:
+            value = excerpt(str(value)) if (value := getattr(row, field)) is not None else ""
+            self._refuse(Reject(row.file, row.number, theirs, value, reason))
+
+
+def _distinct(rows: Sequence[StagedRow], field: str) -> list[Any]:
+    """The different values of a column, those that are given, in order of appearance."""
+    values = (getattr(row, field) for row in rows)
+    return list(dict.fromkeys(value for value in values if value is not None))
+
+
+def _only(rows: Sequence[StagedRow], field: str) -> Any:
+    return next(iter(_distinct(rows, field)), None)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    shown = ", ".join(excerpt(str(value)) for value in values[:3])
+    return shown if len(values) <= 3 else f"{shown} and {len(values) - 3} more"

@@ -1,0 +1,66 @@
+"""Rows that were not ingested: counted by reason, the first ones kept, all of them in a CSV."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from ftm_core.contracts.errors import InputError
+
+SHOWN = 100
+COLUMNS = ("file", "row", "field", "value", "reason")
+_PARTICULARS = re.compile(r"\d[\d-]*|'[^']*'|\"[^\"]*\"")
+
+
+class Reject(NamedTuple):
+    """One row that was not ingested, and why."""
+
+    file: str
+    row: int
+    field: str
+    value: str
+    reason: str
+
+
+def printable(name: str) -> str:
+    """A file name that can be written as UTF-8, whatever bytes the disk has for it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+class RejectLog:
+    """Writes rejects to a file as they come; only counts and the first few stay in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.first: list[Reject] = []
+        self.by_reason: Counter[str] = Counter()
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(COLUMNS)
+
+    def add(self, reject: Reject) -> None:
+        """Record one row."""
+        reject = reject._replace(file=printable(reject.file))
+        self.count += 1
+        # Reasons that differ only in a number or a value are of one kind.
+        self.by_reason[f"{reject.field} {_PARTICULARS.sub('…', reject.reason)}".strip()] += 1
+        if len(self.first) < SHOWN:
+            self.first.append(reject)
+        self._writer.writerow(reject)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+class RejectedRowsError(InputError):
+    """The source was refused because of its rows; ``first`` holds some of them, to be shown."""
+
+    def __init__(self, where: str, cause: str, hint: str, log: RejectLog | None = None) -> None:
+        super().__init__(where, cause, hint)
+        self.first = tuple(log.first) if log is not None else ()
+        self.count = log.count if log is not None else 0

@@ -1,0 +1,110 @@
+"""What every source gives: its columns, its checksum, and its rows one by one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ftm_core.contracts.errors import InputError
+
+# No line, row or field of a transcript is near this long; a damaged file can be one endless line.
+LONGEST_RECORD = 4 * 1024 * 1024
+_BLOCK = 1024 * 1024
+
+
+class Row(NamedTuple):
+    """One row as the source has it: its file, its number in the file, its values by column."""
+
+    file: str
+    number: int
+    values: Mapping[str, Any]
+
+
+class Damage(NamedTuple):
+    """A row that cannot be taken apart into values, and why."""
+
+    file: str
+    number: int
+    value: str
+    reason: str
+
+
+class Source(Protocol):
+    """A file or folder of transcripts.
+
+    Every method raises InputError naming the place when the source as a whole cannot be read.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How much there is to read, in ``unit``; what ``read_so_far`` counts towards."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What ``size`` is measured in."""
+        ...
+
+    @property
+    def read_so_far(self) -> int:
+        """How much ``rows`` has read up to now."""
+        ...
+
+    def checksum(self) -> str:
+        """SHA-256 of the content."""
+        ...
+
+    def rows(self, wanted: tuple[str, ...]) -> Iterator[Row | Damage]:
+        """Every row in order, with at least the ``wanted`` columns, in bounded memory."""
+        ...
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with readable(path), path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn an operating-system error into an InputError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            str(path),
+            f"cannot be read ({error.strerror or error})",
+            "Check the path and its rights.",
+        ) from error
+
+
+def not_utf8_file(path: Path) -> str | None:
+    """Name the encoding when a file's first bytes show that it is not UTF-8 text."""
+    with readable(path), path.open("rb") as file:
+        start = file.read(4096)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
+    if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PAR1")):
+        return "a compressed or binary file"
+    return "binary, or UTF-16 without a mark" if b"\x00" in start[:1024] else None
+
+
+def refuse_unless_text(path: Path) -> None:
+    """Raise InputError for an empty file and for one that cannot be UTF-8 text."""
+    with readable(path):
+        if path.stat().st_size == 0:
+            raise InputError(str(path), "is empty", "Export it again.")
+    encoding = not_utf8_file(path)
+    if encoding is not None:
+        raise InputError(str(path), f"is not UTF-8 text but {encoding}", "Convert it to UTF-8.")
