@@ -243,6 +243,8 @@ def clear_quarter(storage: Storage, quarter: Quarter) -> None:
     for key in _chunk_keys(storage, quarter):
         storage.delete(key)
     storage.delete(keys.transcripts_rejects(quarter))
+    storage.delete(keys.transcripts_unmatched(quarter))
+    storage.delete(keys.transcripts_source_state(quarter))
 
 
 def existing_manifest(storage: Storage, quarter: Quarter) -> records.Manifest | None:

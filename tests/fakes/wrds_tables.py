@@ -209,10 +209,10 @@ def load(server: PostgresServer, tables: WrdsTables) -> None:
             target = sql.Identifier(schema, plain)
             shuffled = list(rows)
             chance.shuffle(shuffled)
-            with connection.cursor() as cursor:
-                with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(target)) as copy:
-                    for row in shuffled:
-                        copy.write_row(row)
+            filling = sql.SQL("COPY {} FROM STDIN").format(target)
+            with connection.cursor() as cursor, cursor.copy(filling) as copy:
+                for row in shuffled:
+                    copy.write_row(row)
             connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(target, _role()))
         for schema in ("ciq", "crsp"):
             connection.execute(

@@ -1,0 +1,1 @@
+"""Transcripts and identifiers from WRDS (Capital IQ, Compustat, CRSP), fetched once a quarter."""

@@ -1,0 +1,161 @@
+"""Connect to WRDS, and tell in its user's words what went wrong when that or a query fails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from ftm_core.contracts.errors import FtmError, InputError, RetryableError
+from ftm_core.transcripts.wrds.credentials import Login
+
+_AGAIN = "Run the same command again: it goes on after the last chunk that was saved."
+_LOCKOUT = (
+    "WRDS says the same for a wrong password, an expired account, a locked one and a Duo prompt "
+    "that was not approved. Look at the phone for a Duo push (PostgreSQL logins accept Duo Mobile "
+    "only) and approve it within the connection timeout; check that the password still works on "
+    "the WRDS website. ftm does not try again by itself, because a few refused logins lock the "
+    "account; if it is locked, wait, or write to WRDS support."
+)
+_REFUSED = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+    "account is locked",
+    "password has expired",
+)
+# Server states after which the same query can succeed on a new connection: shutdown, crash,
+# recovery, a standby that cancelled it, out of connections or memory.
+_PASSING = ("08", "53", "57P", "40")
+
+
+class ConnectionLostError(RetryableError):
+    """The connection could not be made or was lost; nothing that was saved is affected."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds.
+
+    The connection waits for a Duo push to be approved. ``statement`` bounds every single answer
+    of the server; ``idle`` is the longest pause between two fetches.
+    """
+
+    connect: int = 120
+    statement: int = 3600
+    idle: int = 3600
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def connect(login: Login, limits: Limits = DEFAULT_LIMITS) -> psycopg.Connection:
+    """A read-only connection whose whole work is one snapshot of the tables.
+
+    Raises InputError when the login is refused, ConnectionLostError when the server cannot be
+    reached.
+    """
+    # The session runs one transaction: the plan and the text must be of the same state.
+    with _translated(f"WRDS at {login.host}:{login.port}"):
+        # The password goes straight into the call: no variable of this frame ever holds it.
+        connection = psycopg.connect(
+            host=login.host,
+            port=login.port,
+            dbname=login.database,
+            user=login.user,
+            client_encoding="UTF8",
+            application_name="ftm",
+            connect_timeout=limits.connect,
+            keepalives=1,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=5,
+            tcp_user_timeout=120_000,
+            **_given(login),
+        )
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        _set_limits(connection, limits)
+    return connection
+
+
+def _given(login: Login) -> dict[str, Any]:
+    """What libpq is told only if we know it; otherwise it looks for itself."""
+    return {
+        **({"sslmode": login.sslmode} if login.sslmode is not None else {}),
+        **({"password": login.password.reveal()} if login.password is not None else {}),
+    }
+
+
+@contextlib.contextmanager
+def translated(connection: psycopg.Connection) -> Iterator[None]:
+    """Turn an error of a query on ``connection`` into an FtmError with what to do."""
+    with _translated(f"WRDS at {connection.info.host}:{connection.info.port}"):
+        yield
+
+
+@contextlib.contextmanager
+def _translated(where: str) -> Iterator[None]:
+    """Raise FtmErrors for psycopg's, without them as cause: their frames hold the login."""
+    failure: FtmError | None = None
+    try:
+        yield
+    except psycopg.Error as error:
+        failure = explain(where, error)
+    if failure is not None:
+        raise failure
+
+
+def explain(where: str, error: psycopg.Error) -> FtmError:
+    """What a psycopg error means to the operator, and whether it can pass."""
+    said = _first_line(error)
+    state = error.sqlstate or ""
+    lowered = str(error).lower()
+    if state.startswith("28") or any(text in lowered for text in _REFUSED):
+        return InputError(where, f"the login was refused ({said})", _LOCKOUT)
+    if state == "57014" and "statement timeout" in lowered:
+        return RetryableError(
+            where, "the server took longer than the statement timeout",
+            f"Raise --statement-timeout, or try at a quieter hour. {_AGAIN}",
+        )  # fmt: skip
+    if state == "42501":
+        return InputError(
+            where,
+            f"the account may not read a table ({said})",
+            "The Capital IQ transcripts and the CRSP/Compustat links are separate WRDS "
+            "subscriptions: ask your WRDS representative for ciq and crsp.",
+        )
+    if state in {"42P01", "3F000", "42703"}:
+        return InputError(
+            where,
+            f"a table or column is not there ({said})",
+            "This is not the WRDS database, or WRDS has changed its layout: check --database.",
+        )
+    if state.startswith(_PASSING) or (isinstance(error, psycopg.OperationalError) and not state):
+        return ConnectionLostError(
+            where,
+            f"the connection failed ({said})",
+            f"Check network, VPN and host name. {_AGAIN}",
+        )
+    return FtmError(where, f"the query failed ({said})", "Report this with the text above.")
+
+
+def _first_line(error: psycopg.Error) -> str:
+    """What the server said; libpq's later lines repeat it for every address it tried."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _set_limits(connection: psycopg.Connection, limits: Limits) -> None:
+    """Set by a query, because connection poolers refuse them as start-up options."""
+    for name, value in (
+        ("statement_timeout", f"{limits.statement}s"),
+        ("idle_in_transaction_session_timeout", f"{limits.idle}s"),
+        # Every row is fetched, so the plan for all of them is wanted, not the quickest first row.
+        ("cursor_tuple_fraction", "1.0"),
+    ):
+        connection.execute("SELECT set_config(%s, %s, false)", (name, value))

@@ -1,0 +1,40 @@
+"""The list of what WRDS has no text for, kept beside the chunks."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from ftm_core.contracts import keys
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage.base import Storage
+from ftm_core.transcripts.rejects import COLUMNS, Reject
+from ftm_core.transcripts.wrds.planning import Plan, PlannedCall
+
+_TABLE = "ciq.ciqtranscriptcomponent"
+
+
+def write_rejects(storage: Storage, quarter: Quarter, plan: Plan) -> int:
+    """Write one line a call with blank components, its transcript id as row; returns their number.
+
+    The file has the columns of every other source's rejects.
+    """
+    partly = [call for firm in plan.firms for call in firm.calls if call.n_blank]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for call in partly:
+        writer.writerow(_reject(call, f"{call.n_blank} of {call.n_components} are blank"))
+    for call in plan.silent:
+        reason = f"all {call.n_blank} are blank" if call.n_components else "there is none"
+        writer.writerow(_reject(call, f"{reason}: the call was left out"))
+    key = keys.transcripts_rejects(quarter)
+    if partly or plan.silent:
+        storage.write(key, text.getvalue().encode())
+    else:
+        storage.delete(key)
+    return sum(call.n_blank for call in (*partly, *plan.silent))
+
+
+def _reject(call: PlannedCall, reason: str) -> Reject:
+    return Reject(_TABLE, call.transcript, "componenttext", f"company {call.company}", reason)

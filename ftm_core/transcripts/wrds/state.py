@@ -1,0 +1,136 @@
+"""What a quarter's fetch was begun with: kept beside the chunks, compared before it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from ftm_core import __version__
+from ftm_core.contracts import keys, records
+from ftm_core.contracts.errors import InputError, ObjectMissingError, RunRefusedError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage.base import Storage
+from ftm_core.transcripts.chunks import clear_quarter, existing_manifest
+from ftm_core.transcripts.wrds import queries
+from ftm_core.transcripts.wrds.planning import Plan
+
+SOURCE = "WRDS (Capital IQ, Compustat, CRSP)"
+
+
+@records.record
+class FetchState:
+    """Parameters and content that the chunks of a quarter are made from."""
+
+    quarter: str
+    run_id: str
+    parameters: dict[str, str]
+    content_sha256: str
+    n_firms: int
+    n_calls: int
+    n_components: int
+    started: str
+
+
+def state_for(plan: Plan, quarter: Quarter, *, firms_per_chunk: int) -> FetchState:
+    """The state of a fetch that would begin now; its run id follows from the rest."""
+    parameters = {
+        "quarter": str(quarter),
+        "firms_per_chunk": str(firms_per_chunk),
+        "keydeveventtypeid": str(queries.EARNINGS_CALL),
+        "ftm": __version__,
+    }
+    content = plan.content_sha256
+    name = hashlib.sha256(json.dumps([parameters, content]).encode()).hexdigest()
+    return FetchState(
+        quarter=str(quarter),
+        run_id=f"wrds-{quarter}-{name[:12]}",
+        parameters=parameters,
+        content_sha256=content,
+        n_firms=len(plan.firms),
+        n_calls=plan.n_calls,
+        n_components=plan.n_components,
+        started=records.utc_now(),
+    )
+
+
+def refuse_other_source(storage: Storage, quarter: Quarter) -> None:
+    """Raise RunRefusedError when the quarter's transcripts did not come from WRDS."""
+    manifest = existing_manifest(storage, quarter)
+    if manifest is not None and manifest.source != SOURCE:
+        raise RunRefusedError(
+            f"quarter {quarter}",
+            f"is already ingested from {manifest.source}",
+            "Pass --replace to put the transcripts from WRDS in their place.",
+        )
+
+
+def take_up(storage: Storage, quarter: Quarter, now: FetchState, *, replace: bool) -> bool:
+    """Begin the fetch, or go on with the one that was begun; True when it is already complete.
+
+    Raises RunRefusedError, naming what changed, when the quarter was begun or finished with
+    other parameters or before WRDS changed. ``replace`` clears it instead, unless it is this very
+    fetch that stopped half-way: the same command, given again, goes on.
+    """
+    if replace and not _stopped_half_way(storage, quarter, now):
+        clear_quarter(storage, quarter)
+    before = _read(storage, quarter)
+    manifest = existing_manifest(storage, quarter)
+    if before is not None:
+        _refuse_change(before, now)
+        if manifest is not None and manifest.source_sha256 == now.content_sha256:
+            return True
+    elif manifest is not None:
+        raise RunRefusedError(
+            f"quarter {quarter}",
+            "is ingested, but what it was fetched with is not known",
+            "Pass --replace to fetch it again.",
+        )
+    else:
+        storage.write(keys.transcripts_source_state(quarter), records.to_json(now))
+    return False
+
+
+def _stopped_half_way(storage: Storage, quarter: Quarter, now: FetchState) -> bool:
+    if storage.exists(keys.transcripts_manifest(quarter)):
+        return False
+    try:
+        before = _read(storage, quarter)
+    except InputError:
+        # A damaged state is one reason to replace it.
+        return False
+    return before is not None and before.run_id == now.run_id
+
+
+def _refuse_change(before: FetchState, now: FetchState) -> None:
+    changed = [
+        f"{name} {before.parameters.get(name)} -> {value}"
+        for name, value in now.parameters.items()
+        if before.parameters.get(name) != value
+    ]
+    if before.content_sha256 != now.content_sha256:
+        changed.append(
+            f"WRDS's tables (firms {before.n_firms} -> {now.n_firms}, calls {before.n_calls} -> "
+            f"{now.n_calls}, components {before.n_components} -> {now.n_components}, or their "
+            "content)"
+        )
+    if changed:
+        raise RunRefusedError(
+            f"quarter {now.quarter}",
+            f"was begun on {before.started} with other ingredients: {', '.join(changed)}",
+            "Pass --replace to clear the quarter and fetch it afresh, so that it is all of one "
+            "state.",
+        )
+
+
+def _read(storage: Storage, quarter: Quarter) -> FetchState | None:
+    key = keys.transcripts_source_state(quarter)
+    try:
+        data = storage.read(key)
+    except ObjectMissingError:
+        return None
+    try:
+        return records.from_json(FetchState, data, where=storage.describe(key))
+    except InputError as error:
+        raise InputError(
+            error.where, error.cause, "Pass --replace to fetch the quarter afresh."
+        ) from error
