@@ -1,0 +1,1 @@
+"""Checks of a finished quarter against its inputs, its answers and its contracts."""

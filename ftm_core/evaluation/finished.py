@@ -1,0 +1,81 @@
+"""Open a finished quarter for evaluation: its identity, input, plan and map output."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ftm_core import runs
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import Batch, Manifest, RunIdentity
+from ftm_core.storage import Storage
+from ftm_core.themes.map_output import MapOutput, read_map_output
+from ftm_core.topics.batches import read_plan
+from ftm_core.transcripts.reading import read_manifest
+
+
+@dataclass(frozen=True)
+class FinishedQuarter:
+    """A quarter whose map and reduce both ended, with what its run recorded of itself."""
+
+    storage: Storage
+    quarter: Quarter
+    identity: RunIdentity
+    manifest: Manifest
+    plan: tuple[Batch, ...]
+    output: MapOutput
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The settings that the rows were made with, by group."""
+        recorded: dict[str, dict[str, Any]] = self.identity.ingredients["settings"]
+        return recorded
+
+    @property
+    def planned_firms(self) -> list[str]:
+        """Firms of the plan, in its order."""
+        return [firm for batch in self.plan for firm in batch.firm_ids]
+
+
+def open_finished(storage: Storage, quarter: Quarter) -> FinishedQuarter:
+    """Open a quarter to be checked.
+
+    Raises InputError, saying what is to be run first, when it was never begun, its map is not
+    finished, or its themes are missing or were made from another map output.
+    """
+    identity = runs.read_identity(storage, quarter)
+    plan = read_plan(storage, quarter)
+    if identity is None or plan is None:
+        raise InputError(
+            f"quarter {quarter} in {storage.uri}",
+            "has no run to evaluate",
+            f"Run `ftm run --quarter {quarter}` first, or name the right --data.",
+        )
+    output = read_map_output(storage, quarter, plan, identity.run_id)
+    if _reduced_from(storage, quarter) != (identity.run_id, output.fingerprint):
+        raise InputError(
+            f"quarter {quarter} in {storage.uri}",
+            "is not finished: its themes and tables are not made from its present topics",
+            f"Run `ftm run --quarter {quarter}` to finish it, then evaluate.",
+        )
+    manifest = read_manifest(storage, quarter)
+    return FinishedQuarter(storage, quarter, identity, manifest, tuple(plan), output)
+
+
+def _reduced_from(storage: Storage, quarter: Quarter) -> tuple[str, str] | None:
+    """Run and map output that the quarter's tables were made from, or None without a reduce."""
+    key = keys.reduce_state(quarter)
+    try:
+        state = json.loads(storage.read(key))
+        return state["run_id"], state["map_output"]
+    except ObjectMissingError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            storage.describe(key),
+            f"is not a valid record ({error!r})",
+            f"Run `ftm run --quarter {quarter}` again: it makes the themes anew.",
+        ) from error

@@ -1,0 +1,115 @@
+"""What an evaluation found, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+EXAMPLES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: whether it passed, the figure that says so, and what was wrong where it did not.
+
+    ``group`` is one of ``files``, ``input``, ``map``, ``themes``, ``tables`` and ``sentiment``.
+    """
+
+    id: str
+    group: str
+    title: str
+    passed: bool
+    figure: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The first rows of topics, themes and contributions, as the runbook shows them."""
+
+    topics: tuple[dict[str, Any], ...]
+    themes: tuple[dict[str, Any], ...]
+    contributions: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """All checks of one quarter, in the order of the pipeline, and sample rows."""
+
+    quarter: str
+    data: str
+    run_id: str
+    checks: tuple[Check, ...]
+    samples: Samples
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape (docs/evaluation.md); dates are ISO 8601 text."""
+        return {
+            "quarter": self.quarter,
+            "data": self.data,
+            "run_id": self.run_id,
+            "passed": self.passed,
+            "n_passed": len(self.checks) - len(self.failed),
+            "n_failed": len(self.failed),
+            "checks": [dataclasses.asdict(check) for check in self.checks],
+            "samples": {
+                name: [_plain(row) for row in rows]
+                for name, rows in (
+                    ("topics", self.samples.topics),
+                    ("themes", self.samples.themes),
+                    ("contributions", self.samples.contributions),
+                )
+            },
+        }
+
+
+class Tally:
+    """Counts what one check has seen and found at fault."""
+
+    def __init__(self, id: str, group: str, title: str, unit: str) -> None:
+        self.id = id
+        self._group = group
+        self._title = title
+        self._unit = unit
+        self._n_seen = 0
+        self._n_faults = 0
+        self._examples: list[str] = []
+
+    def see(self, sound: bool, fault: str = "") -> None:
+        """Count one item; ``fault`` tells what is wrong with it where it is not sound."""
+        self._n_seen += 1
+        if not sound:
+            self._n_faults += 1
+            if len(self._examples) < EXAMPLES_SHOWN:
+                self._examples.append(fault)
+
+    def check(self) -> Check:
+        """The check: passed when nothing was at fault."""
+        shown = "; ".join(self._examples)
+        more = self._n_faults - len(self._examples)
+        return Check(
+            id=self.id,
+            group=self._group,
+            title=self._title,
+            passed=not self._n_faults,
+            figure=f"{self._n_seen - self._n_faults} of {self._n_seen} {self._unit}",
+            detail=f"{shown}; and {more} more" if more else shown,
+        )
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in row.items()
+    }
