@@ -1,0 +1,267 @@
+# Decisions of the batch module, planned with a mocked provider: nothing is called, nothing made.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_vpc" {
+    defaults = { id = "vpc-0123456789abcdef0" }
+  }
+  mock_data "aws_subnets" {
+    defaults = { ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"] }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+  mock_data "aws_ssm_parameter" {
+    defaults = { insecure_value = "http://vllm.internal/v1" }
+  }
+  mock_data "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/precreated" }
+  }
+  mock_data "aws_iam_instance_profile" {
+    defaults = { arn = "arn:aws:iam::123456789012:instance-profile/precreated" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/created" }
+  }
+  mock_resource "aws_iam_instance_profile" {
+    defaults = { arn = "arn:aws:iam::123456789012:instance-profile/created" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-west-2:123456789012:log-group:/aws/batch/ftm" }
+  }
+  mock_resource "aws_ecr_repository" {
+    defaults = { repository_url = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-mocked" }
+  }
+  mock_resource "aws_batch_compute_environment" {
+    defaults = { arn = "arn:aws:batch:us-west-2:123456789012:compute-environment/mocked" }
+  }
+  mock_resource "aws_launch_template" {
+    defaults = { id = "lt-0123456789abcdef0" }
+  }
+  override_during = plan
+}
+
+variables {
+  s3_bucket_name      = "some-research-bucket"
+  use_external_images = true
+  map_image_uri       = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-map:v1"
+  reduce_image_uri    = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-reduce:v1"
+}
+
+run "first_pass" {
+  command = plan
+
+  assert {
+    condition     = aws_security_group.batch.name == "ftm-batch-sg" && aws_batch_job_queue.main.name == "ftm-queue-main" && aws_cloudwatch_log_group.batch.name == "/aws/batch/ftm"
+    error_message = "Operators know these names."
+  }
+
+  assert {
+    condition     = length([for job in aws_batch_job_definition.jobs : job if strcontains(job.container_properties, "LLM_BASE_URL")]) == 0
+    error_message = "The first pass cannot know the LLM's URL."
+  }
+
+  assert {
+    condition     = length(data.aws_ssm_parameter.vllm_base_url) == 0
+    error_message = "The first pass must not read a parameter that is not there yet."
+  }
+
+  assert {
+    condition     = alltrue([for environment in aws_batch_compute_environment.jobs : environment.compute_resources[0].min_vcpus == 0])
+    error_message = "Without jobs there are no instances (fault 23)."
+  }
+
+  assert {
+    condition     = [for order in aws_batch_job_queue.main.compute_environment_order : order.order] == [1, 2]
+    error_message = "Spot first, then on demand."
+  }
+
+  assert {
+    condition     = aws_batch_compute_environment.jobs["spot"].compute_resources[0].allocation_strategy == "SPOT_CAPACITY_OPTIMIZED"
+    error_message = "Spot is chosen by capacity."
+  }
+
+  assert {
+    condition     = length(aws_ecr_repository.images) == 0 && length(aws_secretsmanager_secret.wrds) == 0
+    error_message = "External images need no repository; a secret is made only on request."
+  }
+
+  assert {
+    condition     = aws_launch_template.batch.metadata_options[0].http_tokens == "required" && aws_launch_template.batch.metadata_options[0].http_put_response_hop_limit == 1
+    error_message = "A container must not reach its instance's credentials."
+  }
+}
+
+run "second_pass" {
+  command = plan
+
+  variables {
+    enable_vllm = true
+  }
+
+  assert {
+    condition = alltrue([
+      for job in aws_batch_job_definition.jobs :
+      contains(jsondecode(job.container_properties).environment, { name = "LLM_BASE_URL", value = "http://vllm.internal/v1" })
+    ])
+    error_message = "The second pass hands the URL from SSM to every job."
+  }
+}
+
+run "an_llm_of_ones_own" {
+  command = plan
+
+  variables {
+    llm_base_url           = "https://llm.example.org:8443/v1"
+    llm_api_key_secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:llm-AbCdEf"
+  }
+
+  assert {
+    condition = alltrue([
+      for job in aws_batch_job_definition.jobs :
+      contains(jsondecode(job.container_properties).environment, { name = "LLM_BASE_URL", value = "https://llm.example.org:8443/v1" })
+    ])
+    error_message = "A given URL stands in for the whole ecs module."
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.llm[0].from_port == 8443
+    error_message = "The jobs may reach the port that the URL names."
+  }
+
+  assert {
+    condition     = jsondecode(aws_batch_job_definition.jobs["map"].container_properties).secrets == [{ name = "LLM_API_KEY", valueFrom = "arn:aws:secretsmanager:us-west-2:123456789012:secret:llm-AbCdEf" }]
+    error_message = "A key comes from Secrets Manager, never in plain text (fault 25)."
+  }
+}
+
+run "own_images_and_secret" {
+  command = plan
+
+  variables {
+    use_external_images = false
+    map_image_uri       = ""
+    reduce_image_uri    = ""
+    image_tag           = "abc123"
+    enable_wrds_secrets = true
+  }
+
+  assert {
+    condition     = alltrue([for repository in aws_ecr_repository.images : repository.image_tag_mutability == "IMMUTABLE" && repository.image_scanning_configuration[0].scan_on_push])
+    error_message = "A tag never changes its image, and every image is scanned."
+  }
+
+  assert {
+    condition     = toset([for repository in aws_ecr_repository.images : repository.name]) == toset(["ftm-map", "ftm-reduce"])
+    error_message = "Operators know these names."
+  }
+
+  assert {
+    condition     = length(aws_ecr_lifecycle_policy.images) == 2
+    error_message = "Old images go away."
+  }
+
+  assert {
+    condition     = endswith(jsondecode(aws_batch_job_definition.jobs["map"].container_properties).image, ":abc123")
+    error_message = "Jobs run the tag they were given."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.wrds[0].name == "ftm/wrds"
+    error_message = "The secret is made empty, under the name that ingest reads."
+  }
+}
+
+run "precreated_roles" {
+  command = plan
+
+  variables {
+    use_precreated_roles = true
+  }
+
+  assert {
+    condition     = length(aws_iam_role.job) + length(aws_iam_role.execution) + length(aws_iam_role.instance) + length(aws_iam_role_policy.job) + length(aws_iam_instance_profile.instance) == 0
+    error_message = "No role is made."
+  }
+
+  assert {
+    condition     = jsondecode(aws_batch_job_definition.jobs["map"].container_properties).jobRoleArn == "arn:aws:iam::123456789012:role/precreated"
+    error_message = "The jobs use the administrator's role."
+  }
+}
+
+run "gpu_map" {
+  command = plan
+
+  variables {
+    use_gpu  = true
+    use_spot = false
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_batch_job_definition.jobs["map"].container_properties).resourceRequirements, { type = "GPU", value = "1" })
+    error_message = "The map asks for a GPU."
+  }
+
+  assert {
+    condition     = length([for need in jsondecode(aws_batch_job_definition.jobs["reduce"].container_properties).resourceRequirements : need if need.type == "GPU"]) == 0
+    error_message = "The reduce does not."
+  }
+
+  assert {
+    condition     = keys(aws_batch_compute_environment.jobs) == ["on-demand"] && one(aws_batch_compute_environment.jobs["on-demand"].compute_resources[0].ec2_configuration).image_type == "ECS_AL2023_NVIDIA"
+    error_message = "GPU instances need the image with drivers; without Spot only on demand is left."
+  }
+}
+
+run "external_images_must_be_named" {
+  command         = plan
+  expect_failures = [var.map_image_uri, var.reduce_image_uri]
+
+  variables {
+    map_image_uri    = ""
+    reduce_image_uri = ""
+  }
+}
+
+run "images_need_a_tag" {
+  command         = plan
+  expect_failures = [var.map_image_uri]
+
+  variables {
+    map_image_uri = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-map"
+  }
+}
+
+run "a_bucket_is_a_bare_name" {
+  command         = plan
+  expect_failures = [var.s3_bucket_name]
+
+  variables {
+    s3_bucket_name = "s3://some-research-bucket"
+  }
+}
+
+run "two_llms_are_one_too_many" {
+  command         = plan
+  expect_failures = [var.llm_base_url]
+
+  variables {
+    enable_vllm  = true
+    llm_base_url = "http://llm.example.org/v1"
+  }
+}
+
+run "settings_with_a_variable_of_their_own" {
+  command         = plan
+  expect_failures = [var.settings_environment]
+
+  variables {
+    settings_environment = { CHECKPOINT_INTERVAL = "7" }
+  }
+}

@@ -1,0 +1,153 @@
+# Decisions of the stepfunctions module, planned with a mocked provider: nothing is called or made.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_batch_job_queue" {
+    defaults = { arn = "arn:aws:batch:us-west-2:123456789012:job-queue/ftm-queue-main" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+  mock_data "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/precreated" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/created" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-west-2:123456789012:ftm-runs" }
+  }
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:us-west-2:123456789012:stateMachine:mocked" }
+  }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:us-west-2:123456789012:rule/mocked" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-west-2:123456789012:log-group:mocked" }
+  }
+  override_during = plan
+}
+
+variables {
+  s3_bucket_name = "some-research-bucket"
+}
+
+run "silent" {
+  command = plan
+
+  assert {
+    condition     = aws_sfn_state_machine.quarter_processor.name == "ftm-quarter-processor"
+    error_message = "Operators know this name."
+  }
+
+  assert {
+    condition     = length(aws_sns_topic.runs) == 0 && !strcontains(aws_sfn_state_machine.quarter_processor.definition, "sns:publish")
+    error_message = "Notifications are made only on request."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.ReduceThemes.Next == "Done"
+    error_message = "Without notifications the reduce leads straight to the end."
+  }
+}
+
+run "notified" {
+  command = plan
+
+  variables {
+    enable_notifications = true
+    notification_email   = "research@example.org"
+  }
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.NotifySuccess.Parameters.TopicArn == "arn:aws:sns:us-west-2:123456789012:ftm-runs"
+    error_message = "Success is told to the topic."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.NotifyFailure.Next == "Failed"
+    error_message = "A failure that was told is still a failure."
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.cut_short[0].event_pattern).detail["$or"][1].error == [{ "anything-but" = ["Ftm.RunFailed"] }]
+    error_message = "Each end is told once: the rule leaves out what a state has told."
+  }
+}
+
+run "fault_23_a_forgotten_gpu_is_turned_off" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.deadman[0].target[0].input).idle_seconds == 3600 && aws_scheduler_schedule.deadman[0].schedule_expression == "rate(15 minutes)"
+    error_message = "An idle hour is the limit, and looks come often enough to keep it."
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.run_ended[0].event_pattern).detail.status == ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+    error_message = "Every end of a run starts the switch, also one that no state can catch."
+  }
+}
+
+run "an_llm_of_ones_own_needs_no_switch" {
+  command = plan
+
+  variables {
+    enable_vllm = false
+  }
+
+  assert {
+    condition     = length(aws_sfn_state_machine.deadman) + length(aws_scheduler_schedule.deadman) + length(aws_cloudwatch_event_rule.run_ended) + length(aws_iam_role.deadman) + length(aws_iam_role.events) == 0
+    error_message = "Nothing to watch."
+  }
+}
+
+run "precreated_roles_with_logs_and_traces" {
+  command = plan
+
+  variables {
+    use_precreated_roles  = true
+    enable_execution_logs = true
+    enable_xray           = true
+  }
+
+  assert {
+    condition     = length(aws_iam_role.quarter_processor) + length(aws_iam_role.deadman) + length(aws_iam_role.events) == 0
+    error_message = "No role is made."
+  }
+
+  assert {
+    condition     = aws_sfn_state_machine.quarter_processor.role_arn == "arn:aws:iam::123456789012:role/precreated"
+    error_message = "The state machine uses the administrator's role."
+  }
+
+  assert {
+    condition     = aws_sfn_state_machine.quarter_processor.tracing_configuration[0].enabled && aws_sfn_state_machine.quarter_processor.logging_configuration[0].level == "ERROR"
+    error_message = "Traces and logs come on request."
+  }
+}
+
+run "a_quarter_outlasts_its_jobs" {
+  command         = plan
+  expect_failures = [var.execution_timeout_seconds]
+
+  variables {
+    execution_timeout_seconds = 3600
+  }
+}
+
+run "one_topic_only" {
+  command         = plan
+  expect_failures = [var.notification_topic_arn]
+
+  variables {
+    enable_notifications   = true
+    notification_topic_arn = "arn:aws:sns:us-west-2:123456789012:mine"
+  }
+}
