@@ -37,9 +37,9 @@ async def describe_themes(
     Answers are kept by the client's store as they come, so an interrupted call repeats nothing.
     """
 
-    async def one(theme_id: str, keywords: tuple[str, ...], summaries: list[str]) -> (
-        DescribedTheme | Failure
-    ):
+    async def one(
+        theme_id: str, keywords: tuple[str, ...], summaries: list[str]
+    ) -> DescribedTheme | Failure:
         try:
             described = await _describe(theme_id, keywords, summaries, client, max_tokens)
         except LlmRequestError as error:

@@ -113,5 +113,3 @@ def _without_dominance(
         )
         del kept[last]
     return kept
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -67,9 +67,7 @@ async def run_batch(batch: Batch, context: MapContext) -> BatchOutcome:
     Raises InterruptedRunError on a stop, LlmUnavailableError or StorageRetryableError on a lasting
     outage (each after saving what is finished), and ChecksFailedError when failures look systemic.
     """
-    progress = await asyncio.to_thread(
-        BatchProgress.open, context.storage, batch, context.run_id
-    )
+    progress = await asyncio.to_thread(BatchProgress.open, context.storage, batch, context.run_id)
     job = _MapJob(batch, progress, context)
     await job.run()
     return BatchOutcome(
@@ -127,7 +125,7 @@ class _MapJob:
         await asyncio.to_thread(self._progress.save, self._unsaved)
         self._unsaved = []
 
-    async def _firms(self, pending: list[str]) -> AsyncIterator[tuple[str, pa.Table]]:
+    async def _firms(self, pending: list[str]) -> AsyncGenerator[tuple[str, pa.Table]]:
         """Sentences of the pending firms, read ahead in a thread."""
         source = iterate_firms(
             self._context.storage, self._context.manifest, pending, columns=INPUT_COLUMNS
@@ -149,7 +147,7 @@ class _MapJob:
         except (RetryableError, StorageError, InputError):
             # The LLM, the store or the set-up failed, not this firm.
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever one firm's text provokes is recorded
             _log.warning("firm %s failed: %s", firm_id, error, exc_info=error)
             return Failure(
                 firm_id=firm_id,

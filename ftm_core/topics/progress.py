@@ -16,8 +16,8 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import (
     Batch,
     Checkpoint,
-    FailuresManifest,
     Failure,
+    FailuresManifest,
     Part,
     from_json,
     to_json,
@@ -172,9 +172,7 @@ class BatchProgress:
             (keys.sentences_part, schemas.SENTENCES),
         ):
             source = name(self._quarter, self._batch.batch_id, part.number)
-            table = tables.read_table(
-                self._storage, source, schema, run_id=self._checkpoint.run_id
-            )
+            table = tables.read_table(self._storage, source, schema, run_id=self._checkpoint.run_id)
             drop = pc.is_in(table["firm_id"], pa.array(sorted(without), pa.string()))
             kept = table.filter(pc.invert(drop))
             target = name(self._quarter, self._batch.batch_id, number)
@@ -213,9 +211,7 @@ class BatchProgress:
             failures=self.failures,
             timestamp=utc_now(),
         )
-        self._storage.write(
-            keys.failures(self._quarter, self._batch.batch_id), to_json(manifest)
-        )
+        self._storage.write(keys.failures(self._quarter, self._batch.batch_id), to_json(manifest))
 
 
 def read_checkpoint(storage: Storage, quarter: Quarter, batch_id: str) -> Checkpoint | None:

@@ -29,8 +29,10 @@ async def summarise_firm(
     that topic alone. LlmUnavailableError passes through: it is no fault of the firm.
     """
     outcomes = await asyncio.gather(
-        *(_summarise_topic(model.firm_id, topic, client, quarter, max_tokens)
-          for topic in model.topics)
+        *(
+            _summarise_topic(model.firm_id, topic, client, quarter, max_tokens)
+            for topic in model.topics
+        )
     )
     return FinishedFirm(
         firm_id=model.firm_id,

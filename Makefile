@@ -1,0 +1,49 @@
+# What people run: `make run` for the sample quarter, `make test` for all tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+QUARTER ?= 2023Q1
+
+.PHONY: run test test-fast lint lock docs clean help
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+$(VENV)/.installed: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+install: $(VENV)/.installed ## Make the environment from the lock file
+
+run: $(VENV)/.installed ## Install, then run the sample quarter to its themes and evaluate it
+	$(BIN)/ftm ingest sample --quarter $(QUARTER)
+	$(BIN)/ftm run --quarter $(QUARTER)
+	$(BIN)/ftm evaluate --quarter $(QUARTER)
+
+test: $(VENV)/.installed ## Install what the tests need, lint, check types, run all tests
+	scripts/install-test-tools
+	$(MAKE) lint
+	$(BIN)/pytest
+
+test-fast: $(VENV)/.installed ## Unit tests alone
+	$(BIN)/pytest tests/unit
+
+lint: $(VENV)/.installed ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock: ## Resolve the lock files anew (Python 3.11 on Linux)
+	$(COMPILE) --extra local --extra wrds --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra local --extra wrds --extra dev --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml
+	# A CPU wheel names its build in its version; the lock must not ask for that build elsewhere.
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock requirements-dev.lock
+
+clean: ## Remove the environment and the caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,1 @@
+"""The operator tool: one command for each phase of a quarter."""

@@ -1,0 +1,105 @@
+"""The root of `ftm`: global options, the commands, and the one place where errors are shown."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from importlib.metadata import version as installed_version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+DEBUG_VARIABLE = "FTM_DEBUG"
+
+
+class ErrorRenderingGroup(TyperGroup):
+    """Shows an FtmError as where, what and what next, and ends with its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; no traceback unless ``--debug``."""
+        from ftm_core.contracts.errors import ExitCode, FtmError
+
+        try:
+            return super().invoke(ctx)
+        except FtmError as error:
+            _traceback_if_debug()
+            from ftm_cli.console import print_error
+
+            print_error(error)
+            raise typer.Exit(int(error.exit_code)) from None
+        except (typer.Exit, typer.Abort, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            import click
+
+            if isinstance(error, click.ClickException):
+                raise
+            _traceback_if_debug()
+            from ftm_cli.console import say
+
+            say(f"unexpected error {type(error).__name__}: {error}", style="bold red")
+            say("  This is a fault of ftm. Run the command again with `ftm --debug ...` to see it.")
+            raise typer.Exit(int(ExitCode.UNEXPECTED)) from None
+
+
+def _traceback_if_debug() -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exc()
+
+
+app = typer.Typer(
+    name="ftm",
+    cls=ErrorRenderingGroup,
+    help="Find what earnings calls talk about: firm topics and cross-firm themes, by quarter.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ftm {installed_version('ftm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=DEBUG_VARIABLE, help="Show tracebacks and debug logs.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Find what earnings calls talk about: firm topics and cross-firm themes, by quarter."""
+    from ftm_cli.console import start_logging
+
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+    start_logging(debug=debug)
+
+
+def _register() -> None:
+    from ftm_cli.commands.ingest import ingest_app
+    from ftm_cli.commands.ingest_wrds import wrds_command
+    from ftm_cli.commands.merge_identifiers import merge_identifiers_command
+    from ftm_cli.commands.run import run_command
+
+    ingest_app.command("wrds")(wrds_command)
+    ingest_app.command("merge-identifiers")(merge_identifiers_command)
+    app.add_typer(ingest_app, name="ingest")
+    app.command("run")(run_command)
+
+
+_register()
+
+
+def main() -> None:
+    """Entry point of the `ftm` script."""
+    app()

@@ -1,0 +1,104 @@
+"""Run a quarter on this machine: settings, the embedded LLM where none is named, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ftm_core.contracts.events import Listener, Note
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.settings import PROJECT_FILE, Settings, resolve
+from ftm_core.pipeline import QuarterOutcome, RunRequest, run_quarter, standing
+from ftm_core.runs import new_run_name
+from ftm_core.storage import Storage
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """A local run as the operator asked for it."""
+
+    quarter: Quarter
+    storage: Storage
+    max_firms: int | None = None
+    restart: bool = False
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LocalOutcome:
+    """The quarter's outcome, or None when a finished quarter was left as it is."""
+
+    quarter: Quarter
+    data: str
+    run_id: str
+    outcome: QuarterOutcome | None
+
+
+def run_locally(run: LocalRun, listener: Listener) -> LocalOutcome:
+    """Run the quarter; SIGTERM and Ctrl-C save what is finished and end as retryable.
+
+    Raises the errors of ``run_quarter``, and those of the embedded server.
+    """
+    settings = local_settings(run.flags)
+    request = RunRequest(
+        storage=run.storage,
+        quarter=run.quarter,
+        settings=settings,
+        run_name=new_run_name(run.quarter),
+        listener=listener,
+        restart=run.restart,
+        max_firms=run.max_firms,
+    )
+    finished = standing(request)
+    if finished is not None:
+        return LocalOutcome(run.quarter, run.storage.uri, finished.run_id, None)
+    with llm_server(settings, listener) as base_url:
+        llm = settings.llm.model_copy(update={"base_url": base_url})
+        ready = replace(request, settings=settings.model_copy(update={"llm": llm}))
+        outcome = asyncio.run(_until_stopped(ready))
+    return LocalOutcome(run.quarter, run.storage.uri, outcome.run_id, outcome)
+
+
+def local_settings(flags: Mapping[str, Any]) -> Settings:
+    """All settings; with no server named, the model is the embedded one."""
+    from ftm_core.llm.embedded import MODEL_NAME
+
+    resolved = resolve(flags=flags, environment=os.environ, project_file=Path(PROJECT_FILE))
+    settings = resolved.settings
+    if settings.llm.base_url:
+        return settings
+    llm = settings.llm.model_copy(update={"model_name": MODEL_NAME})
+    return settings.model_copy(update={"llm": llm})
+
+
+@contextlib.contextmanager
+def llm_server(settings: Settings, listener: Listener) -> Iterator[str]:
+    """Base URL of the named server, or of the embedded one, which ends with the block."""
+    if settings.llm.base_url:
+        yield settings.llm.base_url
+        return
+    from ftm_core.llm.embedded import EmbeddedServer
+
+    with EmbeddedServer(max_concurrent=settings.llm.max_concurrent) as server:
+        listener(Note(f"embedded LLM {settings.llm.model_name} ready at {server.base_url}"))
+        yield server.base_url
+
+
+async def _until_stopped(request: RunRequest) -> QuarterOutcome:
+    """Run with SIGTERM and SIGINT turned into an orderly stop; a second Ctrl-C ends at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop(name: str) -> None:
+        request.listener(Note(f"{name}: saving what is finished", "warning"))
+        request.stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number.name)
+    return await run_quarter(request)

@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+QuarterOption = Annotated[
+    str, typer.Option("--quarter", "-q", help="Calendar quarter, such as 2023Q1.")
+]
+OptionalQuarterOption = Annotated[
+    str | None,
+    typer.Option("--quarter", "-q", help="Calendar quarter; the latest one when left out."),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        envvar="FTM_DATA",
+        help="Data folder or s3://bucket; `data` here, or the pinned bucket, when left out.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target", help="local or aws; aws when a profile is pinned.", show_default=False
+    ),
+]

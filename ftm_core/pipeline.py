@@ -1,0 +1,325 @@
+"""One quarter from transcripts to themes: the steps that containers run apart, run in turn here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftm_core import runs
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import FtmError, InputError
+from ftm_core.contracts.events import Listener, Note, StageFinished, StageStarted
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import Batch, Failure, Manifest, RunIdentity
+from ftm_core.contracts.settings import Settings
+from ftm_core.llm.answers import AnswerStore
+from ftm_core.llm.client import LlmClient
+from ftm_core.storage import Storage
+from ftm_core.themes.map_output import read_map_output
+from ftm_core.themes.reduce_job import ReduceContext, ReduceOutcome, run_reduce
+from ftm_core.topics import map_job
+from ftm_core.topics.batches import plan_batches, read_plan, write_plan
+from ftm_core.topics.map_job import BatchOutcome, MapContext, run_batch
+from ftm_core.topics.progress import read_checkpoint
+from ftm_core.topics.workers import ModelWorkers, default_workers
+from ftm_core.transcripts.reading import read_manifest
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What one run is asked to do."""
+
+    storage: Storage
+    quarter: Quarter
+    settings: Settings
+    run_name: str
+    listener: Listener
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    restart: bool = False
+    max_firms: int | None = None
+
+
+@dataclass(frozen=True)
+class StageTiming:
+    """Seconds one stage took."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class QuarterOutcome:
+    """What a run of a quarter came to."""
+
+    run_id: str
+    batches: tuple[BatchOutcome, ...]
+    reduce: ReduceOutcome
+    timings: tuple[StageTiming, ...]
+    peak_memory_mib: float
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """All recorded failures of the map."""
+        return tuple(failure for batch in self.batches for failure in batch.failures)
+
+
+def plan(request: RunRequest) -> tuple[RunIdentity, Manifest, list[Batch]]:
+    """Check the transcripts, take hold of the quarter, and write its plan (or keep it).
+
+    A plan once written stays as long as its run: batches and checkpoints belong together.
+    """
+    manifest = read_manifest(request.storage, request.quarter)
+    identity = runs.begin(
+        request.storage,
+        request.quarter,
+        _ingredients(request, manifest),
+        runs.this_process(request.run_name),
+        restart=request.restart,
+    )
+    batches = read_plan(request.storage, request.quarter)
+    if batches is None:
+        batches = plan_batches(manifest, request.settings.map.batch_size, request.max_firms)
+        write_plan(request.storage, request.quarter, batches)
+    return identity, manifest, batches
+
+
+def standing(request: RunRequest) -> RunIdentity | None:
+    """The identity of a finished quarter that a run would leave as it is, else None.
+
+    Tells a re-run that there is nothing to do before any model or server is started.
+    """
+    identity = runs.read_identity(request.storage, request.quarter)
+    if identity is None or identity.finished is None or request.restart:
+        return None
+    manifest = read_manifest(request.storage, request.quarter)
+    if identity.fingerprint != runs.fingerprint(_ingredients(request, manifest)):
+        return None
+    batches = read_plan(request.storage, request.quarter) or []
+    output = read_map_output(request.storage, request.quarter, batches, identity.run_id)
+    return None if output.failures else identity
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run under way: what is to be done, and the client and processes that do it."""
+
+    request: RunRequest
+    identity: RunIdentity
+    manifest: Manifest
+    batches: list[Batch]
+    client: LlmClient
+    workers: ModelWorkers
+    clock: _StageClock
+
+
+async def run_quarter(request: RunRequest) -> QuarterOutcome:
+    """Plan, map, reduce and package one quarter in this process.
+
+    Resumes whatever an earlier run of the same ingredients finished. Raises the errors of ``plan``,
+    ``run_batch`` and ``run_reduce``; the hold on the quarter is let go in every case.
+    """
+    clock = _StageClock(request.listener)
+    identity, manifest, batches = await asyncio.to_thread(plan, request)
+    finished = False
+    n_workers = default_workers(request.settings)
+    try:
+        async with (
+            _renewed_hold(request),
+            _client(request) as client,
+            ModelWorkers(request.settings, n_workers) as workers,
+        ):
+            work = _Work(request, identity, manifest, batches, client, workers, clock)
+            outcomes = await _map(work)
+            reduced = await _reduce(work)
+        finished = True
+        return QuarterOutcome(
+            run_id=identity.run_id,
+            batches=outcomes,
+            reduce=reduced,
+            timings=tuple(clock.timings),
+            peak_memory_mib=peak_memory_mib(),
+        )
+    finally:
+        _write_timings(request, clock)
+        runs.release(request.storage, request.quarter, request.run_name, finished=finished)
+
+
+async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
+    """Run one batch of a quarter that ``request.run_name`` holds: the map container's work."""
+    identity = runs.require_hold(request.storage, request.quarter, request.run_name)
+    manifest = read_manifest(request.storage, request.quarter)
+    batches = {b.batch_id: b for b in read_plan(request.storage, request.quarter) or []}
+    if batch_id not in batches:
+        raise InputError(
+            f"batch {batch_id}",
+            "is not in the plan of the quarter",
+            f"See {request.storage.describe(keys.batches(request.quarter))}.",
+        )
+    batch = batches[batch_id]
+    n_workers = default_workers(request.settings)
+    async with (
+        _renewed_hold(request),
+        _client(request, batch_id) as client,
+        ModelWorkers(request.settings, n_workers) as workers,
+    ):
+        clock = _StageClock(request.listener)
+        (outcome,) = await _map(_Work(request, identity, manifest, [batch], client, workers, clock))
+    return outcome
+
+
+async def run_reduce_alone(request: RunRequest) -> ReduceOutcome:
+    """Reduce a quarter that ``request.run_name`` holds, and let go of it: the reduce container."""
+    identity = runs.require_hold(request.storage, request.quarter, request.run_name)
+    manifest = read_manifest(request.storage, request.quarter)
+    batches = read_plan(request.storage, request.quarter) or []
+    clock = _StageClock(request.listener)
+    async with (
+        _renewed_hold(request),
+        _client(request, "themes") as client,
+        ModelWorkers(request.settings, 1) as workers,
+    ):
+        outcome = await _reduce(_Work(request, identity, manifest, batches, client, workers, clock))
+    _write_timings(request, clock)
+    runs.release(request.storage, request.quarter, request.run_name, finished=True)
+    return outcome
+
+
+def _ingredients(request: RunRequest, manifest: Manifest) -> dict[str, Any]:
+    """What the rows depend on; a run over some firms is another run than one over all."""
+    return {
+        **runs.ingredients(manifest, request.settings),
+        "max_firms": request.max_firms,
+    }
+
+
+async def _map(work: _Work) -> tuple[BatchOutcome, ...]:
+    request = work.request
+    n_firms = sum(len(batch.firm_ids) for batch in work.batches)
+    done = await asyncio.to_thread(_n_completed, request, work.identity, work.batches)
+    context = MapContext(
+        storage=request.storage,
+        manifest=work.manifest,
+        run_id=work.identity.run_id,
+        settings=request.settings,
+        client=work.client,
+        workers=work.workers,
+        stop=request.stop,
+        listener=request.listener,
+    )
+    with work.clock.stage(map_job.STAGE, n_firms, "firms", done):
+        return tuple([await run_batch(batch, context) for batch in work.batches])
+
+
+async def _reduce(work: _Work) -> ReduceOutcome:
+    request = work.request
+    output = await asyncio.to_thread(
+        read_map_output, request.storage, request.quarter, work.batches, work.identity.run_id
+    )
+    context = ReduceContext(
+        storage=request.storage,
+        manifest=work.manifest,
+        output=output,
+        settings=request.settings,
+        client=work.client,
+        workers=work.workers,
+        stop=request.stop,
+        listener=request.listener,
+    )
+    with work.clock.stage("reduce", None, "steps", 0):
+        return await run_reduce(context)
+
+
+def _n_completed(request: RunRequest, identity: RunIdentity, batches: list[Batch]) -> int:
+    """Firms that earlier runs of the same identity finished."""
+    done = 0
+    for batch in batches:
+        saved = read_checkpoint(request.storage, request.quarter, batch.batch_id)
+        if saved is not None and saved.run_id == identity.run_id:
+            done += len(saved.completed_firm_ids)
+    return done
+
+
+@contextlib.asynccontextmanager
+async def _client(request: RunRequest, writer: str = "run") -> AsyncIterator[LlmClient]:
+    """The one LLM client of the job, its server seen healthy and its answers kept."""
+    answers = await asyncio.to_thread(
+        AnswerStore.open, request.storage, request.quarter, writer=writer
+    )
+    async with LlmClient(
+        request.settings.llm, answers=answers, listener=request.listener
+    ) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _renewed_hold(request: RunRequest) -> AsyncIterator[None]:
+    """Renew the hold on the quarter while the block runs; losing it stops the run."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(runs.HEARTBEAT_SECONDS)
+            try:
+                await asyncio.to_thread(
+                    runs.heartbeat, request.storage, request.quarter, request.run_name
+                )
+            except FtmError as error:
+                request.listener(Note(str(error), "warning"))
+                request.stop.set()
+                return
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class _StageClock:
+    """Announces stages and keeps the seconds of each."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.timings: list[StageTiming] = []
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: int | None, unit: str, done: int) -> Iterator[None]:
+        self._listener(StageStarted(name, total, unit, done))
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - started
+            self.timings.append(StageTiming(name, seconds))
+            self._listener(StageFinished(name, seconds))
+
+
+def peak_memory_mib() -> float:
+    """Largest resident size so far of this process and of any one ended child, in MiB.
+
+    Source: getrusage(2); ru_maxrss is in KiB on Linux and in bytes on macOS.
+    """
+    unit = 1024 if sys.platform == "darwin" else 1
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(own, children) / 1024 / unit
+
+
+def _write_timings(request: RunRequest, clock: _StageClock) -> None:
+    """Keep the timings for the report, beside the progress."""
+    record = {
+        "run_name": request.run_name,
+        "stages": [{"stage": t.stage, "seconds": round(t.seconds, 3)} for t in clock.timings],
+        "peak_memory_mib": round(peak_memory_mib(), 1),
+    }
+    with contextlib.suppress(FtmError):
+        request.storage.write(
+            keys.run_timings(request.quarter), json.dumps(record, indent=1).encode()
+        )
