@@ -33,9 +33,11 @@ class EmbeddedServer:
     """Serves the embedded model on 127.0.0.1 while the ``with`` block lasts.
 
     ``max_concurrent`` is how many requests the client sends at once; ``threads`` 0 takes every
-    core; ``port`` 0 takes a free one, and a restart keeps it. The process ends with this one,
-    however this one ends. Raises InputError when the extra ``local`` is not installed or the model
-    is not the published one, FtmError with the end of the server's log when it does not start.
+    core; ``port`` 0 takes a free one, and a restart keeps it. ``served_as`` is the name that the
+    model goes by, and ``chat_template`` a Jinja file instead of the model's own. The process ends
+    with this one, however this one ends. Raises InputError when the extra ``local`` is not
+    installed or the model is not the published one, FtmError with the end of the server's log when
+    it does not start.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class EmbeddedServer:
         port: int = 0,
         slot_context: int = SLOT_CONTEXT,
         served_as: str = MODEL_NAME,
+        chat_template: Path | None = None,
     ) -> None:
         self._slots = max(1, min(max_concurrent, MOST_SLOTS))
         self._threads = threads or os.cpu_count() or 1
         self._port = port
         self._slot_context = slot_context
+        self._chat_template = chat_template
         self.model_name = served_as
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -133,6 +137,8 @@ class EmbeddedServer:
         command = [sys.executable, "-m", "ftm_core.llm.embedded_server"]
         for option, value in values.items():
             command += [option, str(value)]
+        if self._chat_template is not None:
+            command += ["--chat-template", str(self._chat_template)]
         return command
 
     def _wait_until_healthy(self, address_file: Path) -> None:

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--address-file", type=Path, required=True)
+    parser.add_argument("--chat-template", type=Path)
     options = parser.parse_args(arguments)
     threading.Thread(target=_end_with, args=(options.parent,), daemon=True).start()
 
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     params.cpuparams_batch.n_threads = options.threads
     params.n_threads_http = options.slots + _SPARE_HTTP_THREADS
     params.n_gpu_layers = 0
+    if options.chat_template is not None:
+        params.chat_template = options.chat_template.read_text(encoding="utf-8")
     params.ui = False
     params.offline = True
     # Each slot keeps the prefix it shares with its next prompt. The further cache in main memory
