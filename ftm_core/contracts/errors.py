@@ -61,6 +61,12 @@ class ObjectMissingError(StorageError):
     """A key that was asked for does not exist."""
 
 
+class StorageAccessError(StorageError, InputError):
+    """The store refused: no such bucket, no permission, expired credentials; a retry cannot help."""
+
+    exit_code = ExitCode.USAGE
+
+
 class StorageRetryableError(StorageError, RetryableError):
     """The store throttled or was out of reach after its own retries."""
 

@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import IO, Any, Protocol
 
+from ftm_core.contracts.errors import InputError
+
+# Names of unfinished files in a local folder: never listed, so no key may look like one.
+TEMPORARY_PREFIX = ".ftm-"
+
 
 class Storage(Protocol):
     """Objects under keys such as ``progress/2023Q1/run.json``.
 
     A reader sees an object whole or not at all. Every method raises StorageError (or
     ObjectMissingError, StorageRetryableError) naming the object; no error of the backend's own
-    library leaves an implementation.
+    library leaves an implementation. A key that is no plain relative path raises InputError.
+    An object that is changed by ``replace`` must never be overwritten by ``write``.
     """
 
     @property
@@ -67,3 +73,27 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; removing one that is not there is no error."""
         ...
+
+
+def checked_key(key: str) -> str:
+    """``key`` itself, if every backend can hold it; raises InputError when not."""
+    names = key.split("/")
+    if (
+        any(name in {"", ".", ".."} or name.startswith(TEMPORARY_PREFIX) for name in names)
+        or not key.isprintable()
+        or "\\" in key
+    ):
+        raise InputError(
+            f"key {key!r}",
+            "is not a plain relative path",
+            "Use names separated by single slashes, without dots alone or control characters.",
+        )
+    return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """``prefix`` itself, if it can begin a key; raises InputError when not."""
+    if prefix:
+        # The last name may be cut anywhere, so complete it before looking.
+        checked_key(f"{prefix}x")
+    return prefix

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 
-from ftm_core.contracts.errors import InputError, ObjectMissingError, StorageError
+from ftm_core.contracts.errors import ObjectMissingError
+from ftm_core.storage.base import TEMPORARY_PREFIX, checked_key, checked_prefix
+from ftm_core.storage.files import output_file, translated
 
-_TEMPORARY_PREFIX = ".ftm-"
+_SUFFIX_UNFINISHED = ".unfinished"
+# No write takes a day: what is older was left by a killed process.
+_ABANDONED_AFTER_SECONDS = 24 * 3600
 
 
 class LocalStorage:
@@ -24,6 +28,7 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self._root = root.expanduser().resolve()
+        self._swept: set[Path] = set()
 
     @property
     def uri(self) -> str:
@@ -36,29 +41,32 @@ class LocalStorage:
 
     def exists(self, key: str) -> bool:
         """Whether the file is there."""
-        return self._path(key).is_file()
+        path = self._path(key)
+        with translated(str(path)):
+            return path.is_file()
 
     def size(self, key: str) -> int:
         """Size of the file in bytes."""
-        with _translated(self._path(key)):
-            return self._path(key).stat().st_size
+        path = self._existing(key)
+        with translated(str(path)):
+            return path.stat().st_size
 
     def list(self, prefix: str) -> Iterator[str]:
         """Every key that starts with ``prefix``, temporary files left out."""
-        folder = self._path(prefix.rpartition("/")[0]) if "/" in prefix else self._root
+        folder = self._root / checked_prefix(prefix).rpartition("/")[0]
         keys = []
-        for parent, _, names in os.walk(folder):
+        for parent, _, names in os.walk(folder, onerror=_raise_unless_gone):
             relative = Path(parent).relative_to(self._root).as_posix()
             for name in names:
                 key = name if relative == "." else f"{relative}/{name}"
-                if key.startswith(prefix) and not name.startswith(_TEMPORARY_PREFIX):
+                if key.startswith(prefix) and not name.startswith(TEMPORARY_PREFIX):
                     keys.append(key)
         yield from sorted(keys)
 
     def read(self, key: str) -> bytes:
         """The whole file."""
         path = self._path(key)
-        with _translated(path):
+        with translated(str(path)):
             return path.read_bytes()
 
     def read_versioned(self, key: str) -> tuple[bytes, str]:
@@ -69,8 +77,8 @@ class LocalStorage:
     @contextlib.contextmanager
     def open_input(self, key: str) -> Iterator[pa.NativeFile]:
         """The file, memory-mapped."""
-        path = self._path(key)
-        with _translated(path):
+        path = self._existing(key)
+        with translated(str(path)):
             source = pa.memory_map(str(path), "r") if path.stat().st_size else pa.OSFile(str(path))
         with source:
             yield source
@@ -79,21 +87,12 @@ class LocalStorage:
     def open_output(self, key: str) -> Iterator[IO[bytes]]:
         """A temporary file in the same folder, renamed onto ``key`` when the block ends cleanly."""
         path = self._path(key)
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
-        temporary = Path(name)
-        try:
-            with _translated(path), os.fdopen(descriptor, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            with _translated(path):
-                temporary.chmod(0o644)
+        with self._unfinished(path) as (temporary, file):
+            yield file
+            _finish(file, path)
+            with translated(str(path)):
                 temporary.replace(path)
                 _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def write(self, key: str, data: bytes) -> None:
         """Write or overwrite the file, whole or not at all."""
@@ -103,72 +102,86 @@ class LocalStorage:
     def create(self, key: str, data: bytes) -> bool:
         """Write the file only if there is none (a hard link refuses an existing name)."""
         path = self._path(key)
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).chmod(0o644)
+        with self._unfinished(path) as (temporary, file):
+            file.write(data)
+            _finish(file, path)
+            with translated(str(path)):
                 try:
-                    os.link(name, path)
+                    path.hardlink_to(temporary)
                 except FileExistsError:
                     return False
                 _sync_folder(path.parent)
                 return True
-            finally:
-                Path(name).unlink(missing_ok=True)
 
     def replace(self, key: str, data: bytes, *, version: str) -> bool:
         """Overwrite the file only if its content still has ``version``."""
         path = self._path(key)
-        guard = path.with_name(f"{_TEMPORARY_PREFIX}{path.name}.lock")
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with guard.open("w") as lock:
+        guard = path.with_name(f"{TEMPORARY_PREFIX}{path.name}.lock")
+        if not self.exists(key):
+            return False
+        with contextlib.ExitStack() as held:
+            with translated(str(path)):
+                lock = held.enter_context(guard.open("w"))
                 # Between reading the version and renaming, no other process may do the same.
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not path.is_file() or self.read_versioned(key)[1] != version:
-                    return False
+            try:
+                unchanged = self.read_versioned(key)[1] == version
+            except ObjectMissingError:
+                return False
+            if unchanged:
                 self.write(key, data)
-                return True
+            return unchanged
 
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
         path = self._path(key)
-        with _translated(path):
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(ObjectMissingError), translated(str(path)):
+            path.unlink()
 
     def _path(self, key: str) -> Path:
-        pure = PurePosixPath(key)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise InputError(f"key {key!r}", "leaves the data folder", "Use a relative key.")
-        return self._root / pure
+        return self._root / checked_key(key)
+
+    def _existing(self, key: str) -> Path:
+        if not self.exists(key):
+            raise ObjectMissingError(
+                self.describe(key), "does not exist", "Run the step that makes it first."
+            )
+        return self._path(key)
+
+    @contextlib.contextmanager
+    def _unfinished(self, path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+        """A temporary file beside ``path``, gone when the block ends unless renamed by then."""
+        with translated(str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep(path.parent)
+            descriptor, name = tempfile.mkstemp(
+                prefix=TEMPORARY_PREFIX, suffix=_SUFFIX_UNFINISHED, dir=path.parent
+            )
+        try:
+            with output_file(descriptor, str(path)) as file:
+                yield Path(name), file
+        finally:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove, once a folder, the temporary files that killed writers left long ago."""
+        if folder in self._swept:
+            return
+        self._swept.add(folder)
+        oldest = time.time() - _ABANDONED_AFTER_SECONDS
+        for file in folder.glob(f"{TEMPORARY_PREFIX}*{_SUFFIX_UNFINISHED}"):
+            with contextlib.suppress(FileNotFoundError):
+                if file.stat().st_mtime < oldest:
+                    file.unlink()
 
 
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn an operating-system error into a StorageError that says what to do."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise ObjectMissingError(
-            str(path), "does not exist", "Run the step that makes it first."
-        ) from error
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StorageError(
-                str(path),
-                "could not be written: the disk is full",
-                "Free some space and run the same command again; finished work is kept.",
-            ) from error
-        raise StorageError(
-            str(path),
-            f"could not be read or written ({error.strerror})",
-            "Check the path and its permissions.",
-        ) from error
+def _finish(file: IO[bytes], path: Path) -> None:
+    """Bring a written file to the disk, readable as other files are."""
+    file.flush()
+    with translated(str(path)):
+        os.fsync(file.fileno())
+        os.fchmod(file.fileno(), 0o644)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -178,3 +191,9 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """A folder that is not there lists as empty; one that cannot be read is an error."""
+    with contextlib.suppress(ObjectMissingError), translated(str(error.filename)):
+        raise error

@@ -31,6 +31,8 @@ def open_storage(uri: str, *, s3_client: Callable[[], S3Client] | None = None) -
         from ftm_core.storage.s3 import S3Storage
 
         return S3Storage(s3_client(), bucket, prefix)
+    if not uri:
+        raise InputError("data", "is given as nothing", "Name a folder or s3://bucket.")
     if "://" in uri and not uri.startswith("file://"):
         raise InputError(uri, "is neither a folder nor an s3:// URI", "Use one of these two.")
     return LocalStorage(Path(uri.removeprefix("file://")))

@@ -13,12 +13,14 @@ from ftm_core.contracts.errors import InputError
 from ftm_core.storage.base import Storage
 
 COMPRESSION = "zstd"
+# Damaged bytes may still decode to values, so each page carries a checksum, and readers check it.
+_CHECKED = {"compression": COMPRESSION, "write_page_checksum": True}
 
 
 def write_table(storage: Storage, key: str, table: pa.Table) -> None:
     """Write a stamped table as one Parquet object."""
     with storage.open_output(key) as file:
-        pq.write_table(table, file, compression=COMPRESSION)
+        pq.write_table(table, file, **_CHECKED)
 
 
 def write_batches(
@@ -31,7 +33,7 @@ def write_batches(
     rows = 0
     with (
         storage.open_output(key) as file,
-        pq.ParquetWriter(file, stamped, compression=COMPRESSION) as writer,
+        pq.ParquetWriter(file, stamped, **_CHECKED) as writer,
     ):
         for table in tables:
             checked = schemas.stamp(table, schema, run_id=run_id, where=storage.describe(key))
@@ -77,14 +79,13 @@ def _parquet(storage: Storage, key: str) -> Iterator[pq.ParquetFile]:
     """Open a Parquet object, turning a damaged file into an InputError that names it."""
     with storage.open_input(key) as source:
         try:
-            file = pq.ParquetFile(source)
-        except (pa.ArrowInvalid, OSError) as error:
+            yield pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=True)
+        except (pa.ArrowException, OSError) as error:
             raise InputError(
                 storage.describe(key),
                 f"is not a readable Parquet file ({error})",
                 "Restore it, or produce it again.",
             ) from error
-        yield file
 
 
 def iterate_tables(

@@ -1,0 +1,42 @@
+"""Fixtures that every area may use: an S3 server, a fresh bucket, one quarter."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from ftm_core.contracts.quarters import Quarter
+
+if TYPE_CHECKING:
+    from tests.fakes.s3_emulator import S3Emulator
+
+settings.register_profile(
+    "ftm", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("ftm")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def quarter() -> Quarter:
+    return Quarter(2023, 1)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Emulator]:
+    # Loaded here, so that tests without a bucket start without boto3.
+    from tests.fakes.s3_emulator import serve
+
+    yield from serve()
+
+
+@pytest.fixture
+def bucket(s3_server: S3Emulator) -> str:
+    s3_server.faults.clear()
+    s3_server.requests.clear()
+    return s3_server.bucket(f"ftm-test-{next(_numbers)}")
