@@ -20,26 +20,9 @@ from ftm_core.llm.answers import FLUSH_ANSWERS, FLUSH_SECONDS, AnswerStore
 from ftm_core.llm.journals import LINES_PER_OBJECT, FileJournal
 from ftm_core.llm.messages import Answer, Parameters, Prompt, content_hash
 from ftm_core.storage.local import LocalStorage
+from tests.fakes.llm_bucket import BucketLike
 
 QUARTER = Quarter.parse("2023Q1")
-
-
-class BucketLike:
-    """A local folder behind the bare storage interface, so that it is treated as a bucket."""
-
-    def __init__(self, root: Path) -> None:
-        self._inner = LocalStorage(root)
-        self.writes: list[str] = []
-        self.failing = False
-
-    def write(self, key: str, data: bytes) -> None:
-        if self.failing:
-            raise StorageError(key, "throttled", "Wait.")
-        self.writes.append(key)
-        self._inner.write(key, data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 def answer(number: int, text: str | None = None) -> Answer:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from ftm_core.contracts import events
-from ftm_core.contracts.errors import InputError, LlmRequestError, LlmUnavailableError
+from ftm_core.contracts.errors import (
+    InputError,
+    LlmRequestError,
+    LlmUnavailableError,
+    StorageError,
+)
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import LlmSettings
-from ftm_core.llm.answers import AnswerStore
+from ftm_core.llm.answers import FLUSH_SECONDS, AnswerStore
 from ftm_core.llm.client import UNKNOWN_CONTEXT_LENGTH, LlmClient
 from ftm_core.llm.messages import Answer, Prompt
 from ftm_core.storage import open_storage
+from tests.fakes.llm_bucket import BucketLike
 from tests.fakes.llm_server import MODEL, FakeLlmServer, Reply, completion, refusal
 
 QUARTER = Quarter.parse("2023Q1")
@@ -284,7 +291,7 @@ async def test_an_answer_found_is_never_asked_for_again(tmp_path: Path) -> None:
     "change",
     [{"seed": 1}, {"model_name": "another"}],
 )
-async def test_a_changed_parameter_asks_anew(change: dict[str, object], tmp_path: Path) -> None:
+async def test_a_changed_parameter_asks_anew(change: dict[str, Any], tmp_path: Path) -> None:
     server = FakeLlmServer()
     server.models = httpx.Response(200, json={"data": [{"id": MODEL}, {"id": "another"}]})
     answers = AnswerStore.open(open_storage(str(tmp_path)), QUARTER, writer="job")
@@ -418,7 +425,7 @@ async def test_a_refused_key_stops_before_any_topic_and_is_not_shown() -> None:
         {"base_url": "http://host:port/v1"},
     ],
 )
-def test_settings_that_name_no_server_are_refused(broken: dict[str, str]) -> None:
+def test_settings_that_name_no_server_are_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         LlmClient(LlmSettings(**broken))
 
@@ -450,3 +457,35 @@ async def test_no_error_of_the_http_library_leaves_the_client() -> None:
         server.replies = [kind("broken") for _ in range(20)]
         with pytest.raises(LlmRequestError):
             await ask(server, prompt("u"))
+
+
+async def test_answers_are_safe_without_a_further_answer_and_at_the_end(tmp_path: Path) -> None:
+    now = 0.0
+    storage: Any = BucketLike(tmp_path)
+    server = FakeLlmServer()
+    answers = AnswerStore.open(storage, QUARTER, writer="job", clock=lambda: now)
+    async with server.client(answers=answers) as client:
+        await client.complete(prompt("first"), max_tokens=20)
+        assert len(AnswerStore.open(storage, QUARTER)) == 0
+        now = FLUSH_SECONDS
+        async with asyncio.timeout(5):
+            while not storage.writes:
+                await asyncio.sleep(0.01)
+        await client.complete(prompt("second"), max_tokens=20)
+    assert len(AnswerStore.open(storage, QUARTER)) == 2
+
+
+async def test_a_store_that_fails_is_no_fault_of_a_topic(tmp_path: Path) -> None:
+    now = 0.0
+    storage: Any = BucketLike(tmp_path)
+    storage.failing = True
+    server = FakeLlmServer()
+    answers = AnswerStore.open(storage, QUARTER, writer="job", clock=lambda: now)
+    client = server.client(answers=answers)
+    async with client:
+        await client.complete(prompt("first"), max_tokens=20)
+        now = 2 * FLUSH_SECONDS
+        with pytest.raises(StorageError, match="throttled"):
+            await client.complete(prompt("second"), max_tokens=20)
+        storage.failing = False
+    assert len(AnswerStore.open(storage, QUARTER)) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.name == "ftm.llm"]
 
 
-async def ask_many(server: FakeLlmServer, count: int, **settings: float) -> list[object]:
+async def ask_many(server: FakeLlmServer, count: int, **settings: Any) -> list[object]:
     async with server.client(**settings) as client:
         return await asyncio.gather(
             *(client.complete(prompt(f"u{n}"), max_tokens=20) for n in range(count)),
