@@ -8,7 +8,6 @@ from typing import Any
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
 from ftm_core.evaluation.evidence import Evidence
-from ftm_core.evaluation.finished import open_finished
 from ftm_core.evaluation.input_checks import check_counts, read_input
 from ftm_core.evaluation.map_checks import MapChecks
 from ftm_core.evaluation.reader import CheckedReader
@@ -17,6 +16,7 @@ from ftm_core.evaluation.sentiment_checks import check_sentiment
 from ftm_core.evaluation.table_checks import check_tables
 from ftm_core.evaluation.theme_checks import ThemeChecks
 from ftm_core.storage import Storage
+from ftm_core.themes.finished import open_finished
 
 SAMPLE_ROWS = 5
 _THEME_COLUMNS = ("theme_id", "name", "description", "n_firms", "n_topics")

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftm_core.evaluation.digests import digest
-from ftm_core.evaluation.finished import FinishedQuarter
 from ftm_core.llm import prompts
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.messages import Answer, Parameters, content_hash
+from ftm_core.themes.finished import FinishedQuarter
 
 
 class Evidence:

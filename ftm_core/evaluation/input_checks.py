@@ -9,9 +9,9 @@ from typing import Any
 
 from ftm_core.contracts.errors import InputError, ObjectMissingError
 from ftm_core.evaluation.digests import FirmDigests
-from ftm_core.evaluation.finished import FinishedQuarter
 from ftm_core.evaluation.reader import reason
 from ftm_core.evaluation.report import Check, Tally
+from ftm_core.themes.finished import FinishedQuarter
 from ftm_core.themes.tables import completed_firms, failed_wholly
 from ftm_core.transcripts.reading import iterate_firms
 

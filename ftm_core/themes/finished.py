@@ -1,4 +1,4 @@
-"""Open a finished quarter for evaluation: its identity, input, plan and map output."""
+"""Open a finished quarter to check, package or export it: identity, input, plan, map output."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FinishedQuarter:
 
 
 def open_finished(storage: Storage, quarter: Quarter) -> FinishedQuarter:
-    """Open a quarter to be checked.
+    """Open a quarter that stands to the end.
 
     Raises InputError, saying what is to be run first, when it was never begun, its map is not
     finished, or its themes are missing or were made from another map output.
@@ -51,7 +51,7 @@ def open_finished(storage: Storage, quarter: Quarter) -> FinishedQuarter:
     if identity is None or plan is None:
         raise InputError(
             f"quarter {quarter} in {storage.uri}",
-            "has no run to evaluate",
+            "has no run",
             f"Run `ftm run --quarter {quarter}` first, or name the right --data.",
         )
     output = read_map_output(storage, quarter, plan, identity.run_id)
@@ -59,7 +59,7 @@ def open_finished(storage: Storage, quarter: Quarter) -> FinishedQuarter:
         raise InputError(
             f"quarter {quarter} in {storage.uri}",
             "is not finished: its themes and tables are not made from its present topics",
-            f"Run `ftm run --quarter {quarter}` to finish it, then evaluate.",
+            f"Run `ftm run --quarter {quarter}` to finish it.",
         )
     manifest = read_manifest(storage, quarter)
     return FinishedQuarter(storage, quarter, identity, manifest, tuple(plan), output)

@@ -1,0 +1,75 @@
+"""`ftm evaluate`: every check of a finished quarter, with its figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
+
+if TYPE_CHECKING:
+    from ftm_core.evaluation.report import EvaluationReport
+
+
+def evaluate_command(
+    quarter: OptionalQuarterOption = None,
+    data: DataOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Check a finished quarter: the runbook's checklist, and that all tables fit together.
+
+    Shows a table of all checks and sample rows. Ends with exit code 3 when a check fails.
+
+    Examples:
+
+        ftm evaluate --quarter 2023Q1
+
+        ftm evaluate --data s3://my-bucket --json
+    """
+    from pathlib import Path
+
+    from ftm_cli.console import print_json
+    from ftm_cli.targets import latest_quarter, open_data
+    from ftm_core.contracts.errors import ChecksFailedError
+    from ftm_core.contracts.quarters import Quarter
+    from ftm_core.contracts.settings import PROJECT_FILE, resolve
+    from ftm_core.evaluation.evaluate import evaluate
+
+    storage = open_data(data)
+    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    settings = resolve(project_file=Path(PROJECT_FILE)).settings
+    report = evaluate(storage, chosen, settings)
+    if json_output:
+        print_json(report.as_json())
+    else:
+        _show(report)
+    if not report.passed:
+        raise ChecksFailedError(
+            f"quarter {chosen}",
+            f"{len(report.failed)} of {len(report.checks)} checks failed: "
+            + ", ".join(check.id for check in report.failed),
+            "docs/evaluation.md says what each check means and what to do.",
+        )
+
+
+def _show(report: EvaluationReport) -> None:
+    """The checks, what is wrong in those that failed, and the sample rows."""
+    from ftm_cli.console import print_table, say
+
+    rows = [
+        ("pass" if check.passed else "FAIL", check.id, check.title, check.figure)
+        for check in report.checks
+    ]
+    title = f"{report.quarter} in {report.data}, run {report.run_id}"
+    print_table(title, ("", "check", "what", "figure"), rows)
+    for heading, sample in (
+        ("Topics", report.samples.topics),
+        ("Themes", report.samples.themes),
+        ("Theme contributions", report.samples.contributions),
+    ):
+        if sample:
+            print_table(heading, list(sample[0]), [list(row.values()) for row in sample])
+    if report.failed:
+        wrong = [(check.id, check.figure, check.detail) for check in report.failed]
+        print_table("Failed checks", ("check", "figure", "what is wrong"), wrong)
+    passed = len(report.checks) - len(report.failed)
+    say(f"{passed} of {len(report.checks)} checks passed.")

@@ -1,0 +1,62 @@
+"""`ftm package`: the downstream tables of a finished quarter, made anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
+
+if TYPE_CHECKING:
+    from ftm_core.contracts.quarters import Quarter
+    from ftm_core.themes.tables import DownstreamReport
+
+
+def package_command(
+    quarter: OptionalQuarterOption = None,
+    data: DataOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Write firms, sentences, topics and the sentiment-ready table of a finished quarter.
+
+    Every run does this at its end. Firms without permno are left out of sentiment-ready, counted
+    and listed.
+
+    Examples:
+
+        ftm package --quarter 2023Q1
+
+        ftm package --data s3://my-bucket --json
+    """
+    import dataclasses
+
+    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.targets import latest_quarter, open_data
+    from ftm_core.contracts.quarters import Quarter
+    from ftm_core.themes.packaging import package_quarter
+
+    storage = open_data(data)
+    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    with progress_listener() as listener:
+        report = package_quarter(storage, chosen, listener)
+    if json_output:
+        print_json({"quarter": str(chosen), **dataclasses.asdict(report)})
+    else:
+        _show(chosen, report)
+
+
+def _show(quarter: Quarter, report: DownstreamReport) -> None:
+    from ftm_cli.console import print_table, say
+
+    rows = [
+        ("firms", f"{report.n_calls} calls of {report.n_firms} firms"),
+        ("sentences", report.n_sentences),
+        ("topics", f"{report.n_topics}, {report.n_topics_in_themes} of them in themes"),
+        ("sentiment-ready", f"{report.n_sentiment_rows} topics of firms with permno"),
+        ("left out of sentiment-ready", f"{report.n_rows_without_permno} topics, no permno"),
+        ("failed firms, in no table", ", ".join(report.failed_firms) or "none"),
+    ]
+    print_table(f"{quarter}", ("table", "rows"), rows)
+    if report.firms_without_permno:
+        listed = [(firm,) for firm in report.firms_without_permno]
+        print_table("Firms without permno", ("firm_id",), listed)
+    say(f"Next: ftm evaluate --quarter {quarter}")

@@ -1,0 +1,109 @@
+"""Collect what a quarter's manifests record as failed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import Failure, FailuresManifest, from_json
+from ftm_core.storage import Storage
+from ftm_core.topics.batches import read_plan
+from ftm_core.topics.progress import read_failures
+
+_PROGRESS = "progress/"
+
+
+@dataclass(frozen=True)
+class RecordedFailure:
+    """One failure and the batch (or ``Q_themes``) that recorded it.
+
+    ``failure.topic_id`` names the topic, or the theme, where not the whole firm failed.
+    """
+
+    batch_id: str
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class FailuresReport:
+    """All recorded failures of a quarter."""
+
+    quarter: str
+    n_firms: int
+    failures: tuple[RecordedFailure, ...]
+
+    @property
+    def n_failed_firms(self) -> int:
+        """Firms that failed, wholly or in one of their topics."""
+        return len({item.failure.firm_id for item in self.failures if item.failure.firm_id})
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape (docs/evaluation.md)."""
+        return {
+            "quarter": self.quarter,
+            "n_firms": self.n_firms,
+            "n_failed_firms": self.n_failed_firms,
+            "n_failures": len(self.failures),
+            "failures": [
+                {"batch_id": item.batch_id, **dataclasses.asdict(item.failure)}
+                for item in self.failures
+            ],
+        }
+
+
+def collect_failures(storage: Storage, quarter: Quarter) -> FailuresReport:
+    """Read every failures manifest of a quarter, in the order of its plan, themes last.
+
+    Raises InputError when the quarter has no run.
+    """
+    plan = read_plan(storage, quarter)
+    if plan is None:
+        raise InputError(
+            f"quarter {quarter} in {storage.uri}",
+            "has no run",
+            f"Run `ftm run --quarter {quarter}` first, or name the right --data.",
+        )
+    batches = [batch.batch_id for batch in plan]
+    return FailuresReport(
+        quarter=str(quarter),
+        n_firms=sum(len(batch.firm_ids) for batch in plan),
+        failures=tuple(_failures(storage, quarter, batches)),
+    )
+
+
+def latest_run_quarter(storage: Storage) -> Quarter:
+    """The latest quarter with a run, finished or not; raises InputError when there is none."""
+    found = []
+    for key in storage.list(_PROGRESS):
+        name = key.removeprefix(_PROGRESS).partition("/")[0]
+        try:
+            found.append(Quarter.parse(name))
+        except InputError:
+            continue
+    if not found:
+        raise InputError(
+            storage.uri, "holds no run yet", "Run `ftm run --quarter Q` first, or name --data."
+        )
+    return max(found)
+
+
+def _failures(storage: Storage, quarter: Quarter, batches: list[str]) -> Iterator[RecordedFailure]:
+    manifests = [read_failures(storage, quarter, batch) for batch in batches]
+    manifests.append(_theme_failures(storage, quarter))
+    for manifest in manifests:
+        if manifest is not None:
+            for failure in manifest.failures:
+                yield RecordedFailure(manifest.batch_id, failure)
+
+
+def _theme_failures(storage: Storage, quarter: Quarter) -> FailuresManifest | None:
+    key = keys.theme_failures(quarter)
+    try:
+        return from_json(FailuresManifest, storage.read(key), where=storage.describe(key))
+    except ObjectMissingError:
+        return None

@@ -1,0 +1,201 @@
+"""Export a finished quarter's tables to CSV, Parquet, JSON Lines or one DuckDB database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from ftm_core.contracts import keys, schemas
+from ftm_core.contracts.errors import InputError, StorageError
+from ftm_core.contracts.events import Listener, StageAdvanced, StageStarted
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage import Storage
+from ftm_core.themes.finished import open_finished
+
+STAGE = "export"
+_COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ExportedTable:
+    """One table, its rows, and the file it is in."""
+
+    table: str
+    n_rows: int
+    path: str
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One table to export: a stream of its row groups."""
+
+    storage: Storage
+    name: str
+    key: str
+    schema: pa.Schema
+
+    def row_groups(self) -> Iterator[pa.Table]:
+        """The rows, a bounded piece at a time; raises InputError for another schema version."""
+        where = self.storage.describe(self.key)
+        with self.storage.open_input(self.key) as opened:
+            file = pq.ParquetFile(opened)
+            schemas.metadata_of(file.schema_arrow, where=where)
+            schemas.check_columns(file.schema_arrow.empty_table(), self.schema, where=where)
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number).cast(self.schema)
+
+    def copy_to(self, target: Path) -> int:
+        """Copy the file as it is; returns the rows."""
+        with self.storage.open_input(self.key) as opened, target.open("wb") as copy:
+            while piece := opened.read(_COPY_BYTES):
+                copy.write(piece)
+        return int(pq.ParquetFile(target).metadata.num_rows)
+
+
+def export_quarter(
+    storage: Storage, quarter: Quarter, kind: str, folder: Path, listener: Listener
+) -> list[ExportedTable]:
+    """Write all tables of a finished quarter into ``folder``, as ``kind`` (one of FORMATS).
+
+    Files of an earlier export are replaced, each whole or not at all. In CSV, lists and
+    sentences are JSON within the cell. Raises InputError for an unknown format or an unfinished
+    quarter, StorageError when the folder cannot be written.
+    """
+    if kind not in FORMATS:
+        raise InputError(f"format {kind}", "is not known", f"Use one of {', '.join(FORMATS)}.")
+    open_finished(storage, quarter)
+    sources = _sources(storage, quarter)
+    listener(StageStarted(STAGE, len(sources), "tables"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return FORMATS[kind](sources, folder, quarter, listener)
+    except OSError as error:
+        raise StorageError(
+            str(folder), f"could not be written ({error})", "Name another folder with --output."
+        ) from error
+
+
+def _sources(storage: Storage, quarter: Quarter) -> list[_Source]:
+    tables = (
+        ("firms", keys.processed_table("firms", quarter), schemas.FIRMS),
+        ("sentences", keys.processed_table("sentences", quarter), schemas.SENTENCES),
+        ("topics", keys.processed_table("topics", quarter), schemas.TOPICS),
+        ("themes", keys.themes(quarter), schemas.THEMES),
+        ("theme_contributions", keys.theme_contributions(quarter), schemas.THEME_CONTRIBUTIONS),
+        ("themes_for_sentiment", keys.sentiment_ready(quarter), schemas.THEMES_FOR_SENTIMENT),
+    )
+    return [_Source(storage, name, key, schema) for name, key, schema in tables]
+
+
+_Write = Callable[[_Source, Path], int]
+
+
+def _file_a_table(suffix: str, write: _Write) -> Callable[..., list[ExportedTable]]:
+    def export(
+        sources: list[_Source], folder: Path, quarter: Quarter, listener: Listener
+    ) -> list[ExportedTable]:
+        exported = []
+        for source in sources:
+            path = folder / f"{source.name}.{suffix}"
+            with _replaced(path) as temporary:
+                n_rows = write(source, temporary)
+            exported.append(ExportedTable(source.name, n_rows, str(path)))
+            listener(StageAdvanced(STAGE))
+        return exported
+
+    return export
+
+
+def _write_csv(source: _Source, path: Path) -> int:
+    plain = pa.schema(
+        [
+            pa.field(field.name, pa.string() if pa.types.is_nested(field.type) else field.type)
+            for field in source.schema
+        ]
+    )
+    n_rows = 0
+    with pa_csv.CSVWriter(path, plain) as writer:
+        for table in source.row_groups():
+            writer.write_table(_without_nesting(table, plain))
+            n_rows += table.num_rows
+    return n_rows
+
+
+def _without_nesting(table: pa.Table, plain: pa.Schema) -> pa.Table:
+    """Lists and structs as JSON text."""
+    columns = [
+        pa.array([_json(value) for value in table[field.name].to_pylist()], pa.string())
+        if pa.types.is_nested(table.schema.field(field.name).type)
+        else table[field.name]
+        for field in plain
+    ]
+    return pa.Table.from_arrays(columns, schema=plain)
+
+
+def _write_jsonl(source: _Source, path: Path) -> int:
+    n_rows = 0
+    with path.open("w", encoding="utf-8") as file:
+        for table in source.row_groups():
+            for row in table.to_pylist():
+                _write_line(file, row)
+                n_rows += 1
+    return n_rows
+
+
+def _write_line(file: IO[str], row: dict[str, Any]) -> None:
+    file.write(_json(row) + "\n")
+
+
+def _json(value: Any) -> str:
+    """JSON with dates and times in ISO 8601."""
+    return json.dumps(value, ensure_ascii=False, default=lambda day: day.isoformat())
+
+
+def _write_duckdb(
+    sources: list[_Source], folder: Path, quarter: Quarter, listener: Listener
+) -> list[ExportedTable]:
+    """One database with a table each; an earlier database is replaced as a whole."""
+    import duckdb
+
+    path = folder / f"ftm_{quarter}.duckdb"
+    counts = []
+    with _replaced(path) as temporary, duckdb.connect(str(temporary)) as database:
+        for source in sources:
+            batches = (batch for table in source.row_groups() for batch in table.to_batches())
+            reader = pa.RecordBatchReader.from_batches(source.schema, batches)
+            database.register("incoming", reader)
+            database.execute(f'CREATE TABLE "{source.name}" AS SELECT * FROM incoming')
+            database.unregister("incoming")
+            counted = database.execute(f'SELECT count(*) FROM "{source.name}"').fetchone()
+            counts.append(counted[0] if counted else 0)
+            listener(StageAdvanced(STAGE))
+    return [
+        ExportedTable(source.name, n_rows, str(path))
+        for source, n_rows in zip(sources, counts, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A place beside ``path``, moved onto it when the block ends cleanly."""
+    with tempfile.TemporaryDirectory(prefix=".ftm-", dir=path.parent) as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        temporary.replace(path)
+
+
+FORMATS: dict[str, Callable[..., list[ExportedTable]]] = {
+    "csv": _file_a_table("csv", _write_csv),
+    "parquet": _file_a_table("parquet", _Source.copy_to),
+    "jsonl": _file_a_table("jsonl", _write_jsonl),
+    "duckdb": _write_duckdb,
+}

@@ -1,0 +1,32 @@
+"""Make a finished quarter's downstream tables anew, with the quarter held meanwhile."""
+
+from __future__ import annotations
+
+from ftm_core import runs
+from ftm_core.contracts.events import Listener
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage import Storage
+from ftm_core.themes.finished import open_finished
+from ftm_core.themes.tables import DownstreamReport, write_downstream
+
+
+def package_quarter(storage: Storage, quarter: Quarter, listener: Listener) -> DownstreamReport:
+    """Write firms, sentences, topics and sentiment-ready from the map output and the themes.
+
+    Raises InputError when the quarter is not finished or its files contradict one another,
+    RunRefusedError when a run holds it.
+    """
+    finished = open_finished(storage, quarter)
+    name = runs.new_run_name(quarter)
+    runs.begin(storage, quarter, finished.identity.ingredients, runs.this_process(name))
+    try:
+        return write_downstream(
+            storage,
+            finished.output,
+            finished.manifest,
+            run_id=finished.identity.run_id,
+            listener=listener,
+        )
+    finally:
+        # The quarter keeps the time at which its run finished.
+        runs.release(storage, quarter, name, finished=False)
