@@ -28,7 +28,7 @@ def quarter() -> Quarter:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Emulator]:
+def running_s3_server() -> Iterator[S3Emulator]:
     # Loaded here, so that tests without a bucket start without boto3.
     from tests.fakes.s3_emulator import serve
 
@@ -36,7 +36,12 @@ def s3_server() -> Iterator[S3Emulator]:
 
 
 @pytest.fixture
+def s3_server(running_s3_server: S3Emulator) -> S3Emulator:
+    running_s3_server.faults.clear()
+    running_s3_server.requests.clear()
+    return running_s3_server
+
+
+@pytest.fixture
 def bucket(s3_server: S3Emulator) -> str:
-    s3_server.faults.clear()
-    s3_server.requests.clear()
     return s3_server.bucket(f"ftm-test-{next(_numbers)}")

@@ -62,7 +62,7 @@ class ObjectMissingError(StorageError):
 
 
 class StorageAccessError(StorageError, InputError):
-    """The store refused: no such bucket, no permission, expired credentials; a retry cannot help."""
+    """The store refused (no such bucket, no permission, expired login): a retry cannot help."""
 
     exit_code = ExitCode.USAGE
 

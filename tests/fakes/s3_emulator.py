@@ -7,14 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ftm_core.storage.s3 import S3Storage, client_config
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-REGION = "us-west-2"
+REGION: Literal["us-west-2"] = "us-west-2"
 _Respond = Callable[..., Any]
 
 ERROR = """<?xml version="1.0" encoding="UTF-8"?>
@@ -44,10 +44,18 @@ class S3Emulator:
     url: str
     faults: deque[Fault] = field(default_factory=deque)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    bytes_sent: int = 0
 
-    def client(self) -> S3Client:
-        """A client as production makes it, apart from endpoint and login."""
+    def client(self, total_max_attempts: int | None = None) -> S3Client:
+        """A client as production makes it, apart from endpoint, login and perhaps patience."""
         import boto3
+        from botocore.config import Config
+
+        config = client_config()
+        if total_max_attempts is not None:
+            config = config.merge(
+                Config(retries={"mode": "standard", "total_max_attempts": total_max_attempts})
+            )
 
         return boto3.client(
             "s3",
@@ -55,7 +63,7 @@ class S3Emulator:
             endpoint_url=self.url,
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
-            config=client_config(),
+            config=config,
         )
 
     def bucket(self, name: str) -> str:
@@ -87,7 +95,7 @@ def serve() -> Iterator[S3Emulator]:
     application = _Faulty(DomainDispatcherApplication(create_backend_app), emulator)
     server = make_server("127.0.0.1", 0, application, threaded=True)
     # Clients keep connections open: waiting for them to close would wait for ever.
-    server.block_on_close = False
+    vars(server)["block_on_close"] = False
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     emulator.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -136,7 +144,9 @@ class _Faulty:
 
     def _answer(self, environ: dict[str, Any], respond: _Respond) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in {"GET", "HEAD"}:
-            return list(self._application(environ, respond))
+            body = list(self._application(environ, respond))
+            self._emulator.bytes_sent += sum(map(len, body))
+            return body
         with self._writing:
             return list(self._application(environ, respond))
 

@@ -39,6 +39,15 @@ class Place:
     endpoint: str
     fill: Callable[[Iterable[str]], None]
 
+    def under(self, folder: str) -> Storage:
+        """An empty storage of the same kind, in a folder of this one."""
+        if isinstance(self.storage, LocalStorage):
+            return LocalStorage(Path(self.storage.uri) / folder)
+        from tests.fakes.s3_emulator import S3Emulator
+
+        bucket, _, prefix = self.storage.uri.removeprefix("s3://").partition("/")
+        return S3Emulator(self.endpoint).storage(bucket, f"{prefix}/{folder}")
+
     def processes(self, code: str, count: int) -> list[subprocess.Popen[str]]:
         """Start processes that have ``store`` open, and let them run ``code`` all at once.
 
@@ -86,8 +95,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         local = LocalStorage(tmp_path / "data")
 
         def fill(keys: Iterable[str]) -> None:
+            # Thousands of writes, each brought to the disk, would take their time.
             for key in keys:
-                local.write(key, b"")
+                path = Path(local.describe(key))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
 
         return Place("local", local, "", fill)
     server: S3Emulator = request.getfixturevalue("s3_server")
