@@ -86,15 +86,23 @@ def root(
 
 
 def _register() -> None:
+    from ftm_cli.commands.evaluate import evaluate_command
+    from ftm_cli.commands.export import export_command
+    from ftm_cli.commands.failures import failures_command
     from ftm_cli.commands.ingest import ingest_app
     from ftm_cli.commands.ingest_wrds import wrds_command
     from ftm_cli.commands.merge_identifiers import merge_identifiers_command
+    from ftm_cli.commands.package import package_command
     from ftm_cli.commands.run import run_command
 
     ingest_app.command("wrds")(wrds_command)
     ingest_app.command("merge-identifiers")(merge_identifiers_command)
-    app.add_typer(ingest_app, name="ingest")
+    app.add_typer(ingest_app, name="ingest", help="Bring a quarter's transcripts in.")
     app.command("run")(run_command)
+    app.command("evaluate")(evaluate_command)
+    app.command("failures")(failures_command)
+    app.command("package")(package_command)
+    app.command("export")(export_command)
 
 
 _register()

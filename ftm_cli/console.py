@@ -154,7 +154,7 @@ class _PlainLines:
         if isinstance(event, StageStarted):
             self._stages[event.stage] = event
             self._done[event.stage] = 0
-            self._began[event.stage] = now
+            self._began[event.stage] = self._spoke = now
             total = f" of {event.total} {event.unit}" if event.total is not None else ""
             already = f", {event.done} done before" if event.done else ""
             say(f"{event.stage}: started{total}{already}")

@@ -65,15 +65,22 @@ def run_locally(run: LocalRun, listener: Listener) -> LocalOutcome:
     return LocalOutcome(run.quarter, run.storage.uri, outcome.run_id, outcome)
 
 
+# The embedded model writes a sentence or two well and then repeats itself; on two cores each
+# token costs. These stand in for defaults only: a flag, the environment or the file wins.
+EMBEDDED_LLM_SETTINGS = {"summary_max_tokens": 48, "theme_max_tokens": 96, "max_concurrent": 4}
+
+
 def local_settings(flags: Mapping[str, Any]) -> Settings:
-    """All settings; with no server named, the model is the embedded one."""
+    """All settings; with no server named, the model is the embedded one and its answers short."""
     from ftm_core.llm.embedded import MODEL_NAME
 
     resolved = resolve(flags=flags, environment=os.environ, project_file=Path(PROJECT_FILE))
     settings = resolved.settings
     if settings.llm.base_url:
         return settings
-    llm = settings.llm.model_copy(update={"model_name": MODEL_NAME})
+    defaults = {item.name for item in resolved.origins if item.origin == "default"}
+    fitting = {k: v for k, v in EMBEDDED_LLM_SETTINGS.items() if f"llm.{k}" in defaults}
+    llm = settings.llm.model_copy(update={"model_name": MODEL_NAME, **fitting})
     return settings.model_copy(update={"llm": llm})
 
 

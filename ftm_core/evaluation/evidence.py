@@ -42,7 +42,7 @@ class Evidence:
         if self._run_version != prompts.PROMPT_VERSION:
             known = digest([topic["summary"], topic["llm_model"]]) in self._prose_of_model
             return None if known else f"is no kept answer of {topic['llm_model']}"
-        prompt = prompts.topic_summary_prompt(topic["firm_name"], topic["keywords"], texts)
+        prompt = prompts.topic_summary_prompt(topic["keywords"], texts)
         parameters = Parameters(max_tokens=self._llm["summary_max_tokens"], seed=self._llm["seed"])
         asked = content_hash(prompt, model=self._llm["model_name"], parameters=parameters)
         answer = self._answers.find(asked)

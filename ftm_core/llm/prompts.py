@@ -14,9 +14,8 @@ from ftm_core.llm.messages import Prompt
 PROMPT_VERSION = "1"
 
 _SUMMARY_SYSTEM = (
-    "You summarise earnings calls. You are given sentences that a company's managers and analysts "
-    "said about one topic. Reply with one or two plain sentences that say what the company reports "
-    "about this topic. Use only what the sentences say."
+    "You summarise earnings calls. Reply with one plain sentence of at most 30 words that says "
+    "what the company reports about the topic. Use only what the text says."
 )
 _THEME_SYSTEM = (
     "You describe themes that many companies discuss in earnings calls. You are given short "
@@ -30,17 +29,22 @@ _TITLE_SYSTEM = (
 )
 
 # Sentences shown per topic: enough to carry it, short enough for a small server.
-SUMMARY_SENTENCES = 6
-SENTENCE_CHARACTERS = 320
+SUMMARY_SENTENCES = 4
+SENTENCE_CHARACTERS = 240
+SUMMARY_KEYWORDS = 5
 THEME_SUMMARIES = 8
 SUMMARY_CHARACTERS = 280
 
 
-def topic_summary_prompt(firm_name: str, keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
-    """Ask for the summary of one topic, from its most representative sentences as spoken."""
+def topic_summary_prompt(keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
+    """Ask for the summary of one topic, from its most representative sentences as spoken.
+
+    The firm is not named: a name in every summary of a firm would pull its topics together when
+    themes are sought.
+    """
     shown = [_cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
-    user = "Sentences:\n" + "\n".join(f"- {text}" for text in shown)
-    user += f"\n\nCompany: {firm_name}\nWhat does the company report about this topic?"
+    user = f"Text: {' '.join(shown)}\n\n"
+    user += f"Topic: {', '.join(keywords[:SUMMARY_KEYWORDS])}\nOne sentence:"
     return Prompt(_SUMMARY_SYSTEM, user, PROMPT_VERSION)
 
 

@@ -66,7 +66,9 @@ def load_embedder(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
     """
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # One thread a process: firms run side by side in processes, and sums keep their order.
     torch.set_num_threads(1)
     source = str(embedded_model_folder()) if settings.model_name == EMBEDDED_MODEL else None

@@ -45,7 +45,7 @@ async def summarise_firm(
 async def _summarise_topic(
     firm_id: str, topic: TopicDraft, client: LlmClient, quarter: str, max_tokens: int
 ) -> dict[str, Any] | Failure:
-    prompt = prompts.topic_summary_prompt(topic.firm_name, topic.keywords, topic.leading_texts)
+    prompt = prompts.topic_summary_prompt(topic.keywords, topic.leading_texts)
     representation = REPRESENTATION_SEPARATOR.join(topic.keywords)
     try:
         answer = await client.complete(prompt, max_tokens=max_tokens)

@@ -1,0 +1,135 @@
+"""Entry point of the containers: `python -m ftm_core.worker plan|map|reduce`, set by environment.
+
+QUARTER, S3_BUCKET (a bucket, or any data URI) and RUN_NAME name the work, BATCH_ID the batch of a
+map job; every setting of contracts/settings.py is read from its own variable. Ends with the exit
+codes of contracts/errors.py, which the Batch retry strategy and the state machine rely on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ftm_core.contracts.errors import ExitCode, FtmError, InputError
+from ftm_core.contracts.events import Event, Note, StageFinished, StageStarted
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.settings import resolve
+from ftm_core.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from ftm_core.pipeline import RunRequest
+
+_Result = TypeVar("_Result")
+_log = logging.getLogger("ftm.worker")
+STEPS = ("plan", "map", "reduce")
+
+
+def main(arguments: list[str], environment: Mapping[str, str]) -> int:
+    """Run one step and return its exit code; the last log line says what happened."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stdout,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    # One line a request would bury everything else; the server's own log has them.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        if len(arguments) != 1 or arguments[0] not in STEPS:
+            raise InputError("ftm_core.worker", f"takes one of {STEPS}", "Name the step to run.")
+        _step(arguments[0], environment)
+    except FtmError as error:
+        if environment.get("FTM_DEBUG"):
+            traceback.print_exc()
+        _log.error("ERROR %s", error)
+        return int(error.exit_code)
+    except Exception:  # noqa: BLE001 - the exit code tells Batch not to retry; the log has it all
+        _log.exception("ERROR unexpected")
+        return int(ExitCode.UNEXPECTED)
+    return int(ExitCode.DONE)
+
+
+def _step(step: str, environment: Mapping[str, str]) -> None:
+    from ftm_core import pipeline
+
+    request = pipeline.RunRequest(
+        storage=open_data(_required(environment, "S3_BUCKET")),
+        quarter=Quarter.parse(_required(environment, "QUARTER")),
+        settings=resolve(environment=environment).settings,
+        run_name=_required(environment, "RUN_NAME"),
+        listener=_to_log,
+        restart=environment.get("RESTART", "").lower() == "true",
+    )
+    if step == "plan":
+        identity, manifest, batches = pipeline.plan(request)
+        _log.info(
+            "plan: run %s, %d firms in %d batches", identity.run_id, manifest.n_firms, len(batches)
+        )
+    elif step == "map":
+        batch_id = _required(environment, "BATCH_ID")
+        outcome = asyncio.run(
+            _until_stopped(request, lambda: pipeline.run_one_batch(request, batch_id))
+        )
+        _log.info(
+            "map: %s finished, %d of %d firms, %d topics, %d recorded failures",
+            outcome.batch_id,
+            outcome.n_completed,
+            outcome.n_firms,
+            outcome.n_topics,
+            len(outcome.failures),
+        )
+    else:
+        reduced = asyncio.run(_until_stopped(request, lambda: pipeline.run_reduce_alone(request)))
+        _log.info("theme-aggregator: %d themes of %d topics", reduced.n_themes, reduced.n_topics)
+
+
+async def _until_stopped(
+    request: RunRequest, work: Callable[[], Coroutine[Any, Any, _Result]]
+) -> _Result:
+    """Run ``work`` with SIGTERM (Spot gives 120 s, Batch 30 s) turned into an orderly stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, request.stop.set)
+    return await work()
+
+
+def open_data(uri: str) -> Storage:
+    """Storage for a bucket's bare name, an s3:// URI or a folder."""
+    if "/" not in uri and "://" not in uri:
+        uri = f"s3://{uri}"
+
+    def client() -> S3Client:
+        import boto3
+
+        from ftm_core.storage.s3 import client_config
+
+        return boto3.client("s3", config=client_config())
+
+    return open_storage(uri, s3_client=client)
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise InputError(f"environment variable {name}", "is not set", "Set it for this job.")
+    return value
+
+
+def _to_log(event: Event) -> None:
+    if isinstance(event, StageStarted):
+        _log.info("%s: started, %s %s", event.stage, event.total, event.unit)
+    elif isinstance(event, StageFinished):
+        _log.info("%s: finished after %.1f s", event.stage, event.seconds)
+    elif isinstance(event, Note):
+        _log.log(logging.WARNING if event.level == "warning" else logging.INFO, event.text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
