@@ -11,8 +11,9 @@ from typing import NamedTuple
 from ftm_core.contracts.errors import InputError
 
 SHOWN = 100
+_KINDS = 100
 COLUMNS = ("file", "row", "field", "value", "reason")
-_PARTICULARS = re.compile(r"\d[\d-]*|'[^']*'|\"[^\"]*\"")
+_PARTICULARS = re.compile(r"\b\d[\d-]*\b|'[^']*'|\"[^\"]*\"")
 
 
 class Reject(NamedTuple):
@@ -46,11 +47,16 @@ class RejectLog:
         """Record one row."""
         reject = reject._replace(file=printable(reject.file))
         self.count += 1
-        # Reasons that differ only in a number or a value are of one kind.
-        self.by_reason[f"{reject.field} {_PARTICULARS.sub('…', reject.reason)}".strip()] += 1
+        self.by_reason[self._kind(reject)] += 1
         if len(self.first) < SHOWN:
             self.first.append(reject)
         self._writer.writerow(reject)
+
+    def _kind(self, reject: Reject) -> str:
+        """The reason without its particulars; past a hundred kinds, all further ones are one."""
+        plain = _PARTICULARS.sub("…", reject.reason).partition(": ")[0]
+        kind = f"{reject.field} {plain}".strip()
+        return kind if kind in self.by_reason or len(self.by_reason) < _KINDS else "other reasons"
 
     def close(self) -> None:
         """Finish the file."""

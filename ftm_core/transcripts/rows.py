@@ -97,8 +97,9 @@ def excerpt(value: object) -> str:
     """The beginning of a value, on one line, safe to print."""
     if value is None:
         return ""
-    text = value.reason if isinstance(value, UnreadableValue) else value
-    text = text if isinstance(text, str) else repr(text)
+    if isinstance(value, UnreadableValue):
+        return ""
+    text = str(value) if isinstance(value, str | dt.date) else repr(value)
     shown = " ".join(text[: 4 * _EXCERPT].split())
     shown = shown.encode("utf-8", "backslashreplace").decode()
     shown = "".join(letter if letter.isprintable() else "?" for letter in shown)
