@@ -42,17 +42,20 @@ class Evidence:
         if self._run_version != prompts.PROMPT_VERSION:
             known = digest([topic["summary"], topic["llm_model"]]) in self._prose_of_model
             return None if known else f"is no kept answer of {topic['llm_model']}"
-        prompt = prompts.topic_summary_prompt(topic["keywords"], texts)
         parameters = Parameters(max_tokens=self._llm["summary_max_tokens"], seed=self._llm["seed"])
-        asked = content_hash(prompt, model=self._llm["model_name"], parameters=parameters)
-        answer = self._answers.find(asked)
-        if answer is None:
-            return f"has no kept answer of {self._llm['model_name']} to its prompt"
-        if answer.model != topic["llm_model"]:
-            return f"names model {topic['llm_model']}, its answer came from {answer.model}"
-        if _prose(answer) != topic["summary"]:
-            return f"differs from its kept answer {answer.text[:60]!r}"
-        return None
+        fault = f"has no kept answer of {self._llm['model_name']} to its prompts"
+        for prompt in prompts.topic_summary_prompts(topic["keywords"], texts):
+            asked = content_hash(prompt, model=self._llm["model_name"], parameters=parameters)
+            answer = self._answers.find(asked)
+            if answer is None:
+                continue
+            if _prose(answer) != topic["summary"]:
+                fault = f"differs from its kept answer {answer.text[:60]!r}"
+            elif answer.model != topic["llm_model"]:
+                return f"names model {topic['llm_model']}, its answer came from {answer.model}"
+            else:
+                return None
+        return fault
 
     def has_description(self, text: str) -> bool:
         """Whether a theme's description is the cleaned text of a kept answer."""

@@ -36,16 +36,32 @@ THEME_SUMMARIES = 8
 SUMMARY_CHARACTERS = 280
 
 
-def topic_summary_prompt(keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
+def topic_summary_prompts(keywords: Sequence[str], sentences: Sequence[str]) -> tuple[Prompt, ...]:
     """Ask for the summary of one topic, from its most representative sentences as spoken.
 
-    The firm is not named: a name in every summary of a firm would pull its topics together when
-    themes are sought.
+    The prompts are to be tried in turn until one is answered by a sentence: a small model now and
+    then echoes its instructions, and worded otherwise it does not. The firm is not named: a name
+    in every summary of a firm would pull its topics together when themes are sought.
     """
     shown = [_cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
-    user = f"Text: {' '.join(shown)}\n\n"
-    user += f"Topic: {', '.join(keywords[:SUMMARY_KEYWORDS])}\nOne sentence:"
-    return Prompt(_SUMMARY_SYSTEM, user, PROMPT_VERSION)
+    topic = ", ".join(keywords[:SUMMARY_KEYWORDS])
+    return (
+        Prompt(
+            _SUMMARY_SYSTEM,
+            f"Text: {' '.join(shown)}\n\nTopic: {topic}\nOne sentence:",
+            PROMPT_VERSION,
+        ),
+        Prompt(
+            _SUMMARY_SYSTEM,
+            f"{' '.join(shown)}\n\nSay in one sentence what the company reports here.",
+            PROMPT_VERSION,
+        ),
+        Prompt(
+            _SUMMARY_SYSTEM,
+            f"What does this sentence from an earnings call say? {' '.join(shown[:1])}",
+            PROMPT_VERSION,
+        ),
+    )
 
 
 def theme_description_prompt(keywords: Sequence[str], summaries: Sequence[str]) -> Prompt:
@@ -64,7 +80,8 @@ def theme_title_prompt(keywords: Sequence[str], description: str) -> Prompt:
 
 _LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 _LABEL = re.compile(
-    r"^\s*(?:here (?:is|are) [^:\n]{0,60}:|(?:summary|description|title|theme|answer)\s*:)\s*",
+    r"^\s*(?:here (?:is|are) [^:\n]{0,60}:"
+    r"|(?:summary|description|title|theme|topic|text|company|answer|one sentence)\s*:)\s*",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")

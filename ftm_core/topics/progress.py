@@ -40,7 +40,8 @@ class BatchProgress:
     """The checkpoint and the failures manifest of one batch, kept in step with its parts.
 
     A part counts only once the checkpoint names it, so whatever a killed process left behind is
-    never read. ``open`` removes such leftovers and makes failed firms pending again.
+    never read. ``open`` removes such leftovers and makes failed firms pending again; their failures
+    stay on record until they are tried again.
     """
 
     def __init__(self, storage: Storage, batch: Batch, run_id: str) -> None:
@@ -55,6 +56,7 @@ class BatchProgress:
             parts=(),
             timestamp=utc_now(),
         )
+        self._is_saved = False
         self._failures: dict[tuple[str, str | None], Failure] = {}
         self._attempts: dict[tuple[str, str | None], int] = {}
 
@@ -63,11 +65,21 @@ class BatchProgress:
         """Resume a batch where it stopped; a checkpoint of another run counts for nothing."""
         progress = cls(storage, batch, run_id)
         saved = read_checkpoint(storage, progress._quarter, batch.batch_id)
-        if saved is not None and saved.run_id == run_id:
+        if saved is not None and progress._continues(saved):
             progress._checkpoint = saved
+            progress._is_saved = True
             progress._retry_failures()
+        else:
+            # Without a checkpoint nothing tells whose failures these are.
+            storage.delete(keys.failures(progress._quarter, batch.batch_id))
         progress._remove_leftovers()
         return progress
+
+    def _continues(self, saved: Checkpoint) -> bool:
+        """Whether ``saved`` is of this run, and of this plan's batch."""
+        return saved.run_id == self._checkpoint.run_id and set(saved.completed_firm_ids) <= set(
+            self._batch.firm_ids
+        )
 
     @property
     def pending(self) -> list[str]:
@@ -97,24 +109,31 @@ class BatchProgress:
 
     def record_failure(self, failure: Failure) -> None:
         """Keep a failure; ``save`` writes it."""
+        if failure.topic_id is None:
+            self._forget_failures(failure.firm_id)
         key = (failure.firm_id, failure.topic_id)
         attempts = self._attempts.get(key, 0) + failure.attempts
         self._failures[key] = dataclasses.replace(failure, attempts=attempts)
 
     def save(self, firms: Sequence[FinishedFirm]) -> None:
-        """Write the firms as one part, then the checkpoint, then the failures."""
+        """Write the failures, then the firms as one part, then the checkpoint."""
         for firm in firms:
+            self._forget_failures(firm.firm_id)
             for failure in firm.failed_topics:
                 self.record_failure(failure)
         # Failures first: a firm must never count as complete while a failed topic of it is unknown.
         self._write_failures()
+        parts, completed = self._checkpoint.parts, self._checkpoint.completed_firm_ids
         if firms:
-            number = max((part.number for part in self._checkpoint.parts), default=-1) + 1
-            part = self._write_part(number, firms)
-            self._write_checkpoint(
-                [*self._checkpoint.parts, part],
-                [*self._checkpoint.completed_firm_ids, *(firm.firm_id for firm in firms)],
-            )
+            number = max((part.number for part in parts), default=-1) + 1
+            parts = (*parts, self._write_part(number, firms))
+            completed = (*completed, *(firm.firm_id for firm in firms))
+        if firms or not self._is_saved:
+            self._write_checkpoint(parts, completed)
+
+    def _forget_failures(self, firm_id: str) -> None:
+        """Drop what an earlier attempt at the firm left on record."""
+        self._failures = {key: kept for key, kept in self._failures.items() if key[0] != firm_id}
 
     def _write_part(self, number: int, firms: Sequence[FinishedFirm]) -> Part:
         topic_key = keys.firm_topics_part(self._quarter, self._batch.batch_id, number)
@@ -146,12 +165,9 @@ class BatchProgress:
             )
         except ObjectMissingError:
             return
-        self._attempts = {
-            (failure.firm_id, failure.topic_id): failure.attempts for failure in manifest.failures
-        }
-        partial = {failure.firm_id for failure in manifest.failures} & set(
-            self._checkpoint.completed_firm_ids
-        )
+        self._failures = {(item.firm_id, item.topic_id): item for item in manifest.failures}
+        self._attempts = {key: failure.attempts for key, failure in self._failures.items()}
+        partial = self.failed_firms & set(self._checkpoint.completed_firm_ids)
         if not partial:
             return
         number = max(part.number for part in self._checkpoint.parts) + 1
@@ -200,8 +216,11 @@ class BatchProgress:
             parts=tuple(parts),
             timestamp=utc_now(),
         )
+        # Remembered before it is written: a write that seems to fail may yet have happened, and the
+        # number of a part that a checkpoint names must never be given again.
         key = keys.checkpoint(self._quarter, self._batch.batch_id)
         self._storage.write(key, to_json(self._checkpoint))
+        self._is_saved = True
 
     def _write_failures(self) -> None:
         manifest = FailuresManifest(

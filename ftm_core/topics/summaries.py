@@ -13,6 +13,7 @@ from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.records import Failure, utc_now
 from ftm_core.llm import prompts
 from ftm_core.llm.client import LlmClient
+from ftm_core.llm.messages import Answer
 from ftm_core.topics.firm_model import FirmModel, TopicDraft
 from ftm_core.topics.progress import FinishedFirm
 
@@ -45,17 +46,9 @@ async def summarise_firm(
 async def _summarise_topic(
     firm_id: str, topic: TopicDraft, client: LlmClient, quarter: str, max_tokens: int
 ) -> dict[str, Any] | Failure:
-    prompt = prompts.topic_summary_prompt(topic.keywords, topic.leading_texts)
     representation = REPRESENTATION_SEPARATOR.join(topic.keywords)
     try:
-        answer = await client.complete(prompt, max_tokens=max_tokens)
-        summary = prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")
-        if not prompts.is_prose(summary) or summary == representation:
-            raise LlmRequestError(
-                f"topic {topic.topic_id}",
-                f"the answer is not a sentence ({answer.text[:80]!r})",
-                "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
-            )
+        summary, answer = await _ask(topic, representation, client, max_tokens)
     except LlmRequestError as error:
         return Failure(
             firm_id=firm_id,
@@ -82,8 +75,26 @@ async def _summarise_topic(
         "sentence_ids": list(topic.sentence_ids),
         "processing_timestamp": dt.datetime.now(dt.UTC),
         "llm_model": answer.model,
-        "prompt_version": prompt.version,
+        "prompt_version": prompts.PROMPT_VERSION,
     }
+
+
+async def _ask(
+    topic: TopicDraft, representation: str, client: LlmClient, max_tokens: int
+) -> tuple[str, Answer]:
+    """The first answer that is a sentence; LlmRequestError when none is."""
+    unusable = []
+    for prompt in prompts.topic_summary_prompts(topic.keywords, topic.leading_texts):
+        answer = await client.complete(prompt, max_tokens=max_tokens)
+        summary = prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")
+        if prompts.is_prose(summary) and summary != representation:
+            return summary, answer
+        unusable.append(answer.text[:80])
+    raise LlmRequestError(
+        f"topic {topic.topic_id}",
+        f"none of {len(unusable)} answers is a sentence (the last: {unusable[-1]!r})",
+        "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
+    )
 
 
 def _with_topics(sentences: pa.Table, model: FirmModel) -> pa.Table:
