@@ -8,13 +8,19 @@ import hashlib
 import json
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from ftm_core import __version__
 from ftm_core.contracts import keys
-from ftm_core.contracts.errors import InputError, ObjectMissingError, RunRefusedError
+from ftm_core.contracts.errors import (
+    InputError,
+    ObjectMissingError,
+    RunRefusedError,
+    StorageRetryableError,
+)
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import (
     Holder,
@@ -31,6 +37,9 @@ from ftm_core.storage import Storage
 # A holder elsewhere beats at least every HEARTBEAT_SECONDS; after LEASE_SECONDS it counts as dead.
 HEARTBEAT_SECONDS = 60
 LEASE_SECONDS = 600
+
+_ATTEMPTS = 10
+_SAME_START_SECONDS = 60.0
 
 
 def ingredients(manifest: Manifest, settings: Settings) -> dict[str, Any]:
@@ -61,6 +70,7 @@ def this_process(run_name: str) -> Holder:
         pid=os.getpid(),
         process_started=psutil.Process().create_time(),
         heartbeat=utc_now(),
+        process_namespace=_process_namespace(),
     )
 
 
@@ -96,39 +106,70 @@ def begin(
         finished=None,
         holder=holder,
     )
-    if storage.create(key, to_json(fresh)):
-        return fresh
-    data, version = storage.read_versioned(key)
-    present = from_json(RunIdentity, data, where=storage.describe(key))
-    if present.holder is not None and is_alive(present.holder):
-        raise RunRefusedError(
-            f"quarter {quarter}",
-            f"is held by run {present.holder.run_name} (process {present.holder.pid} on "
-            f"{present.holder.host}, last seen {present.holder.heartbeat})",
-            "Wait for it to end, or stop it first.",
-        )
-    if present.fingerprint == fresh.fingerprint and not restart:
-        taken = dataclasses.replace(present, holder=holder)
-    elif restart:
-        taken = fresh
-    else:
-        raise RunRefusedError(
-            f"quarter {quarter}",
-            "was begun with other ingredients: " + changes(present.ingredients, parts),
-            "Restore them to resume, or pass --restart to clear the quarter and begin afresh "
-            "(LLM answers are kept).",
-        )
-    if not storage.replace(key, to_json(taken), version=version):
-        raise RunRefusedError(
-            f"quarter {quarter}", "was taken by another run just now", "Wait for it to end."
-        )
-    if taken is fresh:
+    for _ in range(_ATTEMPTS):
+        if storage.create(key, to_json(fresh)):
+            if restart:
+                clear(storage, quarter)
+            return fresh
+        data, version = storage.read_versioned(key)
+        present = _present(storage, key, data, fresh, restart=restart)
+        _refuse_if_held(quarter, present.holder, holder)
+        if not restart and present.fingerprint != fresh.fingerprint:
+            raise RunRefusedError(
+                f"quarter {quarter}",
+                "was begun with other ingredients: " + changes(present.ingredients, parts),
+                "Restore them to resume, or pass --restart to clear the quarter and begin afresh "
+                "(LLM answers are kept).",
+            )
+        taken = dataclasses.replace(present, holder=holder, finished=None)
+        if not storage.replace(key, to_json(taken), version=version):
+            # Someone else took it just now: look again, to name them.
+            continue
+        if not restart:
+            return taken
+        # The old identity stands until all is cleared: a restart that was cut short can neither be
+        # taken for a fresh run nor leave its old parts to one.
         clear(storage, quarter)
-    return taken
+        _, version = storage.read_versioned(key)
+        if storage.replace(key, to_json(fresh), version=version):
+            return fresh
+    raise RunRefusedError(
+        f"quarter {quarter}", "is being taken by other runs", "Wait for them to end."
+    )
+
+
+def _present(
+    storage: Storage, key: str, data: bytes, fresh: RunIdentity, *, restart: bool
+) -> RunIdentity:
+    """The identity in ``data``; a damaged one is nobody's when the run begins afresh anyway."""
+    try:
+        return from_json(RunIdentity, data, where=storage.describe(key))
+    except InputError:
+        if not restart:
+            raise
+        return dataclasses.replace(fresh, fingerprint="", ingredients={}, holder=None)
+
+
+def _refuse_if_held(quarter: Quarter, present: Holder | None, mine: Holder) -> None:
+    if present is None or not is_alive(present):
+        return
+    if present.run_name == mine.run_name and not _same_machine(present, mine):
+        # The same run, planned again after its first container was lost.
+        return
+    raise RunRefusedError(
+        f"quarter {quarter}",
+        f"is held by run {present.run_name} (process {present.pid} on "
+        f"{present.host}, last seen {present.heartbeat})",
+        "Wait for it to end, or stop it first.",
+    )
 
 
 def heartbeat(storage: Storage, quarter: Quarter, run_name: str) -> None:
     """Renew the hold; raises RunRefusedError when another run has taken the quarter."""
+    present = require_hold(storage, quarter, run_name)
+    # The jobs of a run share one hold: where one has just renewed it, the others need not.
+    if present.holder is not None and _age(present.holder) < HEARTBEAT_SECONDS / 2:
+        return
     _update(storage, quarter, run_name, finished=None, release=False)
 
 
@@ -144,6 +185,11 @@ def require_hold(storage: Storage, quarter: Quarter, run_name: str) -> RunIdenti
         raise InputError(
             f"quarter {quarter}", "has no run", "Run the plan step first: it begins the run."
         )
+    _require_holder(quarter, present, run_name)
+    return present
+
+
+def _require_holder(quarter: Quarter, present: RunIdentity, run_name: str) -> Holder:
     if present.holder is None or present.holder.run_name != run_name:
         other = present.holder.run_name if present.holder else "nobody"
         raise RunRefusedError(
@@ -151,22 +197,42 @@ def require_hold(storage: Storage, quarter: Quarter, run_name: str) -> RunIdenti
             f"is held by {other}, not by {run_name}",
             "Start the pipeline again for this quarter once that run has ended.",
         )
-    return present
+    return present.holder
 
 
 def is_alive(holder: Holder) -> bool:
-    """Whether a holder still works: by its process on this host, by its heartbeat elsewhere."""
-    if holder.host == socket.gethostname():
-        try:
-            process = psutil.Process(holder.pid)
-            # A later process may have been given the same number.
-            return abs(process.create_time() - holder.process_started) < 1.0 and (
-                process.status() != psutil.STATUS_ZOMBIE
-            )
-        except psutil.NoSuchProcess:
-            return False
-    age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(holder.heartbeat)
-    return age.total_seconds() < LEASE_SECONDS
+    """Whether a holder still works: by its process on this machine, by its heartbeat elsewhere."""
+    if not _same_machine(holder, this_process("")):
+        return _age(holder) < LEASE_SECONDS
+    try:
+        process = psutil.Process(holder.pid)
+        # A later process may have been given the same number. A clock that was set meanwhile
+        # moves the times of start by as much, so they need not agree to the second.
+        apart = abs(process.create_time() - holder.process_started)
+        return apart < _SAME_START_SECONDS and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _same_machine(one: Holder, other: Holder) -> bool:
+    """Whether process numbers mean the same to both."""
+    return (one.host, one.process_namespace) == (other.host, other.process_namespace)
+
+
+def _process_namespace() -> str:
+    """Which processes this one can see (Linux); empty where there is but one such view."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _age(holder: Holder) -> float:
+    """Seconds since the holder was last seen."""
+    seen = dt.datetime.fromisoformat(holder.heartbeat)
+    return (dt.datetime.now(dt.UTC) - seen).total_seconds()
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -178,7 +244,7 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             found.append(changes(old, new))
-        elif isinstance(old, list) or isinstance(new, list):
+        elif isinstance(old, dict | list) or isinstance(new, dict | list):
             found.append(f"{name} (content)")
         else:
             found.append(f"{name} {old!r} -> {new!r}")
@@ -186,7 +252,10 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def clear(storage: Storage, quarter: Quarter) -> None:
-    """Remove a quarter's progress, intermediate and processed keys; answers and identity stay."""
+    """Remove a quarter's progress, intermediate and processed keys; answers and identity stay.
+
+    Progress goes first, and in it the checkpoints: what is cut short here is merely work undone.
+    """
     kept = keys.run_identity(quarter)
     prefixes = [
         keys.progress_prefix(quarter),
@@ -207,17 +276,19 @@ def _update(
 ) -> None:
     key = keys.run_identity(quarter)
     # Several jobs of one run renew the same hold; losing the race to one of them is no fault.
-    for _ in range(10):
+    for _ in range(_ATTEMPTS):
         data, version = storage.read_versioned(key)
         present = from_json(RunIdentity, data, where=storage.describe(key))
-        if present.holder is None or present.holder.run_name != run_name:
-            require_hold(storage, quarter, run_name)
-        assert present.holder is not None
-        renewed = dataclasses.replace(present.holder, heartbeat=utc_now())
+        held = _require_holder(quarter, present, run_name)
         updated = dataclasses.replace(
             present,
-            holder=None if release else renewed,
+            holder=None if release else dataclasses.replace(held, heartbeat=utc_now()),
             finished=finished or present.finished,
         )
         if storage.replace(key, to_json(updated), version=version):
             return
+    raise StorageRetryableError(
+        storage.describe(key),
+        f"was changed by others {_ATTEMPTS} times in a row",
+        "Run the same command again.",
+    )

@@ -117,6 +117,8 @@ class Holder:
     pid: int
     process_started: float
     heartbeat: str
+    # Containers may share a host's name, and each has a process 1.
+    process_namespace: str = ""
 
 
 @record

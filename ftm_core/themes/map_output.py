@@ -71,10 +71,13 @@ def read_map_output(
     failures: list[Failure] = []
     for batch in plan:
         checkpoint = read_checkpoint(storage, quarter, batch.batch_id)
-        manifest = read_failures(storage, quarter, batch.batch_id)
-        batch_failures = manifest.failures if manifest is not None else ()
-        missing = set(batch.firm_ids) - {failure.firm_id for failure in batch_failures}
+        batch_failures: tuple[Failure, ...] = ()
+        missing = set(batch.firm_ids)
         if checkpoint is not None and checkpoint.run_id == run_id:
+            manifest = read_failures(storage, quarter, batch.batch_id)
+            batch_failures = manifest.failures if manifest is not None else ()
+            # A firm that failed in one topic must be complete all the same: its other topics count.
+            missing -= {item.firm_id for item in batch_failures if item.topic_id is None}
             missing -= set(checkpoint.completed_firm_ids)
             checkpoints.append(checkpoint)
         if missing:
