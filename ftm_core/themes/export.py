@@ -173,10 +173,10 @@ def _write_duckdb(
             batches = (batch for table in source.row_groups() for batch in table.to_batches())
             reader = pa.RecordBatchReader.from_batches(source.schema, batches)
             database.register("incoming", reader)
-            database.execute(f'CREATE TABLE "{source.name}" AS SELECT * FROM incoming')
+            created = f'CREATE TABLE "{source.name}" AS SELECT * FROM incoming'
+            # DuckDB answers the creation of a table with the number of its rows.
+            counts.append(int(database.execute(created).fetchall()[0][0]))
             database.unregister("incoming")
-            counted = database.execute(f'SELECT count(*) FROM "{source.name}"').fetchone()
-            counts.append(counted[0] if counted else 0)
             listener(StageAdvanced(STAGE))
     return [
         ExportedTable(source.name, n_rows, str(path))

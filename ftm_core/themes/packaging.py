@@ -16,17 +16,21 @@ def package_quarter(storage: Storage, quarter: Quarter, listener: Listener) -> D
     Raises InputError when the quarter is not finished or its files contradict one another,
     RunRefusedError when a run holds it.
     """
-    finished = open_finished(storage, quarter)
+    ingredients = open_finished(storage, quarter).identity.ingredients
     name = runs.new_run_name(quarter)
-    runs.begin(storage, quarter, finished.identity.ingredients, runs.this_process(name))
+    runs.begin(storage, quarter, ingredients, runs.this_process(name))
+    written = False
     try:
-        return write_downstream(
+        # Opened again: until it was held, another run could change it.
+        finished = open_finished(storage, quarter)
+        report = write_downstream(
             storage,
             finished.output,
             finished.manifest,
             run_id=finished.identity.run_id,
             listener=listener,
         )
+        written = True
+        return report
     finally:
-        # The quarter keeps the time at which its run finished.
-        runs.release(storage, quarter, name, finished=False)
+        runs.release(storage, quarter, name, finished=written)

@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,18 +51,20 @@ MODEL = "made-up-model"
 PRICING, FREIGHT = "pricing", "freight"
 _SPOKEN = {
     PRICING: (
-        "We have been able to raise the prices of most of our products by four percent.",
-        "It is the price increases that have been carrying all of the margin for us.",
-        "There was not much pushback from the customers on any of these price increases.",
+        "At {firm} we have been able to raise the prices of most of our products by four percent.",
+        "At {firm} it is the price increases that have been carrying all of the margin for us.",
+        "At {firm} there was not much pushback from the customers on any of these price increases.",
     ),
     FREIGHT: (
-        "The cost of freight has come down again, and it will be down for the rest of the year.",
-        "We are not going to be paying what we paid for ocean freight a year ago.",
+        "At {firm} the cost of freight has come down again, and it will be down for all the year.",
+        "At {firm} we are not going to be paying what we paid for ocean freight a year ago.",
     ),
 }
 _SMALL_TALK = "Good morning, and thank you all for joining us today."
-# Which topic of the made-up LLM's questions it refuses to answer.
+# The firm of which the made-up LLM refuses to summarise the freight topic.
 REFUSED_FIRM = "Firm 6"
+_FIRM_NAME = re.compile(r"Firm \d")
+_SUMMARY_TOKENS, _THEME_TOKENS = 81, 161
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,12 @@ class SmallQuarter:
 def settings_of_small_quarter(**themes: Any) -> Settings:
     """Settings that tolerate the quarter's recorded failures; ``themes`` go to the theme level."""
     return Settings(
-        llm=LlmSettings(base_url="http://127.0.0.1:9/v1", model_name=MODEL),
+        llm=LlmSettings(
+            base_url="http://127.0.0.1:9/v1",
+            model_name=MODEL,
+            summary_max_tokens=_SUMMARY_TOKENS,
+            theme_max_tokens=_THEME_TOKENS,
+        ),
         map=MapSettings(max_failure_rate=0.5, checkpoint_interval=2),
         themes=ThemeSettings(**themes),
     )
@@ -125,12 +133,14 @@ def _firm(number: int) -> FirmTranscripts:
     days = [dt.date(2023, 1, number)]
     if number == 3:
         days.append(dt.date(2023, 3, 31))
-    texts = [_SMALL_TALK, *_SPOKEN[PRICING], *_SPOKEN[FREIGHT], f"Nothing like this at {number}."]
+    name = f"Firm {number}"
+    substance = [text.format(firm=name) for texts in _SPOKEN.values() for text in texts]
+    texts = [_SMALL_TALK, *substance, f"Nothing like this at {number}."]
     sentences = tuple(Sentence(text, "CEO", place) for place, text in enumerate(texts))
     linked = number != 5
     return FirmTranscripts(
         firm_id=f"F{number}",
-        firm_name=f"Firm {number}",
+        firm_name=name,
         calls=tuple(Call(f"T{number}{day.month}", day, sentences) for day in days),
         ticker=f"FRM{number}",
         permno=10000 + number if linked else None,
@@ -192,7 +202,8 @@ def _model(firm_id: str, rows: list[dict[str, Any]], shape: _Shape) -> FirmModel
             members = [
                 place
                 for place, row in enumerate(rows)
-                if row["transcript_id"] == call and row["raw_text"] in texts
+                if row["transcript_id"] == call
+                and row["raw_text"] in [text.format(firm=row["firm_name"]) for text in texts]
             ][::-1]
             first = rows[members[0]]
             for place in members:
@@ -257,15 +268,16 @@ def _answer(request: httpx.Request) -> httpx.Response:
     body = json.loads(request.content)
     question = body["messages"][-1]["content"]
     subject = FREIGHT if FREIGHT in question.lower() else PRICING
-    if REFUSED_FIRM in question and subject == FREIGHT:
-        return httpx.Response(400, json={"error": {"message": "not this one"}})
-    if question.endswith("Title:"):
-        text = f"{subject.title()} in the quarter"
-    elif "Company:" in question:
-        firm = question.rpartition("Company: ")[2].partition("\n")[0]
+    # What is asked for is told by its length, as the wording of prompts is no matter of this fake.
+    if body["max_tokens"] == _SUMMARY_TOKENS:
+        firm = _FIRM_NAME.findall(question)[0]
         text = f"{firm} told its investors how {subject} changed what it earns."
-    else:
+        if firm == REFUSED_FIRM and subject == FREIGHT:
+            return httpx.Response(400, json={"error": {"message": "not this one"}})
+    elif body["max_tokens"] == _THEME_TOKENS:
         text = f"Companies tell how {subject} changed over the year. They expect more of it."
+    else:
+        text = f"{subject.title()} in the quarter"
     return httpx.Response(
         200,
         json={
