@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftm_core.contracts.errors import InputError
+from ftm_core.transcripts.staging import temporary_disk
 
 SHOWN = 100
 _KINDS = 100
@@ -39,9 +40,10 @@ class RejectLog:
         self.count = 0
         self.first: list[Reject] = []
         self.by_reason: Counter[str] = Counter()
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(COLUMNS)
+        with temporary_disk(path.parent):
+            self._file = path.open("w", encoding="utf-8", newline="")
+            self._writer = csv.writer(self._file)
+            self._writer.writerow(COLUMNS)
 
     def add(self, reject: Reject) -> None:
         """Record one row."""
@@ -50,7 +52,8 @@ class RejectLog:
         self.by_reason[self._kind(reject)] += 1
         if len(self.first) < SHOWN:
             self.first.append(reject)
-        self._writer.writerow(reject)
+        with temporary_disk(self.path.parent):
+            self._writer.writerow(reject)
 
     def _kind(self, reject: Reject) -> str:
         """The reason without its particulars; past a hundred kinds, all further ones are one."""
@@ -60,7 +63,8 @@ class RejectLog:
 
     def close(self) -> None:
         """Finish the file."""
-        self._file.close()
+        with temporary_disk(self.path.parent):
+            self._file.close()
 
 
 class RejectedRowsError(InputError):

@@ -67,7 +67,7 @@ class Staging:
         self.count = 0
 
     def __enter__(self) -> Staging:
-        with _disk(self._folder):
+        with temporary_disk(self._folder):
             self._writer = pq.ParquetWriter(self._rows, _SCHEMA, compression="lz4")
         return self
 
@@ -78,7 +78,7 @@ class Staging:
         trace: TracebackType | None,
     ) -> None:
         if self._writer is not None and self._writer.is_open:
-            with _disk(self._folder):
+            with temporary_disk(self._folder):
                 self._writer.close()
 
     def add(self, file: str, number: int, component: Component) -> None:
@@ -110,7 +110,7 @@ class Staging:
 
         self._flush()
         assert self._writer is not None
-        with _disk(self._folder):
+        with temporary_disk(self._folder):
             self._writer.close()
         try:
             with duckdb.connect(config=self._limits()) as connection:
@@ -147,7 +147,7 @@ class Staging:
             yield firm_id, list(rows)
 
     def _ordered(self) -> Iterator[StagedRow]:
-        with _disk(self._folder), pq.ParquetFile(self._sorted) as file:
+        with temporary_disk(self._folder), pq.ParquetFile(self._sorted) as file:
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
                 columns = [batch.column(name).to_pylist() for name in _SCHEMA.names]
                 yield from map(StagedRow._make, zip(*columns, strict=True))
@@ -160,7 +160,7 @@ class Staging:
             for column, field in zip(zip(*self._pending, strict=True), _SCHEMA, strict=True)
         ]
         assert self._writer is not None
-        with _disk(self._folder):
+        with temporary_disk(self._folder):
             self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
         self._pending.clear()
 
@@ -179,7 +179,7 @@ def _quoted(path: Path) -> str:
 
 
 @contextmanager
-def _disk(folder: Path) -> Iterator[None]:
+def temporary_disk(folder: Path) -> Iterator[None]:
     """Turn a full or failing temporary disk into a StorageError."""
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ftm_core.contracts import events, keys
-from ftm_core.contracts.errors import ExitCode, InputError
+from ftm_core.contracts.errors import ExitCode, InputError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage.local import LocalStorage
 from ftm_core.transcripts.ingest import IngestOptions, IngestReport, ingest
@@ -430,6 +430,29 @@ def test_a_replacement_that_fails_leaves_the_quarter_as_it_was(tmp_path: Path, d
     with pytest.raises(RejectedRowsError, match="no row to ingest"):
         take_in(bad, data, replace=True)
     assert everything_under(data) == before
+
+
+class FailingStorage(LocalStorage):
+    """A folder whose disk fails when the manifest is to be written."""
+
+    def write(self, key: str, data: bytes) -> None:
+        if key == keys.transcripts_manifest(QUARTER):
+            raise StorageError(self.describe(key), "could not be written", "Try again.")
+        super().write(key, data)
+
+
+def test_an_ingest_that_dies_before_its_manifest_leaves_no_quarter(
+    tmp_path: Path, data: Path
+) -> None:
+    path = write_corpus(tmp_path / "calls.csv", [sentence_row(firm) for firm in range(5)])
+    take_in(path, data)
+    other = write_corpus(tmp_path / "other.csv", [sentence_row(9)])
+    with pytest.raises(StorageError):
+        ingest(other, QUARTER, FailingStorage(data), IngestOptions(replace=True))
+    with pytest.raises(InputError, match="no ingested transcripts"):
+        read_manifest(LocalStorage(data), QUARTER)
+    take_in(path, data)
+    assert len(stored_rows(data)) == 5
 
 
 def test_a_damaged_manifest_can_be_replaced(tmp_path: Path, data: Path) -> None:
