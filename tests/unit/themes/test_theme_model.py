@@ -1,0 +1,109 @@
+"""How topics of many firms become themes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import ClassVar
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.themes.theme_model import TopicPoint, find_themes, scaled_parameters
+
+
+class DirectionEmbedder:
+    """A fake embedder: the first word picks a direction, the whole text a little noise."""
+
+    DIRECTIONS: ClassVar = {"freight": 0, "wages": 1, "dollar": 2, "bespoke": 3}
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        rows = []
+        for text in texts:
+            direction = self.DIRECTIONS[text.split()[0]]
+            noise = np.random.default_rng(crc32(text.encode()))
+            rows.append(np.eye(32)[direction] + noise.normal(0, 0.03, 32))
+        stacked = np.asarray(rows)
+        return (stacked / np.linalg.norm(stacked, axis=1, keepdims=True)).astype(np.float32)
+
+
+def topics(subject: str, firms: list[str], each: int = 1) -> list[TopicPoint]:
+    return [
+        TopicPoint(f"{firm}_{subject}_{n}", firm, f"{subject} costs and plans of {firm} {n}",
+                   (subject, "plan"))
+        for firm in firms
+        for n in range(each)
+    ]  # fmt: skip
+
+
+FIRMS = [f"F{n:02d}" for n in range(12)]
+
+
+def three_subjects() -> list[TopicPoint]:
+    return topics("freight", FIRMS) + topics("wages", FIRMS) + topics("dollar", FIRMS)
+
+
+def members(points: list[TopicPoint], settings: Settings | None = None) -> list[set[str]]:
+    drafts = find_themes(DirectionEmbedder(), settings or Settings(), points)
+    return [{points[member].topic_id for member in draft.members} for draft in drafts]
+
+
+def test_topics_of_one_subject_meet_in_one_theme_across_firms() -> None:
+    found = members(three_subjects())
+
+    assert len(found) == 3
+    for theme in found:
+        assert len({topic.split("_")[1] for topic in theme}) == 1
+        assert len(theme) == len(FIRMS)
+
+
+def test_fault_19_themes_do_not_depend_on_the_order_of_topics() -> None:
+    points = three_subjects()
+    shuffled = [points[n] for n in np.random.default_rng(3).permutation(len(points))]
+
+    assert members(points) == members(shuffled)
+
+
+def test_a_theme_of_one_firm_is_dissolved() -> None:
+    points = three_subjects() + topics("bespoke", ["F00"], each=12)
+
+    assert all("bespoke" not in topic for theme in members(points) for topic in theme)
+
+
+def test_no_firm_keeps_more_than_its_share_of_a_theme() -> None:
+    points = topics("freight", FIRMS) + topics("freight", ["F99"], each=20) + topics("wages", FIRMS)
+
+    drafts = find_themes(DirectionEmbedder(), Settings(), points)
+
+    assert drafts
+    for draft in drafts:
+        counts = Counter(points[member].firm_id for member in draft.members)
+        assert max(counts.values()) / len(draft.members) <= ThemeSettings().max_firm_dominance
+
+
+def test_fault_4_theme_settings_are_used() -> None:
+    points = three_subjects()
+    demanding = Settings(themes=ThemeSettings(min_firms=len(FIRMS) + 1))
+    few_keywords = Settings(themes=ThemeSettings(n_keywords=2))
+
+    assert members(points, demanding) == []
+    drafts = find_themes(DirectionEmbedder(), few_keywords, points)
+    assert drafts
+    assert all(len(draft.keywords) <= 2 for draft in drafts)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 9])
+def test_few_topics_give_whole_themes_or_none_and_no_crash(count: int) -> None:
+    for theme in members(three_subjects()[:count]):
+        assert len({topic.split("_")[0] for topic in theme}) >= ThemeSettings().min_firms
+
+
+def test_small_inputs_scale_the_parameters_and_large_ones_do_not() -> None:
+    settings = ThemeSettings()
+
+    small, large = scaled_parameters(settings, 150), scaled_parameters(settings, 30_000)
+
+    assert small.min_cluster_size == 5
+    assert large.min_cluster_size == settings.min_cluster_size
+    assert large.umap_neighbors == settings.umap_neighbors
