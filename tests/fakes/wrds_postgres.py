@@ -63,6 +63,10 @@ class PostgresServer:
         """How the tests themselves connect, to fill and change the tables."""
         return f"host={self._folder} port={self.port} user={_OWNER} dbname={database}"
 
+    def log(self) -> str:
+        """What the server has logged so far."""
+        return Path(self._log).read_text()
+
     @property
     def _log(self) -> str:
         return str(self._folder / "server.log")

@@ -23,11 +23,20 @@ _LOCKOUT = (
 _REFUSED = (
     "authentication failed",
     "no password supplied",
-    "no pg_hba.conf entry",
     "is not permitted to log in",
     "account is locked",
     "password has expired",
 )
+# What libpq says before there is a session, in lower case, and what to do about it.
+_SETTINGS = {
+    "no pg_hba.conf entry": "The server takes no login from this address, user and encryption: "
+    "leave PGSSLMODE unset (WRDS wants encryption), or log in from your institution's network.",
+    "does not support ssl": "This is not WRDS's own server: for one without encryption set "
+    "PGSSLMODE=disable.",
+    "does not exist": "Check --database and --user.",
+    "could not translate host name": "Check --host and PGHOST, and that this machine is online.",
+    "invalid sslmode": "Correct PGSSLMODE or leave it unset.",
+}
 # Server states after which the same query can succeed on a new connection: shutdown, crash,
 # recovery, a standby that cancelled it, out of connections or memory.
 _PASSING = ("08", "53", "57P", "40")
@@ -59,8 +68,9 @@ def connect(login: Login, limits: Limits = DEFAULT_LIMITS) -> psycopg.Connection
     Raises InputError when the login is refused, ConnectionLostError when the server cannot be
     reached.
     """
-    # The session runs one transaction: the plan and the text must be of the same state.
-    with _translated(f"WRDS at {login.host}:{login.port}"):
+    where = f"WRDS at {login.host}:{login.port}"
+    refusal: FtmError | None = None
+    try:
         # The password goes straight into the call: no variable of this frame ever holds it.
         connection = psycopg.connect(
             host=login.host,
@@ -77,6 +87,13 @@ def connect(login: Login, limits: Limits = DEFAULT_LIMITS) -> psycopg.Connection
             tcp_user_timeout=120_000,
             **_given(login),
         )
+    except psycopg.Error as error:
+        refusal = explain(where, error)
+    if refusal is not None:
+        # Raised out here, it has no psycopg error as its context: those frames hold the password.
+        raise refusal
+    with translated():
+        # The session runs one transaction: the plan and the text must be of the same state.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         _set_limits(connection, limits)
@@ -92,22 +109,12 @@ def _given(login: Login) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def translated(connection: psycopg.Connection) -> Iterator[None]:
-    """Turn an error of a query on ``connection`` into an FtmError with what to do."""
-    with _translated(f"WRDS at {connection.info.host}:{connection.info.port}"):
-        yield
-
-
-@contextlib.contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Raise FtmErrors for psycopg's, without them as cause: their frames hold the login."""
-    failure: FtmError | None = None
+def translated() -> Iterator[None]:
+    """Turn an error of a query into an FtmError with what to do."""
     try:
         yield
     except psycopg.Error as error:
-        failure = explain(where, error)
-    if failure is not None:
-        raise failure
+        raise explain("WRDS query", error) from error
 
 
 def explain(where: str, error: psycopg.Error) -> FtmError:
@@ -117,6 +124,9 @@ def explain(where: str, error: psycopg.Error) -> FtmError:
     lowered = str(error).lower()
     if state.startswith("28") or any(text in lowered for text in _REFUSED):
         return InputError(where, f"the login was refused ({said})", _LOCKOUT)
+    for text, hint in _SETTINGS.items():
+        if not state and text in lowered:
+            return InputError(where, f"the login was not possible ({said})", hint)
     if state == "57014" and "statement timeout" in lowered:
         return RetryableError(
             where, "the server took longer than the statement timeout",

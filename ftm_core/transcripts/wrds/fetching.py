@@ -202,7 +202,7 @@ def _stream(
 ) -> Iterator[tuple[PlannedFirm, FirmTranscripts]]:
     """Yield each firm with its text, in order; memory holds one answer and one firm."""
     owners = [(firm, call) for firm in firms for call in firm.calls]
-    with translated(connection), connection.cursor(name="ftm_components") as cursor:
+    with translated(), connection.cursor(name="ftm_components") as cursor:
         cursor.itersize = rows_at_once
         cursor.execute(
             queries.COMPONENTS,

@@ -113,7 +113,7 @@ def read_plan(connection: psycopg.Connection, quarter: Quarter, *, today: dt.dat
 
     Memory holds one small record a call, no text. Raises as ``connecting.explain`` says.
     """
-    with translated(connection):
+    with translated():
         calls = _read_calls(connection, quarter)
         links = _read_links(connection, sorted({call.company for call in calls}))
     spoken = [call for call in calls if call.has_text]

@@ -1,0 +1,52 @@
+"""Components a second and peak memory of `ftm ingest wrds`, against a PostgreSQL of its own.
+
+Run from the project root: ``python -m bench.wrds_throughput 10000 100000``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from tests.fakes import wrds_tables
+from tests.fakes.wrds_postgres import PostgresServer
+
+
+def measure(server: PostgresServer, n_components: int) -> dict[str, float]:
+    """Fetch ``n_components`` in a process of its own and return what it reports."""
+    wrds_tables.load(server, wrds_tables.with_bulk(n_components))
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", "from ftm_cli.app import main; main()"),
+                *("ingest", "wrds", "--quarter", "2023Q1", "--data", folder, "--json"),
+            ],
+            env={**os.environ, **server.environment()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+    told: dict[str, float] = json.loads(done.stdout)
+    return told
+
+
+def main() -> None:
+    server = PostgresServer()
+    try:
+        for argument in sys.argv[1:] or ["10000", "100000"]:
+            told = measure(server, int(argument))
+            rate = told["components"] / told["seconds"]
+            print(
+                f"{told['components']:>9,} components  {told['sentences']:>9,} sentences  "
+                f"{told['seconds']:6.1f} s  {rate:7,.0f} components/s  "
+                f"{told['peak_memory_mib']:6.1f} MiB peak"
+            )
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    main()
