@@ -6,7 +6,7 @@ import re
 
 from ftm_core.contracts.quarters import Quarter
 
-_QUARTER_FOLDER = re.compile(r"quarter=(\d{4}Q[1-4])/")
+_QUARTER_FOLDER = re.compile(r"quarter=([0-9]{4}Q[1-4])/")
 
 PROCESSED_TABLES = ("firms", "sentences", "topics")
 

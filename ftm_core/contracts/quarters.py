@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ftm_core.contracts.errors import InputError
 
-_PATTERN = re.compile(r"^(\d{4})Q([1-4])$")
+_PATTERN = re.compile(r"^([0-9]{4})Q([1-4])$")
 
 
 @dataclass(frozen=True, order=True)

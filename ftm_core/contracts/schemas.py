@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -182,14 +184,31 @@ def table_from_rows(
     for field in schema:
         values = [row[field.name] for row in materialised]
         try:
+            _require_kind(values, field.type)
             arrays.append(pa.array(values, type=field.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        except (pa.ArrowException, OverflowError, TypeError) as error:
             raise InputError(
                 f"{where} column {field.name}",
                 f"a value is not {field.type} ({error})",
                 "Correct the value in the source.",
             ) from error
     return stamp(pa.Table.from_arrays(arrays, schema=schema), schema, run_id=run_id, where=where)
+
+
+def _require_kind(values: Iterable[Any], kind: pa.DataType) -> None:
+    """Raise TypeError for what Arrow would convert in silence: 1.5 to 1, a text to its letters."""
+    wanted: type | tuple[type, ...]
+    if pa.types.is_integer(kind):
+        wanted = numbers.Integral
+    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        wanted = dt.date
+    elif pa.types.is_list(kind):
+        wanted = (list, tuple)
+    else:
+        return
+    for value in values:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+            raise TypeError(f"{value!r} is {type(value).__name__}")
 
 
 def stamp(table: pa.Table, schema: pa.Schema, *, run_id: str, where: str) -> pa.Table:

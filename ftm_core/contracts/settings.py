@@ -25,7 +25,7 @@ def _setting(default: Any, env: str, help: str, *, rows: bool = False, **bounds:
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LlmSettings(_Group):

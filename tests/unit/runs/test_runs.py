@@ -355,12 +355,10 @@ def test_a_hold_that_cannot_be_renewed_or_released_is_no_success(
 ) -> None:
     runs.begin(LocalStorage(tmp_path), quarter, PARTS, elsewhere("run", 500))
 
-    for attempt in (
-        lambda: runs.heartbeat(RestlessStorage(tmp_path), quarter, "run"),
-        lambda: runs.release(RestlessStorage(tmp_path), quarter, "run", finished=True),
-    ):
-        with pytest.raises(StorageRetryableError):
-            attempt()
+    with pytest.raises(StorageRetryableError):
+        runs.heartbeat(RestlessStorage(tmp_path), quarter, "run")
+    with pytest.raises(StorageRetryableError):
+        runs.release(RestlessStorage(tmp_path), quarter, "run", finished=True)
 
 
 # What --restart removes, what it keeps, and what belongs to others.

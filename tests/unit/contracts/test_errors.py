@@ -1,0 +1,42 @@
+"""Errors: each says where, what and what to do, ends in its exit code, and survives pickling."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import pytest
+
+from ftm_core.contracts import errors
+from ftm_core.contracts.errors import ExitCode, FtmError
+
+KINDS = [
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FtmError)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_an_error_crosses_processes_unchanged(kind: type[FtmError]) -> None:
+    error = kind("folder/file row 3", "is empty", "Fill it.")
+
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert type(copy) is kind
+    assert (copy.where, copy.cause, copy.hint) == ("folder/file row 3", "is empty", "Fill it.")
+    assert str(copy) == "folder/file row 3: is empty. Fill it."
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_exit_code_follows_the_family(kind: type[FtmError]) -> None:
+    if issubclass(kind, errors.RetryableError):
+        assert kind.exit_code == ExitCode.RETRYABLE
+    elif issubclass(kind, errors.InputError):
+        assert kind.exit_code == ExitCode.USAGE
+    elif issubclass(kind, errors.ChecksFailedError):
+        assert kind.exit_code == ExitCode.CHECKS_FAILED
+    else:
+        assert kind.exit_code == ExitCode.UNEXPECTED
+
+
+def test_exit_codes_are_those_that_the_job_definitions_know() -> None:
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 75]
