@@ -85,8 +85,7 @@ class LlmClient:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
         await self._http.aclose()
-        if self._answers is not None:
-            await asyncio.to_thread(self._answers.flush)
+        await self.save_answers()
 
     async def complete(self, prompt: Prompt, *, max_tokens: int) -> Answer:
         """The answer to ``prompt``, of at most ``max_tokens`` tokens, from the store or the server.
@@ -121,6 +120,14 @@ class LlmClient:
     async def wait_until_healthy(self) -> None:
         """Return once the server is healthy; raises LlmUnavailableError past the allowed wait."""
         await self._sender.recovery.check()
+
+    async def save_answers(self) -> None:
+        """Make every answer received so far safe; call it before a checkpoint that counts on them.
+
+        Raises StorageError.
+        """
+        if self._answers is not None:
+            await asyncio.to_thread(self._answers.flush)
 
     async def _ask(self, prompt: Prompt, parameters: Parameters, asked: str) -> Answer:
         length = await self.context_length()

@@ -489,3 +489,12 @@ async def test_a_store_that_fails_is_no_fault_of_a_topic(tmp_path: Path) -> None
             await client.complete(prompt("second"), max_tokens=20)
         storage.failing = False
     assert len(AnswerStore.open(storage, QUARTER)) == 2
+
+
+async def test_answers_are_safe_before_a_checkpoint_counts_on_them(tmp_path: Path) -> None:
+    storage: Any = BucketLike(tmp_path)
+    answers = AnswerStore.open(storage, QUARTER, writer="job")
+    async with FakeLlmServer().client(answers=answers) as client:
+        answer = await client.complete(prompt("u"), max_tokens=20)
+        await client.save_answers()
+        assert AnswerStore.open(storage, QUARTER).contains(answer.content_hash)
