@@ -148,7 +148,7 @@ class _MapJob:
             # The LLM, the store or the set-up failed, not this firm.
             raise
         except Exception as error:  # noqa: BLE001 - whatever one firm's text provokes is recorded
-            _log.warning("firm %s failed: %s", firm_id, error, exc_info=error)
+            _log.debug("firm %s failed", firm_id, exc_info=error)
             return Failure(
                 firm_id=firm_id,
                 error_type=type(error).__name__,

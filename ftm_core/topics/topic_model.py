@@ -112,16 +112,17 @@ class _WordVectors(BaseEmbedder):  # type: ignore[misc]
     ) -> _WordVectors | None:
         # min_df counts sentences. Left to BERTopic it would count topics, since c-TF-IDF joins a
         # topic's sentences into one document, and a word of one topic alone would be dropped.
-        counts: csr_matrix | None = None
-        counter = _vectorizer(parameters.ngram_max, min_df=parameters.min_df)
-        try:
-            counts = counter.fit_transform(texts)
-        except ValueError:
-            counter = _vectorizer(parameters.ngram_max, min_df=1)
+        for min_df in (parameters.min_df, 1):
+            counter = _vectorizer(parameters.ngram_max, min_df=min_df)
             try:
-                counts = counter.fit_transform(texts)
-            except ValueError:
-                return None
+                counts: csr_matrix = counter.fit_transform(texts)
+            except ValueError:  # no word at all
+                continue
+            # With a single word BERTopic's c-TF-IDF takes a number for an array and fails.
+            if counts.shape[1] > 1:
+                break
+        else:
+            return None
         binary = (counts > 0).astype(np.float32)
         placed = normalize(np.asarray(binary.T @ vectors))
         names = counter.get_feature_names_out()

@@ -106,3 +106,18 @@ def test_identical_sentences_are_no_trouble() -> None:
     fitted = fit_topics(texts, vectors, PARAMETERS)
 
     assert len(fitted.labels) == 40
+
+
+def test_texts_that_share_a_single_word_are_described_by_their_other_words() -> None:
+    """One word at min_df 2 is not enough for c-TF-IDF; all words are."""
+    texts = [f"{word} freight" for word in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")]
+
+    fitted = fit_topics(texts, vectors_about(2, 3), PARAMETERS)
+
+    assert len(fitted.labels) == 6
+
+
+def test_texts_of_one_word_have_no_topic() -> None:
+    fitted = fit_topics(["freight"] * 24, vectors_about(3, 8), PARAMETERS)
+
+    assert set(fitted.labels) == {NO_TOPIC}
