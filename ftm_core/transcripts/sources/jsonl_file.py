@@ -35,16 +35,19 @@ class JsonLinesSource:
         self._position = 0
         refuse_unless_text(path)
         names: dict[str, None] = {}
+        place, cause = str(path), "holds no line"
         for number, line in self._lines():
             parsed = _parse(line)
-            if isinstance(parsed, dict):
+            if isinstance(parsed, dict) and parsed:
                 names.update(dict.fromkeys(parsed))
+            elif place == str(path):
+                place, cause = f"{path} row {number}", parsed or "is an empty object"
             if number >= _LINES_FOR_COLUMNS:
                 break
         if not names:
             raise InputError(
-                str(path),
-                f"has no JSON object in its first {_LINES_FOR_COLUMNS} lines",
+                place,
+                f"{cause}, and no line before line {_LINES_FOR_COLUMNS + 1} names a column",
                 "Write one object a line.",
             )
         self.columns = tuple(names)
@@ -81,7 +84,7 @@ class JsonLinesSource:
                 number += 1
                 if len(line) == LONGEST_RECORD and not line.endswith(b"\n"):
                     raise InputError(
-                        f"{self._path} line {number}",
+                        f"{self._path} row {number}",
                         f"is longer than {LONGEST_RECORD} bytes",
                         "Write one object a line.",
                     )

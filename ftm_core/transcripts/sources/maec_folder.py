@@ -90,7 +90,7 @@ class MaecFolderSource:
                 number += 1
                 if len(line) == LONGEST_RECORD and not line.endswith(b"\n"):
                     raise InputError(
-                        f"{path} line {number}",
+                        f"{path} row {number}",
                         f"is longer than {LONGEST_RECORD} bytes",
                         "Write one sentence a line.",
                     )

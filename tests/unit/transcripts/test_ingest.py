@@ -195,6 +195,24 @@ def test_json_lines_that_are_no_objects_are_rejected_by_line(tmp_path: Path, dat
     assert report.manifest.n_sentences == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n\n", r"calls\.jsonl: holds no line"),
+        (b"\n{}\n", r"calls\.jsonl row 2: is an empty object"),
+        (b"\xc3(\n{}\n", r"calls\.jsonl row 1: is not UTF-8 text"),
+        (b"[1]\n", r"calls\.jsonl row 1: is not a JSON object"),
+    ],
+)
+def test_json_lines_without_any_column_are_refused_with_the_first_fault(
+    tmp_path: Path, data: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "calls.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        take_in(path, data)
+
+
 def test_not_utf8_bytes_reject_their_row_and_name_the_column(tmp_path: Path, data: Path) -> None:
     path = write_corpus(tmp_path / "calls.csv", [sentence_row(1), sentence_row(2)])
     path.write_bytes(path.read_bytes().replace(b"Firm 2,", b"Firm \xe9,"))
