@@ -41,7 +41,8 @@ class JsonLinesSource:
             if isinstance(parsed, dict) and parsed:
                 names.update(dict.fromkeys(parsed))
             elif place == str(path):
-                place, cause = f"{path} row {number}", parsed or "is an empty object"
+                fault = parsed if isinstance(parsed, str) else "is an empty object"
+                place, cause = f"{path} row {number}", fault
             if number >= _LINES_FOR_COLUMNS:
                 break
         if not names:
