@@ -86,6 +86,7 @@ def root(
 
 
 def _register() -> None:
+    from ftm_cli.commands.config import config_command
     from ftm_cli.commands.evaluate import evaluate_command
     from ftm_cli.commands.export import export_command
     from ftm_cli.commands.failures import failures_command
@@ -93,11 +94,18 @@ def _register() -> None:
     from ftm_cli.commands.ingest_wrds import wrds_command
     from ftm_cli.commands.merge_identifiers import merge_identifiers_command
     from ftm_cli.commands.package import package_command
+    from ftm_cli.commands.pin_profile import pin_profile_command
     from ftm_cli.commands.run import run_command
+    from ftm_cli.commands.vllm import scale_down_command, scale_up_command, vllm_app
 
     ingest_app.command("wrds")(wrds_command)
     ingest_app.command("merge-identifiers")(merge_identifiers_command)
     app.add_typer(ingest_app, name="ingest", help="Bring a quarter's transcripts in.")
+    app.command("pin-profile")(pin_profile_command)
+    app.command("config")(config_command)
+    app.add_typer(vllm_app, name="vllm", help="The LLM server on GPU instances: scale, status.")
+    app.command("scale-up")(scale_up_command)
+    app.command("scale-down")(scale_down_command)
     app.command("run")(run_command)
     app.command("evaluate")(evaluate_command)
     app.command("failures")(failures_command)

@@ -1,0 +1,113 @@
+"""`ftm pin-profile`: which AWS identity this project belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ftm_cli.options import JsonOption, YesOption
+
+if TYPE_CHECKING:
+    from ftm_cli.operations.aws.session import Identity
+
+
+def pin_profile_command(
+    name: Annotated[
+        str | None, typer.Argument(help="Profile of your AWS configuration.", show_default=False)
+    ] = None,
+    account_id: Annotated[
+        str | None, typer.Option("--account-id", help="The account it must be of.")
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", help="Region; the profile's, else us-west-2, when left out."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show the pin, checked with STS.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the pin away.")] = False,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Pin profile, account and region in ftm.toml; STS must agree, before every AWS call.
+
+    Without --account-id the account that STS names is pinned, after you have confirmed it.
+    While nothing is pinned, commands work on this machine.
+
+    JSON: {profile, account_id, region, arn}; with --clear {cleared}.
+
+    Examples:
+
+        ftm pin-profile research --account-id 123456789012
+
+        ftm pin-profile --show
+    """
+    from ftm_core.contracts.errors import InputError
+
+    if sum((name is not None, show, clear)) != 1:
+        raise InputError(
+            "ftm pin-profile", "needs one of NAME, --show and --clear", "See `ftm pin-profile -h`."
+        )
+    if clear:
+        _clear(as_json=json_output)
+    elif name is None:
+        _show(as_json=json_output)
+    else:
+        _pin(name, account_id, region, yes=yes, as_json=json_output)
+
+
+def _pin(
+    name: str, account_id: str | None, region: str | None, *, yes: bool, as_json: bool
+) -> None:
+    from ftm_cli.operations.aws.errors import AwsLoginError
+    from ftm_cli.operations.aws.names import DEFAULT_REGION
+    from ftm_cli.operations.aws.pin import Pin, checked, write_pin
+    from ftm_cli.operations.aws.session import region_of, who_is
+
+    region = region or region_of(name) or DEFAULT_REGION
+    if account_id is not None:
+        checked(Pin(name, account_id, region), "ftm pin-profile")
+    identity = who_is(name, region)
+    if account_id is not None and identity.account_id != account_id:
+        raise AwsLoginError(
+            f"profile {name}",
+            f"is of account {identity.account_id}, not {account_id}: nothing was pinned",
+            "Choose the profile of that account, or correct --account-id.",
+        )
+    if account_id is None and not yes and not as_json:
+        typer.confirm(f"Pin account {identity.account_id} ({identity.arn})?", abort=True, err=True)
+    pin = checked(Pin(name, identity.account_id, region), "ftm pin-profile")
+    write_pin(pin)
+    _print(pin.profile, region, identity, as_json=as_json)
+
+
+def _show(*, as_json: bool) -> None:
+    from ftm_cli.operations.aws.session import pinned_session
+
+    session = pinned_session()
+    _print(session.pin.profile, session.pin.region, session.identity(), as_json=as_json)
+
+
+def _clear(*, as_json: bool) -> None:
+    from ftm_cli.console import print_json, say
+    from ftm_cli.operations.aws.pin import clear_pin
+
+    cleared = clear_pin()
+    if as_json:
+        print_json({"cleared": cleared})
+    else:
+        say("The pin is gone: commands work on this machine." if cleared else "Nothing was pinned.")
+
+
+def _print(profile: str, region: str, identity: Identity, *, as_json: bool) -> None:
+    from ftm_cli.console import print_json, print_table
+
+    facts: dict[str, Any] = {
+        "profile": profile,
+        "account_id": identity.account_id,
+        "region": region,
+        "arn": identity.arn,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_table("Pinned in ftm.toml, and STS agrees", ("", ""), list(facts.items()))

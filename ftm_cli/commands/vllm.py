@@ -1,0 +1,173 @@
+"""`ftm vllm scale`, `ftm vllm status`, `ftm scale-up`, `ftm scale-down`: the GPU side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftm_cli.options import JsonOption, YesOption
+
+if TYPE_CHECKING:
+    from ftm_cli.operations.aws.vllm import VllmStatus
+
+vllm_app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+NoWaitOption = Annotated[
+    bool, typer.Option("--no-wait", help="Ask for it and return, without waiting.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")]
+
+
+@vllm_app.command("scale")
+def scale_command(
+    count: Annotated[int, typer.Argument(min=0, help="Instances, with one vLLM each.")],
+    no_wait: NoWaitOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Bring vLLM to N instances: the Auto Scaling group and the ECS service together.
+
+    Waits until N targets are healthy, and says what it waits for: an instance, the image, the
+    model load or target health. When AWS has no capacity the request is taken back, and the exit
+    code is 75.
+
+    JSON: {phase, desired_instances, max_instances, instances, instances_in_service,
+    desired_tasks, pending_tasks, running_tasks, targets, model_loaded, trouble}; with --dry-run
+    {from, to, hourly_usd, prices_date}.
+
+    Examples:
+
+        ftm vllm scale 2
+
+        ftm vllm scale 0 --no-wait
+    """
+    scale(count, no_wait=no_wait, dry_run=dry_run, yes=yes, as_json=json_output)
+
+
+@vllm_app.command("status")
+def status_command(json_output: JsonOption = False) -> None:
+    """Show vLLM's instances, tasks and targets, what it waits for, and any trouble AWS reports.
+
+    JSON: as `ftm vllm scale`.
+
+    Examples:
+
+        ftm vllm status
+
+        ftm vllm status --json
+    """
+    from ftm_cli.operations.aws.session import pinned_session
+    from ftm_cli.operations.aws.vllm import Vllm
+
+    _show(Vllm(pinned_session()).status(), as_json=json_output)
+
+
+def scale_up_command(
+    no_wait: NoWaitOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Bring vLLM up: the same as `ftm vllm scale 1`.
+
+    JSON: as `ftm vllm scale`.
+
+    Examples:
+
+        ftm scale-up
+
+        ftm scale-up --yes --no-wait
+    """
+    scale(1, no_wait=no_wait, dry_run=dry_run, yes=yes, as_json=json_output)
+
+
+def scale_down_command(
+    no_wait: NoWaitOption = False,
+    dry_run: DryRunOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Take vLLM down to no cost: the same as `ftm vllm scale 0`; asks nothing.
+
+    JSON: as `ftm vllm scale`.
+
+    Examples:
+
+        ftm scale-down
+
+        ftm scale-down --no-wait --json
+    """
+    scale(0, no_wait=no_wait, dry_run=dry_run, yes=True, as_json=json_output)
+
+
+def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Plan, confirm, change, wait."""
+    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.operations.aws.errors import CapacityError
+    from ftm_cli.operations.aws.outputs import deployed_instance_type
+    from ftm_cli.operations.aws.session import pinned_session
+    from ftm_cli.operations.aws.vllm import Vllm
+    from ftm_cli.operations.aws.waiting import stopped_by_signals
+    from ftm_cli.operations.costs import read_prices
+
+    vllm = Vllm(pinned_session())
+    before = vllm.status()
+    prices = read_prices()
+    hourly = prices.vllm_hourly(count, deployed_instance_type())
+    plan = {
+        "from": {"instances": before.desired_instances, "tasks": before.desired_tasks},
+        "to": {"instances": count, "tasks": count},
+        "hourly_usd": round(hourly, 2),
+        "prices_date": prices.date,
+    }
+    if dry_run and as_json:
+        print_json(plan)
+        return
+    say(
+        f"vLLM: instances {before.desired_instances} → {count}, tasks {before.desired_tasks} → "
+        f"{count}; about ${hourly:.2f} an hour at {count} (prices of {prices.date})"
+    )
+    if dry_run:
+        return
+    if count > before.desired_instances and not yes:
+        typer.confirm("Start it?", abort=True, err=True)
+    with progress_listener() as listener, stopped_by_signals():
+        if count == 0:
+            status = vllm.scale_down(listener)
+            status = status if no_wait else vllm.wait_until_off(listener)
+        else:
+            vllm.scale_up(count)
+            try:
+                status = vllm.status() if no_wait else vllm.wait_until_ready(count, listener)
+            except CapacityError:
+                # Left standing, the request would start to cost whenever capacity turns up.
+                vllm.scale_down(listener)
+                say("The request was taken back: desired counts are 0.")
+                raise
+    _show(status, as_json=as_json)
+
+
+def _show(status: VllmStatus, *, as_json: bool) -> None:
+    from ftm_cli.console import print_json, print_table
+    from ftm_cli.operations.aws.vllm import describe_phase
+
+    if as_json:
+        print_json(status.as_json())
+        return
+    rows = [
+        ("state", describe_phase(status)),
+        (
+            "instances",
+            f"{status.instances_in_service} in service of {status.desired_instances} desired "
+            f"(at most {status.max_instances})",
+        ),
+        (
+            "tasks",
+            f"{status.running_tasks} running, {status.pending_tasks} pending of "
+            f"{status.desired_tasks} desired",
+        ),
+        ("targets", ", ".join(status.targets) or "none"),
+        ("trouble", status.trouble or "none"),
+    ]
+    print_table("vLLM", ("", ""), rows)

@@ -1,0 +1,54 @@
+"""How far a run is, from the checkpoints and failures its jobs keep in the bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ftm_core.contracts.errors import StorageError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage import Storage
+from ftm_core.topics.batches import read_plan
+from ftm_core.topics.progress import read_checkpoint, read_failures
+
+
+@dataclass(frozen=True)
+class FirmProgress:
+    """Firms of a quarter: all, finished, failed."""
+
+    firms: int = 0
+    finished: int = 0
+    failed: int = 0
+
+
+class ProgressReader:
+    """Reads a quarter's progress, each batch that is complete only once."""
+
+    def __init__(self, storage: Storage, quarter: Quarter) -> None:
+        self._storage = storage
+        self._quarter = quarter
+        self._complete: dict[str, tuple[int, int]] = {}
+
+    def read(self) -> FirmProgress:
+        """Count now; raises StorageError when the bucket cannot be read."""
+        plan = read_plan(self._storage, self._quarter) or []
+        finished = failed = 0
+        for batch in plan:
+            counts = self._complete.get(batch.batch_id)
+            if counts is None:
+                saved = read_checkpoint(self._storage, self._quarter, batch.batch_id)
+                record = read_failures(self._storage, self._quarter, batch.batch_id)
+                done = len(saved.completed_firm_ids) if saved else 0
+                lost = len({item.firm_id for item in record.failures}) if record else 0
+                counts = (done, lost)
+                if done == len(batch.firm_ids):
+                    self._complete[batch.batch_id] = counts
+            finished += counts[0]
+            failed += counts[1]
+        return FirmProgress(sum(len(batch.firm_ids) for batch in plan), finished, failed)
+
+    def read_or_none(self) -> FirmProgress | None:
+        """As ``read``, or None while the bucket does not answer: a look must not end a run."""
+        try:
+            return self.read()
+        except StorageError:
+            return None

@@ -1,0 +1,351 @@
+"""vLLM's instances and service as one thing: how many, in which phase, and how to get there."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ftm_cli.operations.aws import names
+from ftm_cli.operations.aws.errors import (
+    AwsBusyError,
+    AwsError,
+    AwsMissingError,
+    CapacityError,
+    translated,
+)
+from ftm_cli.operations.aws.session import AwsSession
+from ftm_cli.operations.aws.waiting import Clock, Waits, undisturbed
+from ftm_core.contracts.errors import FtmError, InputError
+from ftm_core.contracts.events import (
+    Listener,
+    Note,
+    StageAdvanced,
+    StageFinished,
+    StageStarted,
+    ignore,
+)
+
+PHASES = ("instance", "image", "model load", "target health")
+_UNITS = dict(zip(PHASES, ("instances", "tasks", "models", "targets"), strict=True))
+_CAPACITY = ("insufficientinstancecapacity", "sufficient", "capacity", "spot request")
+_QUOTA = ("vcpulimitexceeded", "vcpu limit", "maxspotinstancecountexceeded", "quota")
+_LOADED = '"Application startup complete"'
+_DOWN_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class VllmStatus:
+    """What the group, the service and the load balancer say now."""
+
+    desired_instances: int
+    max_instances: int
+    instances: int
+    instances_in_service: int
+    desired_tasks: int
+    pending_tasks: int
+    running_tasks: int
+    targets: tuple[str, ...]
+    model_loaded: bool
+    trouble: str | None
+
+    @property
+    def healthy_targets(self) -> int:
+        """Targets that the load balancer sends requests to."""
+        return sum(state == "healthy" for state in self.targets)
+
+    @property
+    def phase(self) -> str:
+        """``off``, what it waits for (one of PHASES), ``ready`` or ``ending``."""
+        wanted = max(self.desired_instances, self.desired_tasks)
+        if wanted == 0:
+            return "ending" if self.instances or self.running_tasks else "off"
+        if self.instances_in_service < wanted:
+            return "instance"
+        if self.running_tasks < wanted:
+            return "image"
+        if self.healthy_targets >= wanted:
+            return "ready"
+        return "target health" if self.model_loaded else "model load"
+
+    def done_in(self, phase: str) -> int:
+        """How many have passed ``phase``."""
+        return {
+            "instance": self.instances_in_service,
+            "image": self.running_tasks,
+            "model load": self.running_tasks if self.model_loaded else self.healthy_targets,
+            "target health": self.healthy_targets,
+        }[phase]
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape of `ftm vllm status`."""
+        return {"phase": self.phase, **dataclasses.asdict(self)}
+
+
+class Vllm:
+    """The Auto Scaling group and the ECS service of vLLM, changed together."""
+
+    def __init__(
+        self, session: AwsSession, *, clock: Clock | None = None, waits: Waits | None = None
+    ) -> None:
+        self._profile = session.pin.profile
+        self._groups = session.client("autoscaling")
+        self._ecs = session.client("ecs")
+        self._balancer = session.client("elbv2")
+        self._logs = session.client("logs")
+        self._clock = clock or Clock()
+        self._waits = waits or Waits.from_environment()
+
+    def status(self) -> VllmStatus:
+        """Look at all three; raises AwsMissingError when the ecs module is not deployed."""
+        group = self._group()
+        service = self._service()
+        balanced = service.get("loadBalancers") or []
+        states = tuple(
+            state
+            for item in balanced
+            if item.get("targetGroupArn")
+            for state in self._target_states(item["targetGroupArn"])
+        )
+        running = int(service.get("runningCount", 0))
+        if not balanced:
+            # Without a load balancer a running task is all that can be known.
+            states = ("healthy",) * running
+        in_service = [i for i in group["Instances"] if i["LifecycleState"] == "InService"]
+        wanted = max(group["DesiredCapacity"], service["desiredCount"])
+        waits_for_model = 0 < wanted <= running and states.count("healthy") < wanted
+        return VllmStatus(
+            desired_instances=group["DesiredCapacity"],
+            max_instances=group["MaxSize"],
+            instances=len(group["Instances"]),
+            instances_in_service=len(in_service),
+            desired_tasks=service["desiredCount"],
+            pending_tasks=service.get("pendingCount", 0),
+            running_tasks=running,
+            targets=states,
+            model_loaded=waits_for_model and self._model_loaded(service),
+            trouble=self._trouble(service)
+            if len(in_service) < wanted or running < wanted
+            else None,
+        )
+
+    def scale_up(self, count: int) -> None:
+        """Ask for ``count`` instances with one task each; raises InputError over the maximum."""
+        group = self._group()
+        self._service()
+        if count > group["MaxSize"]:
+            raise InputError(
+                f"{names.VLLM_GROUP}",
+                f"may hold {group['MaxSize']} instances, not {count}",
+                "Ask for fewer, or raise max_capacity of the ecs module and deploy.",
+            )
+        self._set_instances(count)
+        self._set_tasks(count)
+
+    def wait_until_ready(self, count: int, listener: Listener = ignore) -> VllmStatus:
+        """Wait until ``count`` targets are healthy, telling the listener of each phase.
+
+        Raises CapacityError when AWS gives no instance in time or the quota is used up, and
+        AwsBusyError when vLLM does not come up in time.
+        """
+        began = self._clock.monotonic()
+        phases = _PhaseTeller(listener, self._clock)
+        told: str | None = None
+        while True:
+            status = self.status()
+            phases.show(status, count)
+            if status.phase == "ready" and status.healthy_targets >= count:
+                return status
+            waited = self._clock.monotonic() - began
+            if status.trouble and status.trouble != told:
+                told = status.trouble
+                listener(Note(f"AWS says: {status.trouble}", "warning"))
+            self._give_up_if_hopeless(status, waited)
+            self._clock.sleep(self._waits.poll)
+
+    def scale_down(self, listener: Listener = ignore) -> VllmStatus:
+        """Service and group to 0, both tried however the other fares, until both say so.
+
+        No signal stops this. Raises AwsError, naming what may still cost money, if it cannot.
+        """
+        with undisturbed():
+            problem: FtmError | None = None
+            for attempt in range(_DOWN_ATTEMPTS):
+                problem = None
+                for change in (self._set_tasks, self._set_instances):
+                    try:
+                        change(0)
+                    except AwsMissingError:
+                        continue
+                    except AwsError as error:
+                        problem = error
+                if problem is None:
+                    status = self.status()
+                    if status.desired_instances == 0 and status.desired_tasks == 0:
+                        return status
+                if problem is not None and not isinstance(problem, AwsBusyError):
+                    break
+                _tell(listener, "Scaling down again: AWS was busy")
+                self._clock.sleep(min(self._waits.poll, 2.0**attempt))
+        raise AwsError(
+            "scaling vLLM down",
+            f"failed: {problem or 'counts are not 0'}; A GPU MAY STILL BE RUNNING",
+            "Run `ftm scale-down` at once; the deadman switch tries it too, within 15 minutes.",
+        )
+
+    def wait_until_off(self, listener: Listener = ignore) -> VllmStatus:
+        """Wait until the last instance has ended."""
+        stage = "waiting for instances to end"
+        listener(StageStarted(stage, None, "instances"))
+        began = self._clock.monotonic()
+        while True:
+            status = self.status()
+            waited = self._clock.monotonic() - began
+            if status.phase == "off":
+                listener(StageFinished(stage, waited))
+                return status
+            if waited > self._waits.capacity:
+                raise AwsBusyError(
+                    names.VLLM_GROUP,
+                    f"still has {status.instances} instances after {waited:.0f} s",
+                    "Look again with `ftm vllm status`.",
+                )
+            self._clock.sleep(self._waits.poll)
+
+    def _give_up_if_hopeless(self, status: VllmStatus, waited: float) -> None:
+        trouble = (status.trouble or "").lower()
+        if status.phase == "instance":
+            if any(sign in trouble for sign in _QUOTA):
+                raise CapacityError(
+                    names.VLLM_GROUP,
+                    f"is over the account's quota ({status.trouble})",
+                    "Ask AWS for more GPU vCPUs (Service Quotas), or use a smaller instance_type.",
+                )
+            if waited > self._waits.capacity:
+                said = f" AWS said: {status.trouble}" if status.trouble else ""
+                raise CapacityError(
+                    names.VLLM_GROUP,
+                    f"got no instance in {waited:.0f} s.{said}",
+                    "Try again later, or allow more types with alternative_instance_types.",
+                )
+        if waited > self._waits.ready:
+            said = f" ({status.trouble})" if status.trouble else ""
+            raise AwsBusyError(
+                names.VLLM_SERVICE,
+                f"still waits for {status.phase} after {waited:.0f} s{said}",
+                "`ftm doctor` shows why; `ftm logs vllm --since 1h` shows its log.",
+            )
+
+    def _group(self) -> dict[str, Any]:
+        with translated(names.VLLM_GROUP, self._profile):
+            found = self._groups.describe_auto_scaling_groups(
+                AutoScalingGroupNames=[names.VLLM_GROUP]
+            )["AutoScalingGroups"]
+        if not found:
+            raise _not_deployed(names.VLLM_GROUP)
+        group: dict[str, Any] = found[0]
+        return group
+
+    def _service(self) -> dict[str, Any]:
+        with translated(names.VLLM_SERVICE, self._profile):
+            found = self._ecs.describe_services(
+                cluster=names.VLLM_CLUSTER, services=[names.VLLM_SERVICE]
+            )["services"]
+        active = [service for service in found if service.get("status") != "INACTIVE"]
+        if not active:
+            raise _not_deployed(names.VLLM_SERVICE)
+        service: dict[str, Any] = active[0]
+        return service
+
+    def _set_instances(self, count: int) -> None:
+        with translated(names.VLLM_GROUP, self._profile):
+            self._groups.set_desired_capacity(
+                AutoScalingGroupName=names.VLLM_GROUP, DesiredCapacity=count, HonorCooldown=False
+            )
+
+    def _set_tasks(self, count: int) -> None:
+        with translated(names.VLLM_SERVICE, self._profile):
+            self._ecs.update_service(
+                cluster=names.VLLM_CLUSTER, service=names.VLLM_SERVICE, desiredCount=count
+            )
+
+    def _target_states(self, target_group: str) -> list[str]:
+        with translated("vLLM's target group", self._profile):
+            found = self._balancer.describe_target_health(TargetGroupArn=target_group)
+        states = [item["TargetHealth"]["State"] for item in found["TargetHealthDescriptions"]]
+        return [state for state in states if state != "draining"]
+
+    def _model_loaded(self, service: dict[str, Any]) -> bool:
+        """Whether vLLM's log says so since the service was last changed."""
+        since = min(
+            (item["createdAt"] for item in service.get("deployments", []) if "createdAt" in item),
+            default=None,
+        )
+        arguments: dict[str, Any] = {"logGroupName": names.VLLM_LOGS, "filterPattern": _LOADED}
+        if since is not None:
+            arguments["startTime"] = int(since.timestamp() * 1000)
+        try:
+            with translated(names.VLLM_LOGS, self._profile):
+                return bool(self._logs.filter_log_events(**arguments)["events"])
+        except AwsMissingError:
+            return False
+
+    def _trouble(self, service: dict[str, Any]) -> str | None:
+        """The latest reason AWS gives for no instance, else for no task."""
+        with translated(names.VLLM_GROUP, self._profile):
+            activities = self._groups.describe_scaling_activities(
+                AutoScalingGroupName=names.VLLM_GROUP, MaxRecords=1
+            )["Activities"]
+        if activities and activities[0].get("StatusCode") in ("Failed", "Cancelled"):
+            return str(activities[0].get("StatusMessage") or activities[0]["StatusCode"])
+        events = service.get("events") or []
+        message = str(events[0].get("message", "")) if events else ""
+        return message if "unable to" in message or "failed" in message else None
+
+
+def describe_phase(status: VllmStatus) -> str:
+    """The phase in a few words for a table."""
+    if status.phase in PHASES:
+        return f"coming up: waits for {status.phase}"
+    return {"off": "off, costs nothing", "ending": "ending", "ready": "ready"}[status.phase]
+
+
+class _PhaseTeller:
+    """Turns statuses into stages, one for each phase that is waited for."""
+
+    def __init__(self, listener: Listener, clock: Clock) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._phase: str | None = None
+        self._done = 0
+        self._began = 0.0
+
+    def show(self, status: VllmStatus, count: int) -> None:
+        if status.phase != self._phase:
+            now = self._clock.monotonic()
+            if self._phase is not None:
+                self._listener(StageFinished(f"waiting for {self._phase}", now - self._began))
+            self._phase = status.phase if status.phase in PHASES else None
+            if self._phase is None:
+                return
+            self._began, self._done = now, status.done_in(self._phase)
+            self._listener(
+                StageStarted(f"waiting for {self._phase}", count, _UNITS[self._phase], self._done)
+            )
+        elif self._phase is not None and (more := status.done_in(self._phase) - self._done) > 0:
+            self._done += more
+            self._listener(StageAdvanced(f"waiting for {self._phase}", more))
+
+
+def _tell(listener: Listener, text: str) -> None:
+    """Tell, if anybody can still hear it: the terminal may be what was lost."""
+    try:
+        listener(Note(text, "warning"))
+    except OSError:
+        return
+
+
+def _not_deployed(name: str) -> AwsMissingError:
+    return AwsMissingError(
+        name, "does not exist", "Run `ftm deploy` first, or `--scale none` with an LLM by URL."
+    )

@@ -1,0 +1,96 @@
+"""How long AWS is waited for, and stop signals as exceptions, so that cleaning up always runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from ftm_core.contracts.errors import InputError, InterruptedRunError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Seconds between looks, seconds for a first instance, seconds until vLLM must answer."""
+
+    poll: float = 10.0
+    capacity: float = 900.0
+    ready: float = 2700.0
+
+    @classmethod
+    def from_environment(cls) -> Waits:
+        """Defaults, or FTM_POLL_SECONDS, FTM_CAPACITY_WAIT and FTM_READY_WAIT."""
+        return cls(
+            _seconds("FTM_POLL_SECONDS", cls.poll),
+            _seconds("FTM_CAPACITY_WAIT", cls.capacity),
+            _seconds("FTM_READY_WAIT", cls.ready),
+        )
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as operations see it; tests bring their own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Within the block Ctrl-C, SIGTERM or a lost terminal raises InterruptedRunError, once.
+
+    Further signals are ignored, so that a second Ctrl-C cannot stop the cleaning up.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise InterruptedRunError(
+            signal.Signals(number).name,
+            "stopped this command",
+            "Run the same command again: it goes on from what is finished.",
+        )
+
+    with _handled_by(stop):
+        yield
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within the block no signal stops what must be finished, such as scaling down."""
+    with _handled_by(signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 86400:
+        raise InputError(f"environment {name}", f"{text!r} is no number of seconds", "Correct it.")
+    return value

@@ -1,0 +1,103 @@
+"""The plan of a run on AWS as plain values: the same that is shown is carried out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ftm_cli.operations.costs import DEFAULT_INSTANCE, Estimate, Prices, estimate_run
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import Batch, Manifest, from_json
+from ftm_core.storage import Storage
+from ftm_core.topics.batches import plan_batches, read_plan
+from ftm_core.topics.progress import read_checkpoint
+
+Scale = Literal["auto", "none"]
+
+
+@dataclass(frozen=True)
+class PlannedBatch:
+    """One batch: its firms, and how many of them are finished already."""
+
+    batch_id: str
+    firms: int
+    finished: int
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What `ftm run` will do on AWS."""
+
+    quarter: Quarter
+    bucket: str
+    execution_name: str
+    scale: Scale
+    instances: int
+    restart: bool
+    batches: tuple[PlannedBatch, ...]
+    estimate: Estimate
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Input of the execution."""
+        given: dict[str, Any] = {"quarter": str(self.quarter), "bucket": self.bucket}
+        return given | ({"restart": True} if self.restart else {})
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape of `ftm run --dry-run`."""
+        return {
+            "execution_name": self.execution_name,
+            "input": self.payload,
+            "scale": self.scale,
+            "instances": self.instances,
+            "batches": [dataclasses.asdict(batch) for batch in self.batches],
+            "estimate": self.estimate.as_json(),
+        }
+
+
+def plan_run(
+    storage: Storage,
+    quarter: Quarter,
+    prices: Prices,
+    *,
+    bucket: str,
+    execution_name: str,
+    scale: Scale,
+    instances: int,
+    batch_size: int,
+    restart: bool,
+    instance_type: str = DEFAULT_INSTANCE,
+) -> RunPlan:
+    """Plan from the ingested transcripts and from what an earlier run finished.
+
+    Raises InputError when the quarter has no transcripts.
+    """
+    key = keys.transcripts_manifest(quarter)
+    try:
+        manifest = from_json(Manifest, storage.read(key), where=storage.describe(key))
+    except ObjectMissingError as error:
+        raise InputError(
+            storage.describe(key),
+            "does not exist: the quarter has no transcripts",
+            f"Run `ftm ingest` for {quarter} first.",
+        ) from error
+    # The jobs cut the batches; a plan that they wrote before says how they do it.
+    written = None if restart else read_plan(storage, quarter)
+    batches = written or plan_batches(manifest, batch_size)
+    planned = tuple(_planned(storage, quarter, batch, fresh=written is None) for batch in batches)
+    left = sum(batch.firms - batch.finished for batch in planned)
+    open_batches = sum(batch.finished < batch.firms for batch in planned)
+    used = instances if scale == "auto" else 0
+    estimate = estimate_run(
+        prices, firms=left, batches=open_batches, vllm_instances=used, instance_type=instance_type
+    )
+    return RunPlan(quarter, bucket, execution_name, scale, instances, restart, planned, estimate)
+
+
+def _planned(storage: Storage, quarter: Quarter, batch: Batch, *, fresh: bool) -> PlannedBatch:
+    saved = None if fresh else read_checkpoint(storage, quarter, batch.batch_id)
+    finished = len(saved.completed_firm_ids) if saved else 0
+    return PlannedBatch(batch.batch_id, len(batch.firm_ids), finished)
