@@ -149,9 +149,19 @@ def _render(report: FetchReport, data: str, seconds: float, *, as_json: bool) ->
 
 
 def _peak_memory_mib() -> float:
-    """Largest resident size of this process so far."""
+    """Largest resident size of this process so far.
+
+    Source: proc(5), VmHWM. ru_maxrss would also count the process that started this one, because
+    Linux carries it over exec; it serves where there is no /proc.
+    """
     import resource
     import sys
+    from pathlib import Path
 
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak) / (1024 * 1024 if sys.platform == "darwin" else 1024)

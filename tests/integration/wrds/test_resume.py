@@ -155,7 +155,7 @@ def test_a_killed_client_goes_on_with_the_same_command(
     environment = {**os.environ, **filled.environment()}
     third = tmp_path / keys.transcripts_chunk(QUARTER, 2)
     running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not third.exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     running.kill()
