@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 _MODULUS = 2**64
@@ -13,12 +14,12 @@ class FirmDigests:
     """One number per firm over all its rows; equal when the firms have the same rows."""
 
     def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = tuple(columns)
+        self._values = itemgetter(*columns)
         self._sums: dict[str, int] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take one row in."""
-        value = digest(row[name] for name in self._columns)
+        value = digest(self._values(row))
         firm = row["firm_id"]
         self._sums[firm] = (self._sums.get(firm, 0) + value) % _MODULUS
 

@@ -9,14 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
-from ftm_cli.app import ErrorRenderingGroup
-from ftm_cli.commands.evaluate import evaluate_command
-from ftm_cli.commands.export import export_command
-from ftm_cli.commands.failures import failures_command
-from ftm_cli.commands.package import package_command
+from ftm_cli.app import app
 from ftm_core import runs
 from ftm_core.contracts import keys
 from ftm_core.storage.local import LocalStorage
@@ -27,12 +22,6 @@ from tests.fakes.small_quarter import (
     edit_table,
     read_rows,
 )
-
-app = typer.Typer(cls=ErrorRenderingGroup)
-app.command("evaluate")(evaluate_command)
-app.command("failures")(failures_command)
-app.command("package")(package_command)
-app.command("export")(export_command)
 
 TABLES = [
     "firms", "sentences", "topics", "themes", "theme_contributions", "themes_for_sentiment",
