@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ftm_cli.operations.aws import names
 from ftm_core import worker
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import ExitCode
@@ -50,6 +51,34 @@ def test_fault_26_defaults_are_the_codes_own() -> None:
     assert interval == settings.map.checkpoint_interval
     patience = variable_default("ecs", "request_timeout_seconds")
     assert patience > settings.llm.timeout
+
+
+def test_fault_26_names_are_the_ones_that_the_commands_use(
+    verdicts: Verdicts, job_definitions: Jobs
+) -> None:
+    batch = verdicts["batch"].plans["second_pass"]
+    ecs = verdicts["ecs"].plans["vllm"]
+    machines = verdicts["stepfunctions"].plans["silent"]
+    assert batch["aws_batch_job_queue.main"]["name"] == names.QUEUE
+    assert batch["aws_cloudwatch_log_group.batch"]["name"] == names.BATCH_LOGS
+    assert batch["aws_security_group.batch"]["name"] == "ftm-batch-sg"
+    assert job_definitions["map"]["name"] == names.MAP_JOB_DEFINITION
+    assert job_definitions["reduce"]["name"] == names.REDUCE_JOB_DEFINITION
+    for kind, stream in names.STREAMS.items():
+        log = job_definitions[kind]["container"]["logConfiguration"]["options"]
+        assert log["awslogs-group"] == names.BATCH_LOGS
+        assert log["awslogs-stream-prefix"] == stream
+    assert ecs["aws_autoscaling_group.vllm"]["name"] == names.VLLM_GROUP
+    assert ecs["aws_ecs_cluster.vllm"]["name"] == names.VLLM_CLUSTER
+    assert ecs["aws_ecs_service.vllm"]["name"] == names.VLLM_SERVICE
+    assert ecs["aws_cloudwatch_log_group.vllm"]["name"] == names.VLLM_LOGS
+    assert machines["aws_sfn_state_machine.quarter_processor"]["name"] == names.STATE_MACHINE
+    assert machines["aws_sfn_state_machine.deadman[0]"]["name"] == names.DEADMAN
+    deadman = machines["aws_sfn_state_machine.deadman[0]"]["definition"]
+    for name in (names.VLLM_GROUP, names.VLLM_CLUSTER, names.VLLM_SERVICE):
+        assert f'"{name}"' in deadman
+    for module in ("batch", "ecs", "stepfunctions"):
+        assert variable_default(module, "aws_region") == names.DEFAULT_REGION
 
 
 def test_fault_26_jobs_are_given_only_variables_that_the_code_reads(job_definitions: Jobs) -> None:
