@@ -102,9 +102,9 @@ def _require_psycopg() -> None:
 
 
 def _secrets_client() -> SecretsClient:
-    import boto3
+    from ftm_cli.operations.aws.session import pinned_session
 
-    client: SecretsClient = boto3.client("secretsmanager")
+    client: SecretsClient = pinned_session().client("secretsmanager")
     return client
 
 

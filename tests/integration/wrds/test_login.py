@@ -69,6 +69,7 @@ def run_cli(
             *arguments,
         ],
         env={**inherited, "HOME": str(folder), **environment},
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -103,12 +104,14 @@ def test_the_password_comes_from_the_environment_or_the_password_file(
 def test_the_command_logs_in_by_a_secret_of_aws_and_shows_it_nowhere(
     filled: PostgresServer, s3_server: S3Emulator, tmp_path: Path
 ) -> None:
-    aws = {
-        "AWS_ENDPOINT_URL": s3_server.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-west-2",
-    }
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        "[research]\naws_access_key_id = testing\naws_secret_access_key = testing\n"
+    )
+    (tmp_path / "ftm.toml").write_text(
+        '[aws]\nprofile = "research"\naccount_id = "123456789012"\nregion = "us-west-2"\n'
+    )
+    aws = {"AWS_ENDPOINT_URL": s3_server.url}
     client = boto3.client(
         "secretsmanager",
         endpoint_url=s3_server.url,
