@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftm_core.contracts.errors import StorageError
 from ftm_core.transcripts.rows import Component
+
+if TYPE_CHECKING:
+    import duckdb
 
 MEMORY_LIMIT = "256MB"
 _ROWS_AT_ONCE = 2000
@@ -113,7 +116,7 @@ class Staging:
         with temporary_disk(self._folder):
             self._writer.close()
         try:
-            with duckdb.connect(config=self._limits()) as connection:
+            with self._database() as connection:
                 connection.execute(
                     f"COPY (SELECT * FROM read_parquet({_quoted(self._rows)}) ORDER BY firm_id, "
                     f"transcript_id, position, file, number) TO {_quoted(self._sorted)} "
@@ -132,9 +135,7 @@ class Staging:
 
     def transcripts_of_several_firms(self) -> dict[str, list[str]]:
         """Transcript ids that rows of more than one firm carry, with those firms."""
-        import duckdb
-
-        with duckdb.connect(config=self._limits()) as connection:
+        with self._database() as connection:
             rows = connection.execute(
                 "SELECT transcript_id, list_sort(list(DISTINCT firm_id)) FROM "
                 f"read_parquet({_quoted(self._rows)}) GROUP BY 1 HAVING count(DISTINCT firm_id) > 1"
@@ -164,13 +165,20 @@ class Staging:
             self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
         self._pending.clear()
 
-    def _limits(self) -> dict[str, Any]:
-        return {
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB without files of its own, within the memory limit."""
+        import duckdb
+
+        limits: dict[str, Any] = {
             "memory_limit": MEMORY_LIMIT,
             "threads": 2,
             "temp_directory": str(self._folder),
             "preserve_insertion_order": False,
         }
+        connection = duckdb.connect(config=limits)
+        # In `python -c` DuckDB draws a bar on stdout, which belongs to results alone.
+        connection.execute("SET enable_progress_bar = false")
+        return connection
 
 
 def _quoted(path: Path) -> str:
