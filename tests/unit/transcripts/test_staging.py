@@ -37,12 +37,11 @@ def test_rows_come_back_by_firm_call_and_position(tmp_path: Path) -> None:
             firm_id: [(row.transcript_id, row.position, row.number) for row in rows]
             for firm_id, rows in staging.firms()
         }
+    numbers = {place: number for number, place in enumerate(shuffled)}
     assert list(found) == [f"F{firm}" for firm in range(9)]
     for firm in range(9):
         assert found[f"F{firm}"] == [
-            (f"C{call}", at, shuffled.index((firm, call, at)))
-            for call in range(3)
-            for at in range(150)
+            (f"C{call}", at, numbers[firm, call, at]) for call in range(3) for at in range(150)
         ]
 
 
