@@ -7,27 +7,23 @@ codes of contracts/errors.py, which the Batch retry strategy and the state machi
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ftm_core.contracts.errors import ExitCode, FtmError, InputError
 from ftm_core.contracts.events import Event, Note, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import resolve
+from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage, open_storage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from ftm_core.pipeline import RunRequest
-
-_Result = TypeVar("_Result")
 _log = logging.getLogger("ftm.worker")
 STEPS = ("plan", "map", "reduce")
 
@@ -44,7 +40,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     try:
         if len(arguments) != 1 or arguments[0] not in STEPS:
             raise InputError("ftm_core.worker", f"takes one of {STEPS}", "Name the step to run.")
-        _step(arguments[0], environment)
+        with StopSignals(_to_log) as signals:
+            _step(arguments[0], environment, signals)
     except FtmError as error:
         if environment.get("FTM_DEBUG"):
             traceback.print_exc()
@@ -56,7 +53,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     return int(ExitCode.DONE)
 
 
-def _step(step: str, environment: Mapping[str, str]) -> None:
+def _step(step: str, environment: Mapping[str, str], signals: StopSignals) -> None:
     from ftm_core import pipeline
 
     request = pipeline.RunRequest(
@@ -74,9 +71,7 @@ def _step(step: str, environment: Mapping[str, str]) -> None:
         )
     elif step == "map":
         batch_id = _required(environment, "BATCH_ID")
-        outcome = asyncio.run(
-            _until_stopped(request, lambda: pipeline.run_one_batch(request, batch_id))
-        )
+        outcome = signals.run(lambda: pipeline.run_one_batch(request, batch_id), request.stop)
         _log.info(
             "map: %s finished, %d of %d firms, %d topics, %d recorded failures",
             outcome.batch_id,
@@ -86,18 +81,8 @@ def _step(step: str, environment: Mapping[str, str]) -> None:
             len(outcome.failures),
         )
     else:
-        reduced = asyncio.run(_until_stopped(request, lambda: pipeline.run_reduce_alone(request)))
+        reduced = signals.run(lambda: pipeline.run_reduce_alone(request), request.stop)
         _log.info("theme-aggregator: %d themes of %d topics", reduced.n_themes, reduced.n_topics)
-
-
-async def _until_stopped(
-    request: RunRequest, work: Callable[[], Coroutine[Any, Any, _Result]]
-) -> _Result:
-    """Run ``work`` with SIGTERM (Spot gives 120 s, Batch 30 s) turned into an orderly stop."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, request.stop.set)
-    return await work()
 
 
 def open_data(uri: str) -> Storage:

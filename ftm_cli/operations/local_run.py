@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import PROJECT_FILE, Settings, resolve
 from ftm_core.pipeline import QuarterOutcome, RunRequest, run_quarter, standing
 from ftm_core.runs import new_run_name
+from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage
 
 
@@ -45,23 +44,24 @@ def run_locally(run: LocalRun, listener: Listener) -> LocalOutcome:
 
     Raises the errors of ``run_quarter``, and those of the embedded server.
     """
-    settings = local_settings(run.flags)
-    request = RunRequest(
-        storage=run.storage,
-        quarter=run.quarter,
-        settings=settings,
-        run_name=new_run_name(run.quarter),
-        listener=listener,
-        restart=run.restart,
-        max_firms=run.max_firms,
-    )
-    finished = standing(request)
-    if finished is not None:
-        return LocalOutcome(run.quarter, run.storage.uri, finished.run_id, None)
-    with llm_server(settings, listener) as base_url:
-        llm = settings.llm.model_copy(update={"base_url": base_url})
-        ready = replace(request, settings=settings.model_copy(update={"llm": llm}))
-        outcome = asyncio.run(_until_stopped(ready))
+    with StopSignals(listener) as signals:
+        settings = local_settings(run.flags)
+        request = RunRequest(
+            storage=run.storage,
+            quarter=run.quarter,
+            settings=settings,
+            run_name=new_run_name(run.quarter),
+            listener=listener,
+            restart=run.restart,
+            max_firms=run.max_firms,
+        )
+        finished = standing(request)
+        if finished is not None:
+            return LocalOutcome(run.quarter, run.storage.uri, finished.run_id, None)
+        with llm_server(settings, listener) as base_url:
+            llm = settings.llm.model_copy(update={"base_url": base_url})
+            ready = replace(request, settings=settings.model_copy(update={"llm": llm}))
+            outcome = signals.run(lambda: run_quarter(ready), ready.stop)
     return LocalOutcome(run.quarter, run.storage.uri, outcome.run_id, outcome)
 
 
@@ -95,17 +95,3 @@ def llm_server(settings: Settings, listener: Listener) -> Iterator[str]:
     with EmbeddedServer(max_concurrent=settings.llm.max_concurrent) as server:
         listener(Note(f"embedded LLM {settings.llm.model_name} ready at {server.base_url}"))
         yield server.base_url
-
-
-async def _until_stopped(request: RunRequest) -> QuarterOutcome:
-    """Run with SIGTERM and SIGINT turned into an orderly stop; a second Ctrl-C ends at once."""
-    loop = asyncio.get_running_loop()
-
-    def stop(name: str) -> None:
-        request.listener(Note(f"{name}: saving what is finished", "warning"))
-        request.stop.set()
-        loop.remove_signal_handler(signal.SIGINT)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number.name)
-    return await run_quarter(request)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.topics.embedding import Embedder, Vectors
-from ftm_core.topics.topic_model import TopicModelParameters, fit_topics
+
+if TYPE_CHECKING:
+    from ftm_core.topics.topic_model import TopicModelParameters
 
 # Below this many topics per smallest theme, the smallest theme shrinks with the input.
 TOPICS_PER_SMALLEST_THEME = 30
@@ -45,6 +48,9 @@ def find_themes(
     is dissolved; a firm with too large a share of a theme keeps only its most central topics
     there. Topics in no theme stay in none.
     """
+    # Only worker processes cluster: what plans and asks must not load the model libraries.
+    from ftm_core.topics.topic_model import fit_topics
+
     order = sorted(range(len(points)), key=lambda number: points[number].topic_id)
     ordered = [points[number] for number in order]
     texts = [f"{point.summary} {', '.join(point.keywords)}" for point in ordered]
@@ -76,6 +82,8 @@ def scaled_parameters(settings: ThemeSettings, n_topics: int) -> TopicModelParam
     smallest theme, the smallest theme is one topic in that many, SMALLEST_THEME at least, and
     min_samples and the neighbourhood keep their proportion to it.
     """
+    from ftm_core.topics.topic_model import TopicModelParameters
+
     parameters = TopicModelParameters(
         **settings.model_dump(exclude={"min_firms", "max_firm_dominance"})
     )

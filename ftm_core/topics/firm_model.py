@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from ftm_core.contracts.settings import FirmTopicSettings
 from ftm_core.topics.embedding import Embedder, Vectors
-from ftm_core.topics.topic_model import (
-    NO_TOPIC,
-    FittedTopics,
-    TopicModelParameters,
-    fit_topics,
-)
 from ftm_core.transcripts.small_talk import is_set_aside
+
+if TYPE_CHECKING:
+    from ftm_core.topics.topic_model import FittedTopics, TopicModelParameters
 
 INPUT_COLUMNS = [
     "firm_id",
@@ -69,6 +67,9 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
     own, so that a topic has exactly one call date; topic numbers run on over the firm's calls.
     ``sentence_topics`` follows the rows of ``sentences``.
     """
+    # Only worker processes model: what plans and summarises must not load the model libraries.
+    from ftm_core.topics.topic_model import NO_TOPIC, fit_topics
+
     rows = sentences.to_pylist()
     firm_id = rows[0]["firm_id"]
     topics: list[TopicDraft] = []
@@ -124,4 +125,6 @@ def _most_representative_first(fitted: FittedTopics, label: int, vectors: Vector
 
 
 def _parameters(settings: FirmTopicSettings) -> TopicModelParameters:
+    from ftm_core.topics.topic_model import TopicModelParameters
+
     return TopicModelParameters(**settings.model_dump())

@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from ftm_core.contracts.errors import RetryableError
 from ftm_core.contracts.settings import Settings
+from ftm_core.stopping import held_back
 from ftm_core.topics.embedding import Embedder
 
 _Result = TypeVar("_Result")
@@ -60,9 +62,11 @@ class ModelWorkers:
 
         Raises RetryableError when a worker died (killed, or out of memory).
         """
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._pool, _run_in_worker, function, arguments)
+            # The pool starts its processes as work comes in.
+            with held_back():
+                future = self._pool.submit(_run_in_worker, function, arguments)
+            return await asyncio.wrap_future(future)
         except BrokenProcessPool as error:
             raise RetryableError(
                 "a topic-model process",
@@ -83,6 +87,9 @@ def _start_worker(settings: Settings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # Progress bars, drawn or not, share a lock between processes. It is registered to be removed
+    # by a process that ends in order, which one that is killed at work never does.
+    tqdm.set_lock(threading.RLock())
     from ftm_core.topics.embedding import load_embedder
 
     _embedder = load_embedder(settings.embedding)

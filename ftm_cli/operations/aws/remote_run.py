@@ -13,13 +13,18 @@ from ftm_cli.operations.aws.errors import AwsBusyError, AwsError, AwsMissingErro
 from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
 from ftm_cli.operations.aws.progress import FirmProgress, ProgressReader
 from ftm_cli.operations.aws.vllm import Vllm
-from ftm_cli.operations.aws.waiting import Clock, Waits, stopped_by_signals, undisturbed
+from ftm_cli.operations.aws.waiting import (
+    Clock,
+    StopSignal,
+    Waits,
+    stopped_by_signals,
+    undisturbed,
+)
 from ftm_cli.operations.plan import RunPlan
 from ftm_core.contracts.errors import (
     ChecksFailedError,
     FtmError,
     InputError,
-    InterruptedRunError,
     RetryableError,
 )
 from ftm_core.contracts.events import (
@@ -106,14 +111,13 @@ class RemoteRun:
             self._listener(Note(f"Started {self._execution.name}"))
             try:
                 ended = self._follow(self._execution)
-            except InterruptedRunError as error:
-                if self._plan.scale == "none":
-                    raise InterruptedRunError(
-                        error.where,
-                        "stopped this command; the run itself goes on",
-                        f"`ftm monitor {self._execution.name}` shows it.",
-                    ) from error
-                raise
+            except StopSignal as error:
+                if self._plan.scale == "auto":
+                    raise
+                raise error.interruption(
+                    "stopped this command; the run itself goes on",
+                    f"`ftm runs` shows it as {self._execution.name}.",
+                ) from error
         progress = ProgressReader(self._storage, self._plan.quarter).read_or_none()
         raise_if_failed(ended)
         return RemoteOutcome(ended, progress, self._is_off)

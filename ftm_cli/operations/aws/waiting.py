@@ -43,24 +43,35 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
+class StopSignal(KeyboardInterrupt):
+    """A stop signal arrived; not an Exception, since botocore would retry those."""
+
+    def interruption(
+        self, what: str = "stopped this command", hint: str = ""
+    ) -> InterruptedRunError:
+        """The error that tells the operator of it."""
+        hint = hint or "Run the same command again: it goes on from what is finished."
+        return InterruptedRunError(str(self), what, hint)
+
+
 @contextlib.contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Within the block Ctrl-C, SIGTERM or a lost terminal raises InterruptedRunError, once.
+    """Within the block Ctrl-C, SIGTERM or a lost terminal raises StopSignal, once.
 
-    Further signals are ignored, so that a second Ctrl-C cannot stop the cleaning up.
+    It leaves the block as InterruptedRunError. Further signals are ignored, so that a second
+    Ctrl-C cannot stop the cleaning up.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
-        raise InterruptedRunError(
-            signal.Signals(number).name,
-            "stopped this command",
-            "Run the same command again: it goes on from what is finished.",
-        )
+        raise StopSignal(signal.Signals(number).name)
 
     with _handled_by(stop):
-        yield
+        try:
+            yield
+        except StopSignal as error:
+            raise error.interruption() from error
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@ from ftm_core.transcripts.wrds.credentials import Login
 _AGAIN = "Run the same command again: it goes on after the last chunk that was saved."
 _LOCKOUT = (
     "The server may say the same for a wrong password, an expired account, a locked one and a Duo "
-    "prompt that was not approved. Look at the phone for a Duo push (PostgreSQL logins accept Duo Mobile "
-    "only) and approve it within the connection timeout; check that the password still works on "
-    "the WRDS website. ftm does not try again by itself, because repeated refusals may lock the "
-    "account; if it is locked, wait, or write to WRDS support."
+    "prompt that was not approved. Look at the phone for a Duo push (PostgreSQL logins accept Duo "
+    "Mobile only) and approve it within the connection timeout; check that the password still "
+    "works on the WRDS website. ftm does not try again by itself, because repeated refusals may "
+    "lock the account; if it is locked, wait, or write to WRDS support."
 )
 _REFUSED = (
     "authentication failed",

@@ -1,0 +1,95 @@
+"""SIGTERM and Ctrl-C as an orderly stop, from a job's first moment to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from types import FrameType
+from typing import Any, Self, TypeVar
+
+from ftm_core.contracts.errors import InterruptedRunError
+from ftm_core.contracts.events import Listener, Note
+
+_Result = TypeVar("_Result")
+_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """Catches SIGTERM (Spot gives 120 s, Batch 30 s) and SIGINT while the block lasts.
+
+    While ``run`` is at work a signal sets its event; before, it raises InterruptedRunError where
+    the program stands, so that a job stopped while it loads is retried too; after, it is dropped,
+    since everything is done. A second Ctrl-C ends at once.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._is_over = False
+        self._n_interrupts = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Python lets the main thread alone set handlers; elsewhere nobody would be signalled.
+        if threading.current_thread() is threading.main_thread():
+            for number in _NUMBERS:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, _Result]], stop: asyncio.Event) -> _Result:
+        """Run ``work`` to its end; a signal sets ``stop``, which ``work`` must heed."""
+
+        async def attached() -> _Result:
+            self._stop, self._loop = stop, asyncio.get_running_loop()
+            return await work()
+
+        try:
+            return asyncio.run(attached())
+        finally:
+            self._is_over = True
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if self._is_over:
+            return
+        name = signal.Signals(number).name
+        if self._loop is None or self._stop is None:
+            raise InterruptedRunError(
+                "the run",
+                f"was stopped by {name} before its work began",
+                "Run the same command again.",
+            )
+        if number == signal.SIGINT:
+            self._n_interrupts += 1
+            if self._n_interrupts > 1:
+                raise KeyboardInterrupt
+        # The loop may be closing: then the work is over, and there is nothing left to stop.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ask, name)
+
+    def _ask(self, name: str) -> None:
+        assert self._stop is not None
+        if not self._stop.is_set():
+            self._listener(Note(f"{name}: saving what is finished", "warning"))
+        self._stop.set()
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold SIGTERM and SIGINT back; a process started in the block never sees them at all.
+
+    A mask outlives ``exec``, where a handler does not, so that a Ctrl-C to the whole group leaves
+    alone even a child that is still loading. Source: sigprocmask(2), signal(7).
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

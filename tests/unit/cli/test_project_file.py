@@ -1,0 +1,79 @@
+"""Tables of ftm.toml: written without touching anything else in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftm_cli.operations.aws.pin import Pin, clear_pin, read_pin, write_pin
+from ftm_cli.operations.aws.project_file import read_table, write_table
+from ftm_cli.operations.costs import estimate_run, read_prices
+from ftm_core.contracts.errors import InputError
+
+PIN = Pin("research", "123456789012", "us-west-2")
+FILE = """# our project
+[llm]
+max_concurrent = 4  # measured
+
+[aws.deploy]
+s3_bucket_name = "ftm-data"
+
+[aws.deploy.variables.ecs]
+max_capacity = 2
+"""
+
+
+def test_pinning_and_clearing_leave_the_rest_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "ftm.toml"
+    path.write_text(FILE)
+    write_pin(PIN, path)
+    assert read_pin(path) == PIN
+    assert read_table(path, "aws.deploy.variables.ecs") == {"max_capacity": 2}
+    assert clear_pin(path)
+    assert read_pin(path) is None
+    assert path.read_text() == FILE
+
+
+def test_a_table_is_replaced_not_doubled(tmp_path: Path) -> None:
+    path = tmp_path / "ftm.toml"
+    write_table(path, "aws", {"profile": 'a "quoted" name'})
+    write_table(path, "aws", {"profile": "b"})
+    assert read_table(path, "aws") == {"profile": "b"}
+    assert path.read_text().count("[aws]") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[aws]\nprofile = "research"\n',
+        '[aws]\nprofile = "a"\naccount_id = "12"\nregion = "us-west-2"\n',
+        "[aws\n",
+    ],
+)
+def test_a_damaged_pin_is_refused_not_guessed(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "ftm.toml"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        read_pin(path)
+
+
+def test_own_prices_override_single_values_and_are_named(tmp_path: Path) -> None:
+    own = 'date = "2026-10-01"\n[instance_hourly]\n"g5.xlarge" = 2\n'
+    (tmp_path / "prices.toml").write_text(own)
+    prices = read_prices(tmp_path)
+    assert prices.date == "2026-10-01"
+    assert prices.vllm_hourly(1) == pytest.approx(2 + prices.hourly["instance_extras"])
+    assert "g6.xlarge" in prices.instance_hourly
+    assert "2026-10-01" in prices.note
+    with pytest.raises(InputError, match=r"p9\.huge"):
+        prices.vllm_hourly(1, "p9.huge")
+
+
+def test_more_firms_take_longer_and_cost_more(tmp_path: Path) -> None:
+    prices = read_prices(tmp_path)
+    small = estimate_run(prices, firms=10, batches=1, vllm_instances=1)
+    large = estimate_run(prices, firms=3000, batches=12, vllm_instances=1)
+    assert large.seconds > small.seconds
+    assert large.total_usd > small.total_usd
+    assert "not measured" in small.note
