@@ -92,10 +92,12 @@ def _register() -> None:
     from ftm_cli.commands.failures import failures_command
     from ftm_cli.commands.ingest import ingest_app
     from ftm_cli.commands.ingest_wrds import wrds_command
+    from ftm_cli.commands.logs import logs_command
     from ftm_cli.commands.merge_identifiers import merge_identifiers_command
     from ftm_cli.commands.package import package_command
     from ftm_cli.commands.pin_profile import pin_profile_command
     from ftm_cli.commands.run import run_command
+    from ftm_cli.commands.runs import runs_command
     from ftm_cli.commands.vllm import scale_down_command, scale_up_command, vllm_app
 
     ingest_app.command("wrds")(wrds_command)
@@ -107,6 +109,8 @@ def _register() -> None:
     app.command("scale-up")(scale_up_command)
     app.command("scale-down")(scale_down_command)
     app.command("run")(run_command)
+    app.command("runs")(runs_command)
+    app.command("logs")(logs_command)
     app.command("evaluate")(evaluate_command)
     app.command("failures")(failures_command)
     app.command("package")(package_command)

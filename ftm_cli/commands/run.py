@@ -169,7 +169,7 @@ def _run_on_aws(
     if as_json:
         print_json(outcome.as_json())
     elif detach:
-        say(f"Started {outcome.execution.name}. Follow it with `ftm monitor`.")
+        say(f"Started {outcome.execution.name}. `ftm runs` shows how it stands.")
         if plan.scale == "auto":
             say("The deadman switch takes vLLM down after the run.")
     else:

@@ -1,0 +1,154 @@
+"""Runs on AWS: however one ends, desired counts are 0 afterwards, and the exit code says how."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from .conftest import Project
+
+SUCCEEDING: dict[str, Any] = {
+    "PlanBatches": {"Type": "Wait", "Seconds": 1, "Next": "Done"},
+    "Done": {"Type": "Succeed"},
+}
+LONG: dict[str, Any] = {"ProcessBatches": {"Type": "Wait", "Seconds": 600, "End": True}}
+
+
+def failing(cause: str) -> dict[str, Any]:
+    return {"Failed": {"Type": "Fail", "Error": "Ftm.RunFailed", "Cause": cause}}
+
+
+@pytest.fixture
+def deployed(project: Project) -> Project:
+    project.stage.deploy_vllm()
+    project.stage.fill_bucket()
+    return project
+
+
+def statuses(project: Project) -> list[str]:
+    states = project.stage.client("stepfunctions")
+    machine = states.list_state_machines()["stateMachines"][0]["stateMachineArn"]
+    found = states.list_executions(stateMachineArn=machine)["executions"]
+    return [item["status"] for item in found]
+
+
+def test_a_run_is_followed_and_vllm_is_off_after_it(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(SUCCEEDING)
+    ended = deployed.ftm("run", "-q", "2023Q1", "--yes", "--json")
+    assert ended.code == 0, ended.stderr
+    assert ended.json["status"] == "SUCCEEDED"
+    assert ended.json["execution"].startswith("2023Q1-")
+    assert ended.json["vllm_is_off"] is True
+    assert deployed.stage.desired_counts() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [("Stage map: States.TaskFailed", 1), ("Stage judgement: Ftm.ChecksFailed", 3)],
+)
+def test_a_failed_run_tells_why_and_vllm_is_off(deployed: Project, cause: str, code: int) -> None:
+    deployed.stage.deploy_state_machine(failing(cause))
+    ended = deployed.ftm("run", "-q", "2023Q1", "--yes")
+    assert ended.code == code
+    assert cause in " ".join(ended.stderr.split())
+    assert deployed.stage.desired_counts() == (0, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_fault_23_a_stopped_command_stops_the_run_and_the_gpus(
+    deployed: Project, number: signal.Signals
+) -> None:
+    deployed.stage.deploy_state_machine(LONG)
+    process = deployed.start("run", "-q", "2023Q1", "--yes")
+    wait_for_line(process.stderr, "state ProcessBatches")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert deployed.stage.desired_counts() == (0, 0)
+    assert statuses(deployed) == ["ABORTED"]
+
+
+def test_fault_23_ctrl_c_while_vllm_comes_up_takes_it_down(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(SUCCEEDING)
+    deployed.stage.set(image_seconds=600)
+    process = deployed.start("run", "-q", "2023Q1", "--yes")
+    wait_for_line(process.stderr, "waiting for image")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert deployed.stage.desired_counts() == (0, 0)
+    assert statuses(deployed) == []
+
+
+def test_with_scale_none_ctrl_c_leaves_the_run_alone(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(LONG)
+    process = deployed.start("run", "-q", "2023Q1", "--yes", "--scale", "none")
+    wait_for_line(process.stderr, "state ProcessBatches")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert "the run itself goes on" in " ".join(stderr.split())
+    assert statuses(deployed) == ["RUNNING"]
+
+
+def test_without_the_state_machine_nothing_is_started(deployed: Project) -> None:
+    ended = deployed.ftm("run", "-q", "2023Q1", "--yes")
+    assert ended.code == 2
+    assert "ftm deploy" in ended.stderr
+    assert deployed.stage.desired_counts() == (0, 0)
+
+
+def test_without_capacity_no_run_is_started(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(SUCCEEDING)
+    deployed.stage.set(no_capacity="We currently do not have sufficient g5.xlarge capacity.")
+    ended = deployed.ftm("run", "-q", "2023Q1", "--yes", FTM_CAPACITY_WAIT="1")
+    assert ended.code == 75
+    assert deployed.stage.desired_counts() == (0, 0)
+    assert statuses(deployed) == []
+
+
+def test_detached_needs_the_deadman_switch(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(LONG)
+    refused = deployed.ftm("run", "-q", "2023Q1", "--yes", "--detach")
+    assert refused.code == 2
+    assert deployed.stage.desired_counts() == (0, 0)
+    deployed.stage.deploy_state_machine(LONG, name="ftm-vllm-deadman")
+    assert deployed.ftm("run", "-q", "2023Q1", "--yes", "--detach").code == 0
+    assert deployed.stage.desired_counts() == (1, 1)
+
+
+def test_a_dry_run_tells_batches_time_and_cost(deployed: Project) -> None:
+    ended = deployed.ftm("run", "-q", "2023Q1", "--dry-run", "--json")
+    assert [batch["firms"] for batch in ended.json["batches"]] == [5]
+    assert ended.json["input"] == {"quarter": "2023Q1", "bucket": "ftm-test-data"}
+    assert ended.json["estimate"]["total_usd"] > 0
+    assert "prices of" in ended.json["estimate"]["note"]
+
+
+def test_a_quarter_without_transcripts_starts_nothing(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(SUCCEEDING)
+    ended = deployed.ftm("run", "-q", "2024Q1", "--yes")
+    assert ended.code == 2
+    assert "ftm ingest" in ended.stderr
+    assert deployed.stage.desired_counts() == (0, 0)
+
+
+def test_options_of_the_other_target_are_refused(project: Project) -> None:
+    assert project.ftm("run", "-q", "2023Q1", "--workers", "2").code == 2
+    assert project.ftm("run", "-q", "2023Q1", "--target", "local", "--detach").code == 2
+
+
+def wait_for_line(stream: Any, text: str) -> None:
+    """Read until a line holds ``text``; the command's end without it fails the test."""
+    deadline = time.monotonic() + 60
+    seen = []
+    while time.monotonic() < deadline:
+        line = stream.readline()
+        if not line:
+            break
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"never said {text!r}: {''.join(seen)}")
