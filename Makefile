@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: run test test-fast lint lock docs clean help
+.PHONY: run test test-fast chaos chaos-long vllm-conformance lint lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -29,6 +29,15 @@ test: $(VENV)/.installed ## Install what the tests need, lint, check types, run 
 
 test-fast: $(VENV)/.installed ## Unit tests alone
 	$(BIN)/pytest tests/unit
+
+chaos: $(VENV)/.installed ## Kills, outages, full disks and bad networks, the short form (part of `make test`)
+	$(BIN)/pytest tests/chaos tests/integration/llm tests/integration/pipeline
+
+chaos-long: $(VENV)/.installed ## The same at length: hundreds of kills and restarts
+	$(BIN)/pytest -m "long or not long" tests/chaos tests/integration/llm tests/integration/pipeline
+
+vllm-conformance: $(VENV)/.installed ## The LLM client's contract against the real vLLM on this CPU
+	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest tests/conformance
 
 lint: $(VENV)/.installed ## Style and types
 	$(BIN)/ruff check .

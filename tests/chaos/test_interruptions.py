@@ -1,0 +1,148 @@
+"""Runs killed and stopped at any moment, resumed: as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from ftm_core.contracts import keys
+from ftm_core.storage import tables
+from tests.chaos.conftest import NewPlace, Reference
+from tests.chaos.interruptions import (
+    KILL,
+    TERMINATE,
+    InterruptedRun,
+    Tally,
+    let_live,
+    moments,
+)
+from tests.fakes.chaos_llm import DESCRIPTION, SUMMARY, FakeLlm
+from tests.fakes.chaos_runs import FIRMS, Place, Q, assert_same_rows, rows_of
+
+# The long form runs for this long, or until it has interrupted as often as the issue asks.
+LONG_SECONDS = float(os.environ.get("FTM_CHAOS_SECONDS", "330"))
+LONG_INTERRUPTIONS = int(os.environ.get("FTM_CHAOS_INTERRUPTIONS", "100"))
+
+
+@pytest.mark.models
+def test_fault_9_and_fault_19_a_run_killed_and_stopped_gives_the_rows_of_an_uninterrupted_one(
+    place: Place, llm: FakeLlm, reference: Reference
+) -> None:
+    tally = Tally()
+    run = InterruptedRun(place, llm, tally)
+
+    # Killed amid the summaries: answers are kept, the firms in flight are not finished.
+    llm.hold(SUMMARY, after=7)
+    killed = place.start("--workers", "1", "--batch-size", "7")
+    killed.wait_for(lambda: run.n_asked() >= 11)
+    run.interrupt(killed, KILL)
+    assert tally.n_lost_in_flight == 4
+
+    # Stopped amid the summaries: everything finished is saved, however small the part.
+    llm.reset()
+    llm.hold(SUMMARY, after=12)
+    stopped = place.start("--workers", "2", "--batch-size", "7")
+    stopped.wait_for(lambda: run.n_asked() >= 16)
+    run.interrupt(stopped, TERMINATE)
+    finished = place.n_completed()
+    assert 0 < finished < FIRMS
+
+    # Killed amid the theme descriptions.
+    llm.reset()
+    llm.hold(DESCRIPTION, after=1)
+    last = place.start("--workers", "1", "--batch-size", "7")
+    last.wait_for(lambda: run.n_asked(DESCRIPTION) >= 2)
+    run.interrupt(last, KILL)
+    llm.reset()
+    run.finish("--workers", "1", "--batch-size", "7")
+
+    assert tally.done == {KILL: 2, TERMINATE: 1}
+    assert tally.n_asked_again == 0
+    assert_same_rows(rows_of(place.storage), reference.rows)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("batch_size", "workers"),
+    [
+        (1, 1),
+        *(
+            pytest.param(size, workers, marks=pytest.mark.long)
+            for size in (1, 7, 50)
+            for workers in (1, 2)
+            if (size, workers) != (1, 1)
+        ),
+    ],
+)
+def test_fault_19_neither_batches_nor_workers_change_a_row(
+    batch_size: int, workers: int, place: Place, reference: Reference
+) -> None:
+    place.finish("--batch-size", str(batch_size), "--workers", str(workers))
+
+    assert_same_rows(rows_of(place.storage), reference.rows)
+
+
+@pytest.mark.long
+@pytest.mark.models
+def test_long_runs_interrupted_at_random_moments_lose_and_repeat_nothing(
+    new_place: NewPlace, llm: FakeLlm, reference: Reference, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tally = Tally()
+    chance = random.Random(3)
+    ends = time.monotonic() + LONG_SECONDS
+    n_rounds = 0
+    waiting = iter(moments(10_000, reference.seconds, seed=3))
+    llm.reset(latency=0.2)
+    while tally.done[KILL] + tally.done[TERMINATE] < LONG_INTERRUPTIONS:
+        n_rounds += 1
+        place = new_place(f"round{n_rounds}")
+        run = InterruptedRun(place, llm, tally)
+        # The plan stays with the run, whatever later processes are told.
+        options = ("--batch-size", str(chance.choice([1, 7, 50])), "--workers")
+        interrupted = True
+        while interrupted and time.monotonic() < ends:
+            how, seconds = next(waiting)
+            process = place.start(*options, str(chance.choice([1, 2])))
+            let_live(process, how, seconds)
+            interrupted = run.interrupt(process, how)
+        if interrupted:
+            run.finish(*options, "1")
+        assert_same_rows(rows_of(place.storage), reference.rows)
+        if time.monotonic() >= ends:
+            break
+    with capsys.disabled():
+        print(
+            f"\n{dict(tally.done)} over {n_rounds} rounds: slowest stop "
+            f"{tally.slowest_stop:.1f} s, {tally.n_lost_in_flight} answers lost in flight, "
+            f"{tally.n_asked_again} kept ones asked again; each round's rows as uninterrupted"
+        )
+    assert tally.done[KILL]
+    assert tally.done[TERMINATE]
+
+
+@pytest.mark.long
+@pytest.mark.models
+def test_long_fault_19_the_embedded_models_answers_are_kept_through_kills_and_a_restart(
+    corpus: Path, tmp_path: Path
+) -> None:
+    # Its text may depend on what it answers at the same time: only kept answers can be compared.
+    place = Place.over(corpus, tmp_path / "place", {})
+    place.firms = 4
+    for n_parts in (1, 2):
+        process = place.start("--workers", "1", "--batch-size", "2")
+        process.wait_for(lambda wanted=n_parts: place.n_completed() >= wanted)
+        process.kill()
+    place.finish("--workers", "1", "--batch-size", "2")
+    interrupted = rows_of(place.storage)
+    answers = sorted(place.storage.list(keys.answers_prefix(Q)))
+    first_run = tables.read_run_id(place.storage, keys.themes(Q))
+
+    place.finish("--workers", "2", "--batch-size", "50", "--restart")
+
+    assert tables.read_run_id(place.storage, keys.themes(Q)) != first_run
+    assert sorted(place.storage.list(keys.answers_prefix(Q))) == answers
+    assert_same_rows(rows_of(place.storage), interrupted)
