@@ -5,8 +5,9 @@ Each mend names what is missing. None of them knows of ftm: they make moto answe
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 import os
-from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -16,7 +17,8 @@ def apply_all(endpoint: str) -> None:
     """Mend moto in this process, before its server starts; ``endpoint`` is where it will listen."""
     execute_state_machines()
     answer_terraform_about_state_machines()
-    submit_jobs_with_botos_names()
+    call_services_by_their_own_names()
+    tell_states_when_their_execution_began()
     run_jobs_against(endpoint)
     report_how_jobs_ended()
     keep_what_ecs_services_were_given()
@@ -43,45 +45,104 @@ def answer_terraform_about_state_machines() -> None:
     StepFunctionResponse.list_state_machine_versions = list_state_machine_versions
 
 
-def submit_jobs_with_botos_names() -> None:
-    """The state language writes JobName where Batch's API wants jobName, and the other way back."""
+def call_services_by_their_own_names() -> None:
+    """The state language writes JobName where an API wants jobName, and the other way back.
+
+    Moto passes both on as they are for Batch and for all SDK integrations. Dates come back as
+    objects, which no state can compare.
+    """
     from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+        state_task_service_aws_sdk,
         state_task_service_batch,
     )
 
-    service = state_task_service_batch.StateTaskServiceBatch
-
     def to_api(self: Any, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
-        renamed = _rename(parameters, str.lower)
-        parameters.clear()
-        parameters.update(renamed)
+        operation = _operation(self._get_boto_service_name(), self.resource.api_action)
+        self._to_boto_request(parameters, operation.input_shape)
 
-    def to_states(self: Any, response: dict[str, Any], *_: Any, **__: Any) -> None:
-        renamed = _rename(response, str.upper)
+    def to_states(
+        self: Any,
+        response: dict[str, Any],
+        boto_service_name: str | None = None,
+        service_action_name: str | None = None,
+    ) -> None:
+        action = service_action_name or self.resource.api_action
+        operation = _operation(self._get_boto_service_name(boto_service_name), action)
+        if operation.output_shape is not None:
+            self._from_boto_response(response, operation.output_shape)
+        plain = _without_dates(response)
         response.clear()
-        response.update(renamed)
+        response.update(plain)
 
-    def resolver(self: Any, env: Any, resource_runtime_part: Any, *_: Any, **__: Any) -> Any:
-        from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
+    for service in (
+        state_task_service_aws_sdk.StateTaskServiceAwsSdk,
+        state_task_service_batch.StateTaskServiceBatch,
+    ):
+        service._normalise_parameters = to_api
+        service._normalise_response = to_states
+    state_task_service_batch.StateTaskServiceBatch._build_sync_resolver = _wait_for_job
 
-        client = boto_client_for(service="batch", region=resource_runtime_part.region)
-        submitted = env.stack.pop()
-        job_id = submitted.get("JobId") or submitted["jobId"]
 
-        def ended() -> dict[str, Any] | None:
-            job = client.describe_jobs(jobs=[job_id])["jobs"][0]
-            if job["status"] not in ("SUCCEEDED", "FAILED"):
-                return None
-            described: dict[str, Any] = _rename(job, str.upper)
-            if job["status"] == "FAILED":
-                raise _task_failed(self, env, described)
-            return described
+def tell_states_when_their_execution_began() -> None:
+    """``$$.Execution.StartTime`` is an object of Python, which no state can compare or put out."""
+    from moto.stepfunctions.parser.backend import execution_worker
 
-        return ended
+    plain_data = execution_worker.ContextObjectData
 
-    service._normalise_parameters = to_api
-    service._normalise_response = to_states
-    service._build_sync_resolver = resolver
+    def context_data(**parts: Any) -> Any:
+        parts["Execution"] = _without_dates(parts["Execution"])
+        return plain_data(**parts)
+
+    execution_worker.ContextObjectData = context_data
+
+
+def _wait_for_job(self: Any, env: Any, resource_runtime_part: Any, *_: Any, **__: Any) -> Any:
+    """What ``.sync`` asks again and again: the ended job, None while it runs, or its failure."""
+    from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
+
+    client = boto_client_for(service="batch", region=resource_runtime_part.region)
+    submitted = env.stack.pop()
+    job_id = submitted.get("JobId") or submitted["jobId"]
+
+    def ended() -> dict[str, Any] | None:
+        answer = client.describe_jobs(jobs=[job_id])
+        status = answer["jobs"][0]["status"]
+        if status not in ("SUCCEEDED", "FAILED"):
+            return None
+        answer.pop("ResponseMetadata", None)
+        self._normalise_response(answer, service_action_name="describe_jobs")
+        described: dict[str, Any] = answer["Jobs"][0]
+        if status == "FAILED":
+            raise _task_failed(self, env, described)
+        return described
+
+    return ended
+
+
+def _operation(service: str, action: str) -> Any:
+    """Botocore's description of ``submitJob`` or ``submit_job``."""
+    model = _service_model(service)
+    wanted = action.replace("_", "").lower()
+    return next(
+        model.operation_model(name) for name in model.operation_names if name.lower() == wanted
+    )
+
+
+@functools.cache
+def _service_model(service: str) -> Any:
+    import botocore.session
+
+    return botocore.session.get_session().get_service_model(service)
+
+
+def _without_dates(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_dates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_dates(item) for item in value]
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return value
 
 
 def _task_failed(service: Any, env: Any, described: dict[str, Any]) -> Exception:
@@ -115,15 +176,6 @@ def _task_failed(service: Any, env: Any, described: dict[str, Any]) -> Exception
             event_details=EventDetails(taskFailedEventDetails=details),
         )
     )
-
-
-def _rename(value: Any, case: Callable[[str], str]) -> Any:
-    """``value`` with the first letter of every key in another case."""
-    if isinstance(value, dict):
-        return {case(key[:1]) + key[1:]: _rename(item, case) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rename(item, case) for item in value]
-    return value
 
 
 def run_jobs_against(endpoint: str) -> None:
@@ -193,32 +245,29 @@ def keep_what_ecs_services_were_given() -> None:
 
     An empty network configuration in an answer makes Terraform's provider panic.
     """
-    from moto.ecs.models import Service
     from moto.ecs.responses import EC2ContainerServiceResponse
 
     plain_create = EC2ContainerServiceResponse.create_service
-    plain_object = Service.response_object.fget
-    kept: dict[str, dict[str, Any]] = {}
-    names = ("healthCheckGracePeriodSeconds", "deploymentConfiguration", "placementConstraints")
+    forgotten = {
+        "health_check_grace_period_seconds": "healthCheckGracePeriodSeconds",
+        "deployment_configuration": "deploymentConfiguration",
+        "placement_constraints": "placementConstraints",
+    }
 
     def create_service(self: Any) -> Any:
         answer = plain_create(self)
-        kept[self._get_param("serviceName")] = {
-            name: given for name in names if (given := self._get_param(name)) is not None
-        }
+        name = self._get_param("serviceName")
+        services = self.ecs_backend.services
+        service = next(services[pair] for pair in services if pair.endswith(f":{name}"))
+        for attribute, parameter in forgotten.items():
+            setattr(service, attribute, self._get_param(parameter))
+        service.network_configuration = service.network_configuration or None
+        for deployment in service.deployments:
+            if not deployment["networkConfiguration"]:
+                del deployment["networkConfiguration"]
         return answer
 
-    def response_object(self: Any) -> Any:
-        described = plain_object(self)
-        if not described.get("networkConfiguration"):
-            described.pop("networkConfiguration", None)
-        for deployment in described.get("deployments", []):
-            if not deployment.get("networkConfiguration"):
-                deployment.pop("networkConfiguration", None)
-        return described | kept.get(self.name, {})
-
     EC2ContainerServiceResponse.create_service = create_service
-    Service.response_object = property(response_object)
 
 
 def host_network() -> None:

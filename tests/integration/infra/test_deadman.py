@@ -1,0 +1,185 @@
+"""The deadman's switch, executed: it turns an idle vLLM off, and nothing else (fault 23)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.emulator.process import Emulator, running
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
+GROUP, CLUSTER, SERVICE = "ftm-vllm-asg", "ftm-vllm-cluster", "ftm-vllm-service"
+LONG_RUN = {"StartAt": "Work", "States": {"Work": {"Type": "Wait", "Seconds": 120, "End": True}}}
+SHORT_RUN = {"StartAt": "Work", "States": {"Work": {"Type": "Pass", "End": True}}}
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with vLLM's group and service, the two state machines, and a mailbox."""
+
+    emulator: Emulator
+    queue: str
+    deadman: str
+
+    def scale(self, count: int) -> None:
+        self.emulator.client("autoscaling").set_desired_capacity(
+            AutoScalingGroupName=GROUP, DesiredCapacity=count
+        )
+        self.emulator.client("ecs").update_service(
+            cluster=CLUSTER, service=SERVICE, desiredCount=min(count, 1)
+        )
+
+    def counts(self) -> tuple[int, int]:
+        groups = self.emulator.client("autoscaling").describe_auto_scaling_groups()
+        services = self.emulator.client("ecs").describe_services(
+            cluster=CLUSTER, services=[SERVICE]
+        )
+        return (
+            groups["AutoScalingGroups"][0]["DesiredCapacity"],
+            services["services"][0]["desiredCount"],
+        )
+
+    def start_run(self, definition: Mapping[str, Any]) -> str:
+        states = self.emulator.client("stepfunctions")
+        machine = f"arn:aws:states:us-west-2:{ACCOUNT}:stateMachine:ftm-quarter-processor"
+        states.update_state_machine(stateMachineArn=machine, definition=json.dumps(definition))
+        return str(
+            states.start_execution(stateMachineArn=machine, name=uuid4().hex)["executionArn"]
+        )
+
+    def look(self, idle_seconds: int) -> str:
+        return str(
+            self.emulator.client("stepfunctions").start_execution(
+                stateMachineArn=self.deadman,
+                name=uuid4().hex,
+                input=json.dumps({"idle_seconds": idle_seconds}),
+            )["executionArn"]
+        )
+
+    def outcome(self, execution: str) -> str:
+        states = self.emulator.client("stepfunctions")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            described = states.describe_execution(executionArn=execution)
+            if described["status"] != "RUNNING":
+                return str(described["status"])
+            time.sleep(0.1)
+        raise AssertionError("the switch did not end within a minute")
+
+    def messages(self) -> list[str]:
+        answer = self.emulator.client("sqs").receive_message(
+            QueueUrl=self.queue, MaxNumberOfMessages=10
+        )
+        found = [json.loads(message["Body"])["Subject"] for message in answer.get("Messages", [])]
+        self.emulator.client("sqs").purge_queue(QueueUrl=self.queue)
+        return found
+
+
+@pytest.fixture(scope="module")
+def account(
+    deadman: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    with running(tmp_path_factory.mktemp("emulator") / "log") as emulator:
+        ec2 = emulator.client("ec2")
+        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+        template = ec2.create_launch_template(
+            LaunchTemplateName="vllm",
+            LaunchTemplateData={"ImageId": image, "InstanceType": "g5.xlarge"},
+        )["LaunchTemplate"]["LaunchTemplateId"]
+        emulator.client("autoscaling").create_auto_scaling_group(
+            AutoScalingGroupName=GROUP,
+            MinSize=0,
+            MaxSize=4,
+            DesiredCapacity=0,
+            LaunchTemplate={"LaunchTemplateId": template},
+            VPCZoneIdentifier=subnet,
+        )
+        ecs = emulator.client("ecs")
+        ecs.create_cluster(clusterName=CLUSTER)
+        ecs.register_task_definition(
+            family="vllm", containerDefinitions=[{"name": "vllm", "image": "v:1", "memory": 1}]
+        )
+        ecs.create_service(
+            cluster=CLUSTER, serviceName=SERVICE, taskDefinition="vllm", desiredCount=0
+        )
+        topic = emulator.client("sns").create_topic(Name="ftm-runs")["TopicArn"]
+        sqs = emulator.client("sqs")
+        queue = sqs.create_queue(QueueName="mailbox")["QueueUrl"]
+        emulator.client("sns").subscribe(
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint=f"arn:aws:sqs:us-west-2:{ACCOUNT}:mailbox",
+        )
+        states = emulator.client("stepfunctions")
+        states.create_state_machine(
+            name="ftm-quarter-processor", definition=json.dumps(SHORT_RUN), roleArn=ROLE
+        )
+        arn = states.create_state_machine(
+            name="ftm-vllm-deadman", definition=json.dumps(deadman), roleArn=ROLE
+        )["stateMachineArn"]
+        yield Account(emulator, queue, arn)
+
+
+@pytest.fixture(autouse=True)
+def at_rest(account: Account) -> Iterator[None]:
+    yield
+    states = account.emulator.client("stepfunctions")
+    for machine in states.list_state_machines()["stateMachines"]:
+        arn = machine["stateMachineArn"]
+        for run in states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")[
+            "executions"
+        ]:
+            states.stop_execution(executionArn=run["executionArn"])
+    account.scale(0)
+    account.messages()
+
+
+def test_fault_23_an_idle_vllm_is_turned_off_and_told_of(account: Account) -> None:
+    account.scale(2)
+    assert account.outcome(account.look(1)) == "SUCCEEDED"
+    assert account.counts() == (0, 0)
+    assert account.messages() == ["ftm: vLLM was idle and is now off"]
+
+
+def test_fault_23_a_service_without_instances_is_turned_off_too(account: Account) -> None:
+    account.emulator.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=1)
+    assert account.outcome(account.look(1)) == "SUCCEEDED"
+    assert account.counts() == (0, 0)
+
+
+def test_nothing_is_done_where_vllm_is_off(account: Account) -> None:
+    assert account.outcome(account.look(3600)) == "SUCCEEDED"
+    assert account.messages() == []
+
+
+def test_a_running_quarter_keeps_its_vllm(account: Account) -> None:
+    account.scale(1)
+    account.start_run(LONG_RUN)
+    assert account.outcome(account.look(1)) == "SUCCEEDED"
+    assert account.counts() == (1, 1)
+
+
+def test_a_quarter_that_ran_between_the_looks_keeps_vllm_for_the_next(account: Account) -> None:
+    account.scale(1)
+    look = account.look(4)
+    time.sleep(1)
+    account.start_run(SHORT_RUN)
+    assert account.outcome(look) == "SUCCEEDED"
+    assert account.counts() == (1, 1)
+
+
+def test_a_vllm_that_was_just_scaled_up_is_not_idle(account: Account) -> None:
+    account.scale(1)
+    look = account.look(4)
+    time.sleep(1)
+    account.scale(2)
+    assert account.outcome(look) == "SUCCEEDED"
+    assert account.counts() == (2, 1)
