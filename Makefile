@@ -24,6 +24,7 @@ run: $(VENV)/.installed ## Install, then run the sample quarter to its themes an
 
 test: $(VENV)/.installed ## Install what the tests need, lint, check types, run all tests
 	scripts/install-test-tools
+	scripts/install-infra-tools
 	$(MAKE) lint
 	$(BIN)/pytest
 
