@@ -103,11 +103,42 @@ def clean_prose(text: str, *, cut_off: bool) -> str:
     return joined
 
 
+TITLE_WORDS = 8
+# How a weak model begins where a title was asked for.
+_LEAD_IN = re.compile(
+    r"^(?:the compan(?:y|ies)|this (?:theme|title|report)|companies)(?:['’]s)?\s+"
+    r"(?:(?:is|are|has|have|been|recently|currently|also|a|an|the)\s+)*"
+    r"(?:(?:committed|set|able|planning|expected|looking|working) (?:to|on)\s+)?",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[,;:.]|\s(?:and|that|which|while|because|with|who)\s", re.IGNORECASE)
+_LOOSE_ENDS = frozenset(
+    "a an the and or of to in on for with by from its their that is are".split()
+)
+
+
 def clean_title(text: str) -> str:
-    """A title from an answer: its first line, without label, quotes, markup or final stop."""
+    """A title from an answer: its first line, without label, quotes, markup or final stop.
+
+    A line of more than TITLE_WORDS words is a sentence, not a title. It is brought down to its
+    matter: the lead-in goes ("The company is ..."), then all from the end of the first clause
+    that has two words or more, then words beyond TITLE_WORDS, then loose words at the end.
+    """
     first = next((line for line in text.splitlines() if line.strip()), "")
     title = _LABEL.sub("", _LIST_MARK.sub("", first)).replace("**", "").strip()
-    return title.strip("\"'“”#* ").rstrip(".:;, ").strip()
+    title = title.strip("\"'“”#* ").rstrip(".:;, ").strip()
+    if len(title.split()) <= TITLE_WORDS:
+        return title
+    matter = _LEAD_IN.sub("", title)
+    for end in _CLAUSE_END.finditer(matter):
+        if len(matter[: end.start()].split()) >= 2:
+            matter = matter[: end.start()]
+            break
+    words = matter.split()[:TITLE_WORDS]
+    while len(words) > 1 and words[-1].lower() in _LOOSE_ENDS:
+        del words[-1]
+    shortened = " ".join(words)
+    return shortened[:1].upper() + shortened[1:]
 
 
 def is_prose(text: str) -> bool:

@@ -81,6 +81,30 @@ def test_a_title_is_the_first_line_without_its_dress(answer: str, expected: str)
     assert prompts.clean_title(answer) == expected
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            "The company is committed to improving its logistics operations and reducing costs",
+            "Improving its logistics operations",
+        ),
+        (
+            "Freight rates fell across ocean, rail and road while wages rose in the period",
+            "Freight rates fell across ocean",
+        ),
+        (
+            "Higher wages in the distribution network of the northern and western regions",
+            "Higher wages in the distribution network",
+        ),
+        ("Rates of freight on sea and on land", "Rates of freight on sea and on land"),
+    ],
+)
+def test_a_sentence_in_place_of_a_title_is_brought_down_to_its_matter(
+    answer: str, expected: str
+) -> None:
+    assert prompts.clean_title(answer) == expected
+
+
 def test_keywords_are_not_prose_and_sentences_are() -> None:
     assert not prompts.is_prose("freight, ocean, rates, trucking, carriers, lanes")
     assert not prompts.is_prose("Freight.")
