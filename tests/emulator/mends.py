@@ -19,6 +19,8 @@ def apply_all(endpoint: str) -> None:
     answer_terraform_about_state_machines()
     call_services_by_their_own_names()
     tell_states_when_their_execution_began()
+    read_fractions_of_seconds()
+    find_nothing_at_paths_with_several_wildcards()
     run_jobs_against(endpoint)
     report_how_jobs_ended()
     keep_what_ecs_services_were_given()
@@ -94,6 +96,29 @@ def tell_states_when_their_execution_began() -> None:
         return plain_data(**parts)
 
     execution_worker.ContextObjectData = context_data
+
+
+def read_fractions_of_seconds() -> None:
+    """A time with milliseconds, as AWS writes it, is no time to a Choice: none is ever later."""
+    from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import (  # noqa: E501
+        IsTimestamp,
+    )
+
+    def to_time(text: str) -> dt.datetime | None:
+        try:
+            return dt.datetime.fromisoformat(text)
+        except ValueError:
+            return None
+
+    IsTimestamp.string_to_timestamp = staticmethod(to_time)
+
+
+def find_nothing_at_paths_with_several_wildcards() -> None:
+    """A path with a wildcard that matches nothing gives an empty list; with two it is an error."""
+    from moto.stepfunctions.parser.asl.utils import json_path
+
+    plain = json_path._contains_slice_or_wildcard_array
+    json_path._contains_slice_or_wildcard_array = lambda path: "[*]" in path or plain(path)
 
 
 def _wait_for_job(self: Any, env: Any, resource_runtime_part: Any, *_: Any, **__: Any) -> Any:

@@ -74,11 +74,17 @@ class Account:
         raise AssertionError("the switch did not end within a minute")
 
     def messages(self) -> list[str]:
-        answer = self.emulator.client("sqs").receive_message(
+        """Subjects in the mailbox, which is empty afterwards."""
+        mailbox = self.emulator.client("sqs")
+        found = []
+        while received := mailbox.receive_message(
             QueueUrl=self.queue, MaxNumberOfMessages=10
-        )
-        found = [json.loads(message["Body"])["Subject"] for message in answer.get("Messages", [])]
-        self.emulator.client("sqs").purge_queue(QueueUrl=self.queue)
+        ).get("Messages"):
+            for message in received:
+                found.append(json.loads(message["Body"])["Subject"])
+                mailbox.delete_message(
+                    QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"]
+                )
         return found
 
 

@@ -112,12 +112,13 @@ def test_a_killed_parent_leaves_no_orphan() -> None:
 def test_ctrl_c_at_the_terminal_leaves_the_server_to_its_parent() -> None:
     script = textwrap.dedent(
         """
-        import signal, time, httpx
+        import signal, threading, time, httpx
         from ftm_core.llm.embedded import EmbeddedServer
-        signal.signal(signal.SIGINT, lambda *_: None)
+        arrived = threading.Event()
+        signal.signal(signal.SIGINT, lambda *_: arrived.set())
         with EmbeddedServer(max_concurrent=1) as server:
             print("ready", flush=True)
-            signal.pause()
+            arrived.wait()
             time.sleep(0.5)
             url = server.base_url.removesuffix("/v1") + "/health"
             print(httpx.get(url, trust_env=False).status_code, flush=True)
