@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ftm_core.llm.messages import Prompt
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 
 _SUMMARY_SYSTEM = (
     "You summarise earnings calls. Reply with one plain sentence of at most 30 words that says "
@@ -23,10 +23,7 @@ _THEME_SYSTEM = (
     "sentences that say what the theme is about and what the companies have in common. Use only "
     "what the summaries say, and name no company."
 )
-_TITLE_SYSTEM = (
-    "You write short titles. You are given keywords and a description of a theme in earnings "
-    "calls. Reply with a title of two to six words, and nothing else."
-)
+_TITLE_SYSTEM = "You write headlines of two to six words and nothing else. Name no company."
 
 # Sentences shown per topic: enough to carry it, short enough for a small server.
 SUMMARY_SENTENCES = 4
@@ -72,9 +69,13 @@ def theme_description_prompt(keywords: Sequence[str], summaries: Sequence[str]) 
     return Prompt(_THEME_SYSTEM, user, PROMPT_VERSION)
 
 
-def theme_title_prompt(keywords: Sequence[str], description: str) -> Prompt:
-    """Ask for the title of a theme."""
-    user = f"Keywords: {', '.join(keywords)}\nDescription: {description}\n\nTitle:"
+def theme_title_prompt(description: str) -> Prompt:
+    """Ask for the title of a theme.
+
+    From its description alone: shown the keywords, a small model repeats them.
+    """
+    shown = _cut(description, SUMMARY_CHARACTERS)
+    user = f"{shown}\n\nGive this text a headline of at most six words."
     return Prompt(_TITLE_SYSTEM, user, PROMPT_VERSION)
 
 

@@ -69,7 +69,7 @@ async def _describe(
     description = prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")
     if not prompts.is_prose(description):
         raise _unusable(theme_id, "description", answer.text)
-    prompt = prompts.theme_title_prompt(keywords, description)
+    prompt = prompts.theme_title_prompt(description)
     answer = await client.complete(prompt, max_tokens=TITLE_MAX_TOKENS)
     name = prompts.clean_title(answer.text)
     if not name or len(name) > LONGEST_TITLE:
