@@ -99,6 +99,7 @@ def _register() -> None:
     from ftm_cli.commands.quality import quality_command
     from ftm_cli.commands.run import run_command
     from ftm_cli.commands.runs import runs_command
+    from ftm_cli.commands.themes import themes_command
     from ftm_cli.commands.vllm import scale_down_command, scale_up_command, vllm_app
 
     ingest_app.command("wrds")(wrds_command)
@@ -114,6 +115,7 @@ def _register() -> None:
     app.command("logs")(logs_command)
     app.command("evaluate")(evaluate_command)
     app.command("quality")(quality_command)
+    app.command("themes")(themes_command)
     app.command("failures")(failures_command)
     app.command("package")(package_command)
     app.command("export")(export_command)
