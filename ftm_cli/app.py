@@ -86,6 +86,7 @@ def root(
 
 
 def _register() -> None:
+    from ftm_cli.commands.browse import browse_command
     from ftm_cli.commands.config import config_command
     from ftm_cli.commands.evaluate import evaluate_command
     from ftm_cli.commands.export import export_command
@@ -116,6 +117,7 @@ def _register() -> None:
     app.command("evaluate")(evaluate_command)
     app.command("quality")(quality_command)
     app.command("themes")(themes_command)
+    app.command("browse")(browse_command)
     app.command("failures")(failures_command)
     app.command("package")(package_command)
     app.command("export")(export_command)
