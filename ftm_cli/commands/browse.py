@@ -56,8 +56,16 @@ def browse_command(
 
 
 def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line)
+    import os
+    import sys
+
+    try:
+        for line in lines:
+            typer.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _list_lines(themes: list[dict[str, Any]], quarter: str) -> Iterator[str]:

