@@ -86,6 +86,7 @@ def root(
 
 
 def _register() -> None:
+    from ftm_cli.commands.browse import browse_command
     from ftm_cli.commands.config import config_command
     from ftm_cli.commands.evaluate import evaluate_command
     from ftm_cli.commands.export import export_command
@@ -96,8 +97,10 @@ def _register() -> None:
     from ftm_cli.commands.merge_identifiers import merge_identifiers_command
     from ftm_cli.commands.package import package_command
     from ftm_cli.commands.pin_profile import pin_profile_command
+    from ftm_cli.commands.quality import quality_command
     from ftm_cli.commands.run import run_command
     from ftm_cli.commands.runs import runs_command
+    from ftm_cli.commands.themes import themes_command
     from ftm_cli.commands.vllm import scale_down_command, scale_up_command, vllm_app
 
     ingest_app.command("wrds")(wrds_command)
@@ -112,6 +115,9 @@ def _register() -> None:
     app.command("runs")(runs_command)
     app.command("logs")(logs_command)
     app.command("evaluate")(evaluate_command)
+    app.command("quality")(quality_command)
+    app.command("themes")(themes_command)
+    app.command("browse")(browse_command)
     app.command("failures")(failures_command)
     app.command("package")(package_command)
     app.command("export")(export_command)

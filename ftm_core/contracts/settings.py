@@ -147,6 +147,49 @@ class ThemeSettings(_TopicModelSettings):
     )
 
 
+class QualitySettings(_Group):
+    """Where the measures of a quarter are worth a warning, and when themes count as the same."""
+
+    min_coherence: float = _setting(
+        0.0, "QUALITY_MIN_COHERENCE", "mean NPMI of keywords to warn below", ge=-1, le=1
+    )
+    min_diversity: float = _setting(
+        0.5, "QUALITY_MIN_DIVERSITY", "distinct share of themes' keywords to warn below", ge=0, le=1
+    )
+    min_coverage: float = _setting(
+        0.3, "QUALITY_MIN_COVERAGE", "share of sentences in a topic to warn below", ge=0, le=1
+    )
+    min_firms_reached: float = _setting(
+        0.5, "QUALITY_MIN_FIRMS_REACHED", "share of firms in a theme to warn below", ge=0, le=1
+    )
+    max_dominance: float = _setting(
+        0.4, "QUALITY_MAX_DOMINANCE", "one firm's share of a theme to warn above", ge=0, le=1
+    )
+    max_ungrounded: float = _setting(
+        0.05, "QUALITY_MAX_UNGROUNDED", "share of ungrounded summaries to warn above", ge=0, le=1
+    )
+    duplicate_similarity: float = _setting(
+        0.8,
+        "QUALITY_DUPLICATE_SIMILARITY",
+        "shared part of the words from which two theme names are duplicates",
+        gt=0,
+        le=1,
+    )
+    min_purity: float = _setting(
+        0.7, "QUALITY_MIN_PURITY", "purity of themes by a key to warn below", ge=0, le=1
+    )
+    min_recovery: float = _setting(
+        0.7, "QUALITY_MIN_RECOVERY", "share of a key's themes found to warn below", ge=0, le=1
+    )
+    link_threshold: float = _setting(
+        0.3,
+        "QUALITY_LINK_THRESHOLD",
+        "similarity from which themes of two quarters are the same",
+        gt=0,
+        le=1,
+    )
+
+
 class Settings(_Group):
     """All settings of one run, by group."""
 
@@ -155,6 +198,7 @@ class Settings(_Group):
     embedding: EmbeddingSettings = EmbeddingSettings()
     firm_topics: FirmTopicSettings = FirmTopicSettings()
     themes: ThemeSettings = ThemeSettings()
+    quality: QualitySettings = QualitySettings()
 
     def row_settings(self) -> dict[str, dict[str, Any]]:
         """The settings that output rows depend on, for the run's fingerprint."""

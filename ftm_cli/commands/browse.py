@@ -1,0 +1,100 @@
+"""`ftm browse`: a quarter's themes, then topics, then sentences, as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ftm_cli.options import DataOption, OptionalQuarterOption
+
+if TYPE_CHECKING:
+    from ftm_core.quality.browsing import ThemeView, TopicView
+
+
+def browse_command(
+    theme_id: Annotated[
+        str | None,
+        typer.Argument(help="A theme: shows its topics.", show_default=False),
+    ] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option("--topic", help="A topic: shows its sentences.", show_default=False),
+    ] = None,
+    quarter: OptionalQuarterOption = None,
+    data: DataOption = None,
+) -> None:
+    """Read a finished quarter from the top down, without color or cut lines.
+
+    Examples:
+
+        ftm browse --quarter 2023Q1
+
+        ftm browse theme_2023Q1_001
+
+        ftm browse --topic FICT01_0 | less
+    """
+    from ftm_cli.targets import latest_quarter, open_data
+    from ftm_core.contracts.errors import InputError
+    from ftm_core.contracts.quarters import Quarter
+    from ftm_core.quality.browsing import Browser
+
+    if theme_id and topic:
+        raise InputError(
+            "ftm browse", "takes a theme or --topic, not both", "Leave one of them out."
+        )
+    storage = open_data(data)
+    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    browser = Browser(storage, chosen)
+    if topic:
+        _print(_topic_lines(browser.topic(topic)))
+    elif theme_id:
+        _print(_theme_lines(browser.theme(theme_id)))
+    else:
+        _print(_list_lines(browser.themes(), str(chosen)))
+
+
+def _print(lines: Iterable[str]) -> None:
+    import os
+    import sys
+
+    try:
+        for line in lines:
+            typer.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _list_lines(themes: list[dict[str, Any]], quarter: str) -> Iterator[str]:
+    if not themes:
+        yield f"{quarter} has no themes."
+    for theme in themes:
+        size = f"{theme['n_firms']} firms, {theme['n_topics']} topics"
+        yield f"{theme['theme_id']}  {theme['name']}  ({size})"
+        yield f"    {', '.join(theme['keywords'])}"
+
+
+def _theme_lines(view: ThemeView) -> Iterator[str]:
+    theme = view.theme
+    yield f"{theme['theme_id']}  {theme['name']}"
+    yield f"    {theme['n_firms']} firms, {theme['n_topics']} topics"
+    yield f"    {', '.join(theme['keywords'])}"
+    yield f"    {theme['description']}"
+    for topic in view.topics:
+        yield ""
+        yield f"{topic['topic_id']}  {topic['firm_name']}  ({topic['n_sentences']} sentences)"
+        yield f"    {topic['summary']}"
+
+
+def _topic_lines(view: TopicView) -> Iterator[str]:
+    topic = view.topic
+    yield f"{topic['topic_id']}  {topic['firm_name']}, call of {topic['earnings_call_date']}"
+    yield f"    theme: {topic['theme_id'] or 'none'}"
+    yield f"    {', '.join(topic['keywords'])}"
+    yield f"    {topic['summary']}"
+    for sentence in view.sentences:
+        yield ""
+        yield f"[{sentence['position']}] {sentence['speaker_type']}: {sentence['raw_text']}"

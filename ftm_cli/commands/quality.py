@@ -1,0 +1,91 @@
+"""`ftm quality`: how good a finished quarter's topics and themes are, in figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
+
+if TYPE_CHECKING:
+    from ftm_core.contracts.quarters import Quarter
+    from ftm_core.quality.measure import QualityReport
+    from ftm_core.quality.recovery import Key
+    from ftm_core.storage import Storage
+
+
+def quality_command(
+    quarter: OptionalQuarterOption = None,
+    data: DataOption = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            help="CSV of transcript_id, position and planted_theme; the sample's own by default.",
+            show_default=False,
+        ),
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Measure topics and themes: coherence, diversity, coverage, reach, grounding, recovery.
+
+    Figures beyond the thresholds of `ftm config` are warnings; the exit code stays 0.
+
+    Examples:
+
+        ftm quality --quarter 2023Q1
+
+        ftm quality --key themes_by_hand.csv --json
+    """
+    from ftm_cli.console import print_json
+    from ftm_cli.targets import latest_quarter, open_data
+    from ftm_core.contracts.quarters import Quarter
+    from ftm_core.contracts.settings import PROJECT_FILE, resolve
+    from ftm_core.quality.measure import measure_quality
+
+    storage = open_data(data)
+    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    settings = resolve(project_file=Path(PROJECT_FILE)).settings.quality
+    report = measure_quality(storage, chosen, settings, _key(storage, chosen, key))
+    if json_output:
+        print_json(report.as_json())
+    else:
+        _show(report)
+
+
+def _key(storage: Storage, quarter: Quarter, path: Path | None) -> Key | None:
+    """The key given, or that of the sample corpus when the quarter was ingested from it."""
+    from ftm_core.quality.recovery import read_key, sample_key
+    from ftm_core.transcripts.reading import read_manifest
+
+    if path is not None:
+        return read_key(path)
+    is_sample = read_manifest(storage, quarter).source == "sample"
+    return sample_key(quarter) if is_sample else None
+
+
+def _show(report: QualityReport) -> None:
+    from ftm_cli.console import print_table, say
+
+    rows = [
+        (
+            "WARN" if measure.warning else "",
+            measure.id,
+            measure.title,
+            "-" if measure.value is None else f"{measure.value:.3f}",
+            measure.threshold,
+            measure.detail,
+        )
+        for measure in report.measures
+    ]
+    print_table(
+        f"{report.quarter} in {report.data}, run {report.run_id}",
+        ("", "measure", "what", "figure", "wanted", "detail"),
+        rows,
+    )
+    for measure in report.warnings:
+        figure = "cannot be measured" if measure.value is None else f"is {measure.value:.3f}"
+        say(f"warning: {measure.id} {figure}, wanted {measure.threshold}", style="yellow")
+    say(f"{len(report.warnings)} of {len(report.measures)} measures warn.")

@@ -1,0 +1,94 @@
+"""`ftm themes`: what becomes of themes from quarter to quarter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftm_cli.options import DataOption, JsonOption
+
+if TYPE_CHECKING:
+    from ftm_core.quality.linking import Step, Theme
+
+
+def themes_command(
+    quarters: Annotated[
+        str, typer.Option("--quarters", help="First and last quarter, such as 2016Q3..2017Q1.")
+    ],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="Similarity from which two themes are the same; the setting when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Follow themes over successive quarters: continued, merged, gone, born, growth by firms.
+
+    Examples:
+
+        ftm themes --quarters 2016Q3..2017Q1
+
+        ftm themes --quarters 2016Q3..2016Q4 --threshold 0.4 --json
+    """
+    from pathlib import Path
+
+    from ftm_cli.console import print_json
+    from ftm_cli.targets import open_data
+    from ftm_core.contracts.settings import PROJECT_FILE, resolve
+    from ftm_core.quality.linking import follow, parse_range
+
+    wanted = parse_range(quarters)
+    flags = {"quality.link_threshold": threshold}
+    settings = resolve(flags=flags, project_file=Path(PROJECT_FILE)).settings.quality
+    steps = follow(open_data(data), wanted, settings.link_threshold)
+    if json_output:
+        print_json(
+            {
+                "quarters": [str(quarter) for quarter in wanted],
+                "threshold": settings.link_threshold,
+                "steps": [step.as_json() for step in steps],
+            }
+        )
+    else:
+        _show(steps)
+
+
+def _show(steps: Sequence[Step]) -> None:
+    from ftm_cli.console import print_table, say
+
+    for step in steps:
+        rows = [
+            (
+                link.kind,
+                _named(link.before),
+                _named(link.after),
+                "" if link.similarity is None else f"{link.similarity:.2f}",
+                _firms(link.before),
+                _firms(link.after),
+                "" if link.growth is None else f"{link.growth:+d}",
+            )
+            for link in step.links
+        ]
+        print_table(
+            f"{step.earlier} to {step.later}",
+            ("", step.earlier, step.later, "similar", "firms", "then", "growth"),
+            rows,
+        )
+        say(
+            f"{step.earlier} to {step.later}: {step.count('continued')} continued, "
+            f"{step.count('merged')} merged, {step.count('gone')} gone, {step.count('born')} born."
+        )
+
+
+def _named(theme: Theme | None) -> str:
+    return "" if theme is None else f"{theme.theme_id} {theme.name}"
+
+
+def _firms(theme: Theme | None) -> str:
+    return "" if theme is None else str(theme.n_firms)

@@ -1,0 +1,331 @@
+"""Measure a finished quarter: coherence, diversity, coverage, reach, grounding, recovery."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ftm_core.contracts import keys, schemas
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.settings import QualitySettings
+from ftm_core.quality.coherence import Cooccurrence, diversity
+from ftm_core.quality.duplicates import duplicate_names
+from ftm_core.quality.grounding import Sources
+from ftm_core.quality.recovery import Key, Recovery, compare
+from ftm_core.storage import Storage
+from ftm_core.storage.tables import read_table
+from ftm_core.themes.finished import open_finished
+from ftm_core.transcripts.small_talk import is_set_aside
+
+EXAMPLES_SHOWN = 5
+_ROWS_AT_ONCE = 10_000
+_SENTENCE_COLUMNS = (
+    "sentence_id", "firm_id", "transcript_id", "raw_text", "speaker_type", "position",
+    "local_topic_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure, its threshold where it has one, and what is worth knowing of it."""
+
+    id: str
+    title: str
+    value: float | None
+    threshold: str
+    warning: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """All measures of one quarter."""
+
+    quarter: str
+    data: str
+    run_id: str
+    measures: tuple[Measure, ...]
+    recovery: Recovery | None
+
+    @property
+    def warnings(self) -> tuple[Measure, ...]:
+        """The measures beyond their thresholds."""
+        return tuple(measure for measure in self.measures if measure.warning)
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape (docs/quality.md)."""
+        return {
+            "quarter": self.quarter,
+            "data": self.data,
+            "run_id": self.run_id,
+            "n_warnings": len(self.warnings),
+            "measures": [dataclasses.asdict(measure) for measure in self.measures],
+            "recovery": None if self.recovery is None else dataclasses.asdict(self.recovery),
+        }
+
+
+def measure_quality(
+    storage: Storage, quarter: Quarter, settings: QualitySettings, key: Key | None = None
+) -> QualityReport:
+    """Measure a finished quarter, against ``key`` too where one is given.
+
+    Raises InputError when the quarter is not finished, or ``key`` is of another quarter.
+    """
+    finished = open_finished(storage, quarter)
+    quarter_rows = _Rows(storage, quarter, finished.identity.run_id)
+    recovery = None
+    if key is not None:
+        recovery = compare(key, quarter_rows.theme_of_place, quarter_rows.topic_of_place)
+    measures = [
+        *_keyword_measures(quarter_rows, settings),
+        *_coverage_measures(quarter_rows, settings),
+        *_text_measures(quarter_rows, settings),
+        *(_recovery_measures(recovery, settings) if recovery is not None else ()),
+    ]
+    return QualityReport(
+        str(quarter), storage.uri, finished.identity.run_id, tuple(measures), recovery
+    )
+
+
+class _Rows:
+    """The quarter's rows, the sentences reduced to what the measures need of them."""
+
+    def __init__(self, storage: Storage, quarter: Quarter, run_id: str) -> None:
+        def read(key: str, schema: Any) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = read_table(storage, key, schema, run_id=run_id).to_pylist()
+            return rows
+
+        self.themes = read(keys.themes(quarter), schemas.THEMES)
+        self.contributions = read(keys.theme_contributions(quarter), schemas.THEME_CONTRIBUTIONS)
+        self.topics = read(keys.processed_table("topics", quarter), schemas.TOPICS)
+        self.firms = read(keys.processed_table("firms", quarter), schemas.FIRMS)
+        self._theme_of_topic = {row["topic_id"]: row["theme_id"] for row in self.contributions}
+        self.cooccurrence = Cooccurrence(
+            keyword for row in (*self.topics, *self.themes) for keyword in row["keywords"]
+        )
+        self.n_sentences = self.n_small_talk = self.n_in_topic = self.n_in_theme = 0
+        self.topic_of_place: dict[tuple[str, int], str | None] = {}
+        self.theme_of_place: dict[tuple[str, int], str | None] = {}
+        self.texts_of_topic: dict[str, list[str]] = {row["topic_id"]: [] for row in self.topics}
+        table = read_table(
+            storage,
+            keys.processed_table("sentences", quarter),
+            schemas.SENTENCES,
+            columns=_SENTENCE_COLUMNS,
+            run_id=run_id,
+        )
+        for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+            self._take(batch.to_pylist())
+
+    def _take(self, rows: Sequence[dict[str, Any]]) -> None:
+        substance = []
+        for row in rows:
+            small_talk = is_set_aside(row["raw_text"], row["speaker_type"]) is not None
+            local = row["local_topic_id"]
+            topic = f"{row['firm_id']}_{local}" if local >= 0 else None
+            # A topic whose summary failed is no row, yet its sentences are clustered.
+            theme = self._theme_of_topic.get(topic) if topic is not None else None
+            place = (row["transcript_id"], row["position"])
+            self.topic_of_place[place], self.theme_of_place[place] = topic, theme
+            self.n_sentences += 1
+            self.n_in_topic += topic is not None
+            self.n_in_theme += theme is not None
+            if small_talk and topic is None:
+                self.n_small_talk += 1
+            else:
+                substance.append(row["raw_text"])
+            if topic in self.texts_of_topic:
+                self.texts_of_topic[topic].append(row["raw_text"])
+        self.cooccurrence.add(substance)
+
+
+def _keyword_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
+    for level, items, identifier in (
+        ("topic", rows.topics, "topic_id"),
+        ("theme", rows.themes, "theme_id"),
+    ):
+        found = [(rows.cooccurrence.coherence(row["keywords"]), row[identifier]) for row in items]
+        judged = sorted((value, name) for value, name in found if value is not None)
+        lowest = ", ".join(f"{name} {value:.2f}" for value, name in judged[:3])
+        yield _at_least(
+            f"{level}-coherence",
+            f"Mean NPMI of {level}s' keywords",
+            _mean([value for value, _ in judged]),
+            settings.min_coherence,
+            f"{len(judged)} of {len(items)} {level}s judged; lowest: {lowest}" if judged else "",
+        )
+    # Topics of many firms are meant to share words, so only themes are held to a threshold.
+    yield Measure(
+        "topic-diversity", "Distinct words among topics' keywords",
+        diversity(row["keywords"] for row in rows.topics), "", False, "",
+    )  # fmt: skip
+    yield _at_least(
+        "theme-diversity",
+        "Distinct words among themes' keywords",
+        diversity(row["keywords"] for row in rows.themes),
+        settings.min_diversity,
+    )
+
+
+def _coverage_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
+    substance = rows.n_sentences - rows.n_small_talk
+    yield _at_least(
+        "coverage",
+        "Sentences of substance in a topic",
+        _share(rows.n_in_topic, substance),
+        settings.min_coverage,
+        f"{rows.n_in_topic} of {substance}; {rows.n_small_talk} of {rows.n_sentences} "
+        "are small talk set aside",
+    )
+    yield Measure(
+        "theme-coverage", "Sentences of substance in a theme",
+        _share(rows.n_in_theme, substance), "", False, f"{rows.n_in_theme} of {substance}",
+    )  # fmt: skip
+    reached = {row["firm_id"] for row in rows.contributions}
+    firms = {row["firm_id"] for row in rows.firms}
+    yield _at_least(
+        "firms-reached",
+        "Firms in a theme",
+        _share(len(reached), len(firms)),
+        settings.min_firms_reached,
+        f"{len(reached)} of {len(firms)}",
+    )
+    firms_of: dict[str, Counter[str]] = {}
+    for row in rows.contributions:
+        firms_of.setdefault(row["theme_id"], Counter())[row["firm_id"]] += 1
+    shares = [
+        (count / group.total(), theme, firm)
+        for theme, group in sorted(firms_of.items())
+        for firm, count in sorted(group.items())
+    ]
+    # The largest share, and of several as large the first by theme and firm.
+    top = min(shares, key=lambda share: (-share[0], share[1], share[2]), default=None)
+    yield _at_most(
+        "dominance",
+        "Largest share of one firm in a theme",
+        None if top is None else top[0],
+        settings.max_dominance,
+        "" if top is None else f"{top[2]} in {top[1]}",
+    )
+
+
+def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
+    nothing = Sources(())
+    sources = {
+        row["topic_id"]: Sources([row["firm_name"], *rows.texts_of_topic[row["topic_id"]]])
+        for row in rows.topics
+    }
+    yield _grounding(
+        "summaries-ungrounded",
+        "Summaries with a number or name not in their sentences",
+        [
+            (row["topic_id"], sources[row["topic_id"]].ungrounded(row["summary"]))
+            for row in rows.topics
+        ],
+        settings,
+    )
+    members: dict[str, Sources] = {}
+    for row in rows.contributions:
+        theme = row["theme_id"]
+        members[theme] = members.get(theme, nothing) | sources.get(row["topic_id"], nothing)
+    yield _grounding(
+        "descriptions-ungrounded",
+        "Theme descriptions with a number or name not in their sentences",
+        [
+            (
+                row["theme_id"],
+                members.get(row["theme_id"], nothing).ungrounded(row["description"]),
+            )
+            for row in rows.themes
+        ],
+        settings,
+    )
+    pairs = duplicate_names([row["name"] for row in rows.themes], settings.duplicate_similarity)
+    names = [row["theme_id"] for row in rows.themes]
+    yield Measure(
+        "duplicate-names",
+        "Pairs of themes of the same name",
+        float(len(pairs)),
+        "at most 0",
+        bool(pairs),
+        _shortened(f"{names[first]} and {names[second]}" for first, second in pairs),
+    )
+
+
+def _grounding(
+    id: str, title: str, found: Sequence[tuple[str, list[str]]], settings: QualitySettings
+) -> Measure:
+    wrong = [(name, missing) for name, missing in found if missing]
+    told = _shortened(f"{name}: {', '.join(missing)}" for name, missing in wrong)
+    return _at_most(
+        id,
+        title,
+        _share(len(wrong), len(found)),
+        settings.max_ungrounded,
+        f"{len(wrong)} of {len(found)}" + (f"; {told}" if told else ""),
+    )
+
+
+def _recovery_measures(found: Recovery, settings: QualitySettings) -> Iterator[Measure]:
+    yield _at_least(
+        "theme-purity",
+        "Sentences of the commonest planted theme of their theme",
+        found.purity,
+        settings.min_purity,
+    )
+    yield Measure(
+        "topic-purity", "The same of topics", found.topic_purity, "", False, "",
+    )  # fmt: skip
+    yield _at_least(
+        "planted-recovered",
+        "Planted themes that a theme is mostly made of",
+        found.share_recovered,
+        settings.min_recovery,
+        f"{len(found.recovered)} of {found.n_key_themes}"
+        + (f"; missed: {', '.join(found.missed)}" if found.missed else ""),
+    )
+    yield Measure(
+        "planted-in-theme", "Planted sentences in a theme",
+        _share(found.n_planted_in_theme, found.n_planted), "", False,
+        f"{found.n_planted_in_theme} of {found.n_planted}",
+    )  # fmt: skip
+    for id, title, value in (
+        ("ari", "Adjusted Rand index, planted sentences in a theme", found.ari),
+        ("ami", "Adjusted mutual information, the same", found.ami),
+        ("ari-all", "Adjusted Rand index, all planted sentences", found.ari_all),
+        ("ami-all", "Adjusted mutual information, the same", found.ami_all),
+    ):
+        yield Measure(id, title, value, "", False, "")
+
+
+def _at_least(
+    id: str, title: str, value: float | None, threshold: float, detail: str = ""
+) -> Measure:
+    # What could not be measured is no reason for calm.
+    warning = value is None or value < threshold
+    return Measure(id, title, value, f"at least {threshold:g}", warning, detail)
+
+
+def _at_most(
+    id: str, title: str, value: float | None, threshold: float, detail: str = ""
+) -> Measure:
+    warning = value is None or value > threshold
+    return Measure(id, title, value, f"at most {threshold:g}", warning, detail)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _shortened(texts: Iterable[str]) -> str:
+    told = list(texts)
+    more = len(told) - EXAMPLES_SHOWN
+    shown = "; ".join(told[:EXAMPLES_SHOWN])
+    return f"{shown}; and {more} more" if more > 0 else shown
