@@ -69,13 +69,26 @@ async def keep_asking(client: LlmClient, caller: int, tally: Tally) -> None:
             tally.answered += 1
 
 
-async def kill_and_restart(server: EmbeddedServer, tally: Tally) -> tuple[float, float]:
-    """Wait for three answers, kill, start again; when it was killed and when it was healthy."""
+def n_said(caplog: pytest.LogCaptureFixture, word: str) -> int:
+    return sum(word in record.message for record in caplog.records)
+
+
+async def kill_and_restart(
+    server: EmbeddedServer, tally: Tally, caplog: pytest.LogCaptureFixture
+) -> tuple[float, float]:
+    """Wait for three answers, kill, start again; when it was killed and when it was healthy.
+
+    It starts again only once it was missed: a server that is back before the second probe was
+    never away, and nobody would say that it recovered.
+    """
     until = tally.answered + 3
     while tally.answered < until and not tally.failures:
         await asyncio.sleep(0.05)
+    n_misses = n_said(caplog, "unhealthy")
     os.kill(server.pid, signal.SIGKILL)
     killed = time.time()
+    while n_said(caplog, "unhealthy") == n_misses:
+        await asyncio.sleep(0.05)
     await asyncio.to_thread(server.start)
     return killed, time.time()
 
@@ -96,8 +109,8 @@ async def run_outages(
                 for number in range(N_CALLERS)
             ]
             for _ in range(n_restarts):
-                outages.append(await kill_and_restart(server, tally))
-                while sum("recovered" in r.message for r in caplog.records) < len(outages):
+                outages.append(await kill_and_restart(server, tally, caplog))
+                while n_said(caplog, "recovered") < len(outages):
                     await asyncio.sleep(0.05)
             tally.stopping = True
             await asyncio.gather(*callers)
