@@ -61,7 +61,7 @@ def test_an_invented_figure_and_a_double_name_are_warned_of(small_quarter: Small
     shown = ftm("quality", "--data", small_quarter.storage.uri)
     assert shown.exit_code == 0
     assert "WARN" in shown.stdout
-    assert "warning: duplicate-names" in shown.stderr
+    assert "warning: duplicate-names" in " ".join(shown.stderr.split())
 
 
 def test_a_threshold_is_a_setting(
