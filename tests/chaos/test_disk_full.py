@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from ftm_core.contracts.errors import ExitCode
 from tests.chaos.conftest import Reference
 from tests.fakes.chaos_llm import SUMMARY, FakeLlm
 from tests.fakes.chaos_runs import Place, Q, assert_same_rows, rows_of
+from tests.fakes.small_disk import mounted
 
 SMALL = 8 * 2**20
 
@@ -22,22 +21,8 @@ SMALL = 8 * 2**20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of eight mebibytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "none", str(folder)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        message = f"mounting a small tmpfs needs root: {mounted.stderr.decode().strip()}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    try:
+    with mounted(tmp_path / "disk", str(SMALL)) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.models

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import StorageError
 from ftm_core.storage import Storage, tables
 from ftm_core.storage.local import LocalStorage
+from tests.fakes.small_disk import mounted
 
 if TYPE_CHECKING:
     from tests.fakes.s3_emulator import S3Emulator
@@ -25,22 +25,8 @@ MEBIBYTE = 2**20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one mebibyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        message = f"mounting a small tmpfs needs root: {mounted.stderr.decode().strip()}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    try:
+    with mounted(tmp_path / "disk", "1m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_is_named_and_earlier_objects_stay(small_disk: Path) -> None:
