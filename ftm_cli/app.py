@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 DEBUG_VARIABLE = "FTM_DEBUG"
 
@@ -28,13 +29,10 @@ class ErrorRenderingGroup(TyperGroup):
 
             print_error(error)
             raise typer.Exit(int(error.exit_code)) from None
-        except (typer.Exit, typer.Abort, KeyboardInterrupt):
+        except (typer.Exit, typer.Abort, TyperException, KeyboardInterrupt):
+            # Wrong usage among them: Typer shows it and ends with 2.
             raise
-        except Exception as error:
-            import click
-
-            if isinstance(error, click.ClickException):
-                raise
+        except Exception as error:  # noqa: BLE001 - the last word on any fault is one message
             _traceback_if_debug()
             from ftm_cli.console import say
 
