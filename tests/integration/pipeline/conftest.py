@@ -28,6 +28,17 @@ from tests.fakes.small_quarter import QUARTER, SmallQuarter, build_small_quarter
 N_FIRMS = 7
 
 
+class Watched(list[Any]):
+    """A list of events that tells of each as it comes."""
+
+    def __init__(self, tell: Any) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def append(self, event: Any) -> None:
+        self._tell(event)
+
+
 @dataclass
 class Pipeline:
     """Runs steps over one quarter; each call is as a process of its own."""

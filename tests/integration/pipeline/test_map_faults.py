@@ -27,7 +27,7 @@ from ftm_core.topics.progress import read_checkpoint
 from tests.fakes.chaos_models import RuleWorkers
 from tests.fakes.llm_server import FakeLlmServer, completion, refusal
 from tests.fakes.small_quarter import QUARTER
-from tests.integration.pipeline.conftest import N_FIRMS, Pipeline
+from tests.integration.pipeline.conftest import N_FIRMS, Pipeline, Watched
 
 TOPICS = 3
 ALL_TOPICS = [f"F{firm}_{number}" for firm in range(1, N_FIRMS + 1) for number in range(TOPICS)]
@@ -199,17 +199,6 @@ async def test_fault_9_a_stop_saves_every_finished_firm(pipeline: Pipeline) -> N
     assert outcome.n_completed == N_FIRMS
     assert later.topic_ids() == ALL_TOPICS
     assert set(later.workers.modelled[-N_FIRMS:]) >= {"F7"}
-
-
-class Watched(list[Any]):
-    """A list of events that tells of each as it comes."""
-
-    def __init__(self, tell: Any) -> None:
-        super().__init__()
-        self._tell = tell
-
-    def append(self, event: Any) -> None:
-        self._tell(event)
 
 
 class FailingStorage(LocalStorage):

@@ -18,7 +18,7 @@ from ftm_core.themes import descriptions
 from tests.fakes.chaos_models import RuleWorkers
 from tests.fakes.llm_server import FakeLlmServer, completion
 from tests.fakes.small_quarter import QUARTER
-from tests.integration.pipeline.conftest import Pipeline
+from tests.integration.pipeline.conftest import Pipeline, Watched
 
 N_THEMES = 6
 
@@ -111,14 +111,3 @@ async def test_fault_8_and_fault_10_one_theme_that_cannot_be_described_is_named(
     with pytest.raises(ChecksFailedError):
         # The same answer is kept: it is the model that must change, or the settings.
         await later.reduce()
-
-
-class Watched(list[Any]):
-    """A list of events that tells of each as it comes."""
-
-    def __init__(self, tell: Any) -> None:
-        super().__init__()
-        self._tell = tell
-
-    def append(self, event: Any) -> None:
-        self._tell(event)
