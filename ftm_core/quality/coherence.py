@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ftm_core.topics.words import WORD_PATTERN
+
 
 def npmi(n_both: int, n_first: int, n_second: int, n_sentences: int) -> float:
     """Normalised pointwise mutual information of two events, from -1 to 1.
@@ -26,10 +28,6 @@ def npmi(n_both: int, n_first: int, n_second: int, n_sentences: int) -> float:
     return math.log(both / expected) / -math.log(both)
 
 
-# As the topic models cut words; their module is not imported, as it loads the model libraries.
-_TOKEN = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
-
-
 class Cooccurrence:
     """In which sentences each keyword occurs, kept sparse."""
 
@@ -44,7 +42,7 @@ class Cooccurrence:
             vocabulary=self._places,
             ngram_range=(1, longest),
             stop_words="english",
-            token_pattern=_TOKEN,
+            token_pattern=WORD_PATTERN,
             binary=True,
             dtype=np.int32,
         )

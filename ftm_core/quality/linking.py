@@ -16,10 +16,10 @@ from ftm_core.contracts.errors import InputError, ObjectMissingError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
+from ftm_core.topics.words import WORD_PATTERN
 
 # More quarters than this in one range are a slip of the pen.
 MOST_QUARTERS = 200
-_WORDS = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
 _RANGE = re.compile(r"(\S+?)\.\.(\S+)")
 
 Kind = Literal["born", "continued", "merged", "gone"]
@@ -139,7 +139,7 @@ def similarities(before: Sequence[Theme], after: Sequence[Theme]) -> np.ndarray:
 def _cosines(texts: Sequence[str], n_before: int) -> np.ndarray:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(stop_words="english", token_pattern=_WORDS)
+    vectorizer = TfidfVectorizer(stop_words="english", token_pattern=WORD_PATTERN)
     try:
         vectors = vectorizer.fit_transform(texts)
     except ValueError:

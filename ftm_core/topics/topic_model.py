@@ -19,10 +19,9 @@ from sklearn.preprocessing import normalize
 from umap import UMAP
 
 from ftm_core.topics.embedding import Vectors
+from ftm_core.topics.words import WORD_PATTERN
 
 NO_TOPIC = -1
-# Words of two letters or more, hyphens inside them; numbers carry no topic.
-_TOKEN = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
 # Spoken language puts these into every answer of every call: the tails of contractions, fillers,
 # and MAEC's mask for names. They stay in the sentences; only keywords go without them.
 _SPOKEN = frozenset(
@@ -147,7 +146,7 @@ def _vectorizer(ngram_max: int, **options: Any) -> CountVectorizer:
     return CountVectorizer(
         stop_words=sorted(ENGLISH_STOP_WORDS | _SPOKEN),
         ngram_range=(1, ngram_max),
-        token_pattern=_TOKEN,
+        token_pattern=WORD_PATTERN,
         **options,
     )
 
