@@ -61,20 +61,15 @@ def aws_runs(
         yield RunRecord(
             target="aws",
             run=execution.name,
-            quarter=quarter_of(execution),
+            quarter=_quarter_of(execution),
             state=execution.status,
             started=execution.started.astimezone(dt.UTC).isoformat(timespec="seconds"),
             seconds=round(seconds),
-            cost_usd=round(vllm_cost(prices, instance_type, 1, seconds), 2),
+            cost_usd=round(prices.vllm_hourly(1, instance_type) * seconds / 3600, 2),
         )
 
 
-def vllm_cost(prices: Prices, instance_type: str, instances: int, seconds: float) -> float:
-    """What ``instances`` of vLLM cost for ``seconds``, at list prices."""
-    return prices.vllm_hourly(instances, instance_type) * seconds / 3600
-
-
-def quarter_of(execution: Execution) -> str:
+def _quarter_of(execution: Execution) -> str:
     """The quarter by the run's input, else by its name; empty when neither says it."""
     if execution.quarter:
         return execution.quarter

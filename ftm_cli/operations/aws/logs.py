@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftm_cli.operations.aws import names
-from ftm_cli.operations.aws.errors import AwsBusyError, AwsMissingError, translated
+from ftm_cli.operations.aws.errors import AwsBusyError, translated
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.waiting import Clock
 from ftm_core.contracts.errors import InputError
 
 SOURCES = ("vllm", "plan", "map", "reduce")
-REQUESTS = '"POST /v1/chat/completions"'
 _SINCE = re.compile(r"(\d+)([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # CloudWatch may take in an event this much later than its time says.
@@ -97,22 +96,6 @@ class Logs:
             start = max(start, newest - dt.timedelta(milliseconds=_LATE_MS))
             seen = {name: time for name, time in seen.items() if time >= start}
             self._clock.sleep(_FOLLOW_SECONDS)
-
-    def count(self, source: str, start: dt.datetime, pattern: str) -> int:
-        """Lines that fit ``pattern`` since ``start``; 0 where the group does not exist yet."""
-        try:
-            return sum(1 for _ in self.events(source, start, pattern=pattern))
-        except AwsMissingError:
-            return 0
-
-    def last(
-        self, source: str, start: dt.datetime, pattern: str | None, limit: int
-    ) -> tuple[LogEvent, ...]:
-        """The last lines that fit; none where the group does not exist yet."""
-        try:
-            return tuple(self.events(source, start, pattern=pattern))[-limit:]
-        except AwsMissingError:
-            return ()
 
 
 def _place(source: str) -> tuple[str, str]:
