@@ -53,11 +53,13 @@ def open_data(
     return open_storage(data, s3_client=client)
 
 
-def latest_quarter(storage: Storage, prefix: str) -> Quarter:
-    """The latest quarter with anything under ``prefix``; raises InputError when there is none."""
+def chosen_quarter(storage: Storage, quarter: str | None) -> Quarter:
+    """The quarter asked for, else the latest one with themes; raises InputError without any."""
     from ftm_core.contracts import keys
 
-    found = keys.quarters_in(list(storage.list(prefix)))
+    if quarter:
+        return Quarter.parse(quarter)
+    found = keys.quarters_in(list(storage.list("processed/themes/")))
     if not found:
         raise InputError(
             storage.uri, "holds no quarter yet", "Run `ftm run --quarter Q` first, or name --data."

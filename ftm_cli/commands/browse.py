@@ -35,9 +35,8 @@ def browse_command(
 
         ftm browse --topic FICT01_0 | less
     """
-    from ftm_cli.targets import latest_quarter, open_data
+    from ftm_cli.targets import chosen_quarter, open_data
     from ftm_core.contracts.errors import InputError
-    from ftm_core.contracts.quarters import Quarter
     from ftm_core.quality.browsing import Browser
 
     if theme_id and topic:
@@ -45,7 +44,7 @@ def browse_command(
             "ftm browse", "takes a theme or --topic, not both", "Leave one of them out."
         )
     storage = open_data(data)
-    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    chosen = chosen_quarter(storage, quarter)
     browser = Browser(storage, chosen)
     if topic:
         _print(_topic_lines(browser.topic(topic)))

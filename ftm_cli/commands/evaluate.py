@@ -28,14 +28,13 @@ def evaluate_command(
     from pathlib import Path
 
     from ftm_cli.console import print_json
-    from ftm_cli.targets import latest_quarter, open_data
+    from ftm_cli.targets import chosen_quarter, open_data
     from ftm_core.contracts.errors import ChecksFailedError
-    from ftm_core.contracts.quarters import Quarter
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.evaluation.evaluate import evaluate
 
     storage = open_data(data)
-    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings
     report = evaluate(storage, chosen, settings)
     if json_output:

@@ -51,12 +51,11 @@ def export_command(
     import dataclasses
 
     from ftm_cli.console import print_json, print_table, progress_listener
-    from ftm_cli.targets import latest_quarter, open_data
-    from ftm_core.contracts.quarters import Quarter
+    from ftm_cli.targets import chosen_quarter, open_data
     from ftm_core.themes.export import export_quarter
 
     storage = open_data(data)
-    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    chosen = chosen_quarter(storage, quarter)
     folder = output or Path("export") / str(chosen)
     with progress_listener() as listener:
         tables = export_quarter(storage, chosen, export_format, folder, listener)

@@ -30,12 +30,11 @@ def package_command(
     import dataclasses
 
     from ftm_cli.console import print_json, progress_listener
-    from ftm_cli.targets import latest_quarter, open_data
-    from ftm_core.contracts.quarters import Quarter
+    from ftm_cli.targets import chosen_quarter, open_data
     from ftm_core.themes.packaging import package_quarter
 
     storage = open_data(data)
-    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    chosen = chosen_quarter(storage, quarter)
     with progress_listener() as listener:
         report = package_quarter(storage, chosen, listener)
     if json_output:

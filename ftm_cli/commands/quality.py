@@ -40,13 +40,12 @@ def quality_command(
         ftm quality --key themes_by_hand.csv --json
     """
     from ftm_cli.console import print_json
-    from ftm_cli.targets import latest_quarter, open_data
-    from ftm_core.contracts.quarters import Quarter
+    from ftm_cli.targets import chosen_quarter, open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.quality.measure import measure_quality
 
     storage = open_data(data)
-    chosen = Quarter.parse(quarter) if quarter else latest_quarter(storage, "processed/themes/")
+    chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings.quality
     report = measure_quality(storage, chosen, settings, _key(storage, chosen, key))
     if json_output:
