@@ -20,7 +20,7 @@ class ChaosProxy:
     ``error`` answers ``error_status`` without asking, ``reset`` breaks the connection before and
     ``lost`` after the server has answered, ``cut`` breaks it amid the body, ``truncated`` sends
     half a body as if it were whole, ``slow`` takes ``slow_seconds`` over the body, and ``storm``
-    answers ``storm_status`` to five requests in a row.
+    answers ``storm_status`` to five requests in a row, who are told ``retry_after`` seconds.
     """
 
     host: str
@@ -36,6 +36,7 @@ class ChaosProxy:
     slow_seconds: float = 0.5
     storm: float = 0.0
     storm_status: int = 429
+    retry_after: int = 0
     done: Counter[str] = field(default_factory=Counter)
     url: str = ""
 
@@ -45,10 +46,12 @@ class ChaosProxy:
         self._random = random.Random(self.seed)
         self._storm_left = 0
         loop = asyncio.new_event_loop()
-        server = loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
+        # Started over there, so that a test may have a running loop of its own here.
+        starting = asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = asyncio.run_coroutine_threadsafe(starting, loop).result()
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
         finally:
@@ -73,7 +76,7 @@ class ChaosProxy:
             writer.transport.abort()
         elif fault in {"error", "storm"}:
             status = self.error_status if fault == "error" else self.storm_status
-            writer.write(_plain(status))
+            writer.write(_plain(status, self.retry_after))
             await writer.drain()
         else:
             answer = await self._ask(head, headers, body)
@@ -165,8 +168,8 @@ def _head(line: str, headers: dict[str, str]) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-def _plain(status: int) -> bytes:
+def _plain(status: int, retry_after: int) -> bytes:
     return _head(
         f"HTTP/1.1 {status} Made to fail",
-        {"content-length": "0", "connection": "close", "retry-after": "0"},
+        {"content-length": "0", "connection": "close", "retry-after": str(retry_after)},
     )

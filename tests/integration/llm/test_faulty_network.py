@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,7 +15,7 @@ from ftm_core.llm.client import LlmClient
 from ftm_core.llm.embedded import EmbeddedServer
 from ftm_core.llm.messages import Prompt
 from ftm_core.storage import open_storage
-from tests.fakes.llm_fault_proxy import FaultProxy
+from tests.fakes.chaos_proxy import ChaosProxy
 
 QUARTER = Quarter.parse("2023Q1")
 
@@ -27,16 +28,23 @@ async def test_nothing_is_lost_or_asked_twice_through_a_faulty_network(
     storage = open_storage(str(tmp_path))
     questions = [Prompt("", f"Name colour {number}.", "1") for number in range(n_calls)]
     with EmbeddedServer(max_concurrent=8) as server:
-        proxy = FaultProxy(
-            server.base_url.removesuffix("/v1"),
-            server_error=0.05,
+        address = urlsplit(server.base_url)
+        assert address.hostname is not None
+        assert address.port is not None
+        proxy = ChaosProxy(
+            address.hostname,
+            address.port,
+            error=0.05,
+            error_status=502,
             reset=0.05,
             truncated=0.04,
             cut=0.04,
             slow=0.05,
-            throttled=0.02,
+            slow_seconds=1.0,
+            storm=0.02,
+            retry_after=1,
         )
-        async with proxy.serving():
+        with proxy.serving():
             settings = server.settings(
                 LlmSettings(max_concurrent=20, health_poll=1, health_wait=60, timeout=120)
             ).model_copy(update={"base_url": f"{proxy.url}/v1"})
@@ -50,7 +58,7 @@ async def test_nothing_is_lost_or_asked_twice_through_a_faulty_network(
             async with LlmClient(settings, answers=again) as client:
                 repeated = [await client.complete(q, max_tokens=4) for q in questions]
 
-    assert {fault for fault, count in faults.items() if count} >= {"server_error", "reset", "slow"}
+    assert {fault for fault, count in faults.items() if count} >= {"error", "reset", "slow"}
     assert [answer.text for answer in repeated] == [answer.text for answer in got]
     assert all(answer.from_store for answer in repeated)
     assert proxy.done == faults
