@@ -54,6 +54,14 @@ class LinkTable:
             or []
         )
 
+    def could_find(self, ticker: str | None, gvkey: str | None) -> bool:
+        """Whether a firm has anything to be found by; its id is something where ids are known."""
+        return bool(
+            self.by_firm_id
+            or (self.by_ticker and ticker is not None)
+            or (self.by_gvkey and gvkey is not None)
+        )
+
 
 def normal_ticker(text: str) -> str:
     """A ticker in capitals; BRK-B, BRK/B and BRK B are BRK.B."""

@@ -146,7 +146,8 @@ class _Merge:
         self.n_rivals += found.ambiguous
         filled = _united(present, found.identifiers)
         if filled.permno is None:
-            reason = self._reason(ticker, known, found, days)
+            has_key = self._links.could_find(ticker, present.gvkey)
+            reason = self._reason(has_key, known, found, days)
             self.unmatched.append(
                 Unmatched(firm_id, name, ticker, filled.gvkey, tuple(days), reason)
             )
@@ -156,11 +157,11 @@ class _Merge:
         return _with_identifiers(rows, filled)
 
     def _reason(
-        self, ticker: str | None, known: list[Link], found: Resolution, days: Sequence[dt.date]
+        self, has_key: bool, known: list[Link], found: Resolution, days: Sequence[dt.date]
     ) -> str:
         """Why no permno was found, the most telling cause first."""
         if not known:
-            return "has no ticker" if ticker is None else "is not in the links file"
+            return "is not in the links file" if has_key else "has no ticker"
         if found.identifiers.gvkey is not None:
             return "no link to a permno is valid on the day of a call"
         if resolve_firm(known, days, today=self._today).identifiers != Identifiers():

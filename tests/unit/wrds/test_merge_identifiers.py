@@ -135,6 +135,15 @@ def test_what_stays_unmatched_is_listed_with_the_reason(
     }
 
 
+def test_a_firm_without_ticker_is_no_reason_where_the_file_goes_by_firm_id(
+    storage: LocalStorage, merge: Callable[..., MergeReport]
+) -> None:
+    merge("companyid,permno,gvkey\nAAA,10001,1\n")
+
+    listed = csv.DictReader(io.StringIO(storage.read(keys.transcripts_unmatched(QUARTER)).decode()))
+    assert {line["reason"] for line in listed} == {"is not in the links file"}
+
+
 def test_everything_but_the_identifiers_is_as_before(
     storage: LocalStorage, merge: Callable[..., MergeReport]
 ) -> None:
