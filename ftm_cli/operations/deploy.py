@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ftm_cli.operations.images import ImageUris, registry_name
 from ftm_cli.operations.terraform import Counts, StateBucket, TerraformModule
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Listener, Note, ignore
@@ -90,6 +91,23 @@ class DeployResult:
     def changed(self) -> int:
         """Single changes in all."""
         return sum(step.counts.total for step in self.steps)
+
+
+def images_of(settings: DeploySettings) -> ImageUris:
+    """Where the jobs look for their images; raises InputError when nothing names them."""
+    if settings.map_image_uri and settings.reduce_image_uri:
+        return ImageUris(settings.map_image_uri, settings.reduce_image_uri)
+    if settings.use_external_images or not settings.image_tag or not settings.account_id:
+        raise InputError(
+            "images",
+            "are not named yet",
+            "Run `ftm build --push`, or name images that exist with `ftm build --map-image-uri URI "
+            "--reduce-image-uri URI`.",
+        )
+    registry = registry_name(settings.account_id, settings.region)
+    return ImageUris(
+        f"{registry}/ftm-map:{settings.image_tag}", f"{registry}/ftm-reduce:{settings.image_tag}"
+    )
 
 
 Approval = Callable[[PlannedStep], bool]

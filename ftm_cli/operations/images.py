@@ -112,6 +112,12 @@ def log_in(ecr: ECRClient, listener: Listener = ignore) -> str:
     return registry
 
 
+def registry_name(account_id: str, region: str) -> str:
+    """Name of an account's own ECR registry."""
+    ending = ".cn" if region.startswith("cn-") else ""
+    return f"{account_id}.dkr.ecr.{region}.amazonaws.com{ending}"
+
+
 def missing_images(ecr: ECRClient, uris: ImageUris) -> tuple[str, ...]:
     """Those of the two URIs that hold no image; raises InputError for one without a tag."""
     return tuple(uri for uri in (uris.map, uris.reduce) if not _exists(ecr, uri))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,37 @@ class TerraformModule:
         # force_copy answers yes to moving the state; with nothing to move it does nothing.
         self._run("init", backend_config=backend, force_copy=_flag())
 
+    def validate(self) -> str:
+        """Terraform's verdict on the module; raises TerraformError with what is wrong.
+
+        Providers go to a folder that all modules share, so that the module's own, which knows where
+        its state lies, is left alone.
+        """
+        if shutil.which("terraform") is None:
+            raise _not_installed()
+        environment = os.environ | {
+            "TF_DATA_DIR": str((self.folder.parent / ".terraform").absolute())
+        }
+        for command in (
+            ("init", "-backend=false", "-input=false", "-lockfile=readonly"),
+            ("validate",),
+        ):
+            done = subprocess.run(
+                ["terraform", *command, "-no-color"],
+                cwd=self.folder,
+                env=environment,
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode != 0:
+                raise TerraformError(
+                    f"terraform {command[0]} of {self.name}",
+                    _plain(done.stderr or done.stdout),
+                    f"Correct the module in {self.folder}.",
+                )
+        return "valid"
+
     @contextmanager
     def plan(self, *, destroy: bool = False) -> Iterator[Plan]:
         """Plan against what is really there; the plan's file lives as long as the block.
@@ -180,11 +212,7 @@ class TerraformModule:
         from python_terraform import Terraform
 
         if shutil.which("terraform") is None:
-            raise InputError(
-                "terraform",
-                "is not installed",
-                "Install Terraform 1.11 or later and put it on the PATH.",
-            )
+            raise _not_installed()
         return Terraform(working_dir=str(self.folder))
 
     def _run(
@@ -199,6 +227,12 @@ class TerraformModule:
             where = f"terraform {command} of {self.name}"
             raise _failure(where, _plain(errors or output) or f"ended with {code}")
         return code, output
+
+
+def _not_installed() -> InputError:
+    return InputError(
+        "terraform", "is not installed", "Install Terraform 1.11 or later and put it on the PATH."
+    )
 
 
 def _flag() -> Any:

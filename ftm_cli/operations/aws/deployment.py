@@ -1,0 +1,91 @@
+"""The deployment of this project: the pin, ftm.toml's [aws.deploy] and the settings of the jobs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ftm_cli.operations.aws.outputs import DEPLOY_TABLE, TERRAFORM_ROOT, deployed_bucket
+from ftm_cli.operations.aws.pin import Pin
+from ftm_cli.operations.aws.project_file import read_table
+from ftm_cli.operations.deploy import MODULES, DeploySettings
+from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.settings import PROJECT_FILE, resolve
+
+# Settings of `ftm config` that have a Terraform variable of their own; the ecs module must serve
+# the model that the jobs ask for.
+_OWN_VARIABLES = {
+    "llm.model_name": (("batch", "vllm_model"), ("ecs", "vllm_model")),
+    "llm.max_concurrent": (("batch", "llm_max_concurrent"),),
+    "map.checkpoint_interval": (("batch", "checkpoint_interval"),),
+}
+# The jobs' LLM is the deployed one or [aws.deploy] llm_base_url, a key is a secret, and quality is
+# judged here.
+_NOT_FOR_JOBS = ("llm.base_url", "llm.api_key", "quality.")
+_NOT_IN_FILE = ("terraform_root", "region", "profile", "account_id", "variables")
+
+
+def deploy_settings(pin: Pin, given: Mapping[str, Any] | None = None) -> DeploySettings:
+    """What will be deployed: ``given`` by options, else ftm.toml, else the modules' own defaults.
+
+    Settings of `ftm config` that are not at their default reach the jobs. Raises InputError for
+    unknown or wrong values, without a bucket, and outside a project with the modules.
+    """
+    if not TERRAFORM_ROOT.is_dir():
+        raise InputError(
+            str(TERRAFORM_ROOT), "is not here", "Run the command in the folder of ftm's source."
+        )
+    in_file = read_table(Path(PROJECT_FILE), DEPLOY_TABLE)
+    variables = _variables(in_file.pop("variables", {}))
+    values = _checked(in_file) | {k: v for k, v in (given or {}).items() if v is not None}
+    if not values.get("s3_bucket_name"):
+        values["s3_bucket_name"] = deployed_bucket()
+    return DeploySettings(
+        terraform_root=TERRAFORM_ROOT,
+        region=pin.region,
+        profile=pin.profile,
+        account_id=pin.account_id,
+        variables=variables,
+        **values,
+    )
+
+
+def _checked(table: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {field.name: field for field in dataclasses.fields(DeploySettings)}
+    for name, value in table.items():
+        where = f"{PROJECT_FILE} [{DEPLOY_TABLE}] {name}"
+        if name not in fields or name in _NOT_IN_FILE:
+            known = ", ".join(sorted(set(fields) - set(_NOT_IN_FILE)))
+            raise InputError(where, "is not a value of a deployment", f"Use one of {known}.")
+        # None stands for a text that may be missing.
+        kind = type(fields[name].default) if isinstance(fields[name].default, bool) else str
+        if not isinstance(value, kind):
+            wanted = "true or false" if kind is bool else "a text in quotes"
+            raise InputError(where, f"{value!r} does not fit", f"Write {wanted}.")
+    return dict(table)
+
+
+def _variables(in_file: Any) -> dict[str, dict[str, Any]]:
+    """Variables by module: those of the file, over those that settings of the jobs decide."""
+    if not isinstance(in_file, dict) or set(in_file) - set(MODULES):
+        raise InputError(
+            f"{PROJECT_FILE} [{DEPLOY_TABLE}.variables]",
+            "holds something else than modules",
+            f"Write [{DEPLOY_TABLE}.variables.MODULE] with one of {', '.join(MODULES)}.",
+        )
+    variables: dict[str, dict[str, Any]] = {name: {} for name in MODULES}
+    others: dict[str, str] = {}
+    resolved = resolve(environment=os.environ, project_file=Path(PROJECT_FILE))
+    for item in resolved.origins:
+        if item.origin == "default" or item.name.startswith(_NOT_FOR_JOBS):
+            continue
+        for module, variable in _OWN_VARIABLES.get(item.name, ()):
+            variables[module][variable] = item.value
+        if item.name not in _OWN_VARIABLES:
+            others[item.environment_variable] = str(item.value)
+    if others:
+        variables["batch"]["settings_environment"] = others
+    return {name: values | in_file.get(name, {}) for name, values in variables.items()}

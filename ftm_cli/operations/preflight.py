@@ -1,0 +1,176 @@
+"""The checks before a run: each looks at one thing and says what it found, or what to do next."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import FtmError, InputError, LlmUnavailableError, ObjectMissingError
+from ftm_core.contracts.events import Listener, Note, ignore
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import Manifest, from_json
+from ftm_core.contracts.settings import LlmSettings, Settings
+from ftm_core.storage import Storage
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+# Room for a quarter's tables and the models' scratch files. A run that meets a full disk keeps what
+# is finished, but cannot go on.
+FREE_BYTES = 1024**3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: how it stands, and what to do next where it does not pass."""
+
+    name: str
+    passed: bool
+    detail: str
+    next_step: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape of one check."""
+        return asdict(self)
+
+
+def looked_at(name: str, look: Callable[[], str], listener: Listener = ignore) -> Check:
+    """Passed with what ``look`` returns, or failed with the cause and hint of its FtmError."""
+    listener(Note(f"Checking {name}"))
+    try:
+        return Check(name, True, look())
+    except FtmError as error:
+        return Check(name, False, f"{error.where}: {error.cause}", error.hint)
+
+
+def check_local(
+    settings: Settings,
+    storage: Storage,
+    quarter: Quarter | None = None,
+    listener: Listener = ignore,
+) -> tuple[Check, ...]:
+    """Everything that a run on this machine needs; changes nothing but a file it removes again."""
+    looks: list[tuple[str, Callable[[], str]]] = [
+        ("python", python_version),
+        ("embedding model", lambda: _embedding_model(settings)),
+        ("LLM", lambda: _llm(settings)),
+    ]
+    if not storage.uri.startswith("s3://"):
+        folder = Path(storage.uri.removeprefix("file://"))
+        looks += [
+            ("data folder", lambda: _writable(folder)),
+            ("disk space", lambda: _free_space(folder)),
+        ]
+    if quarter is not None:
+        looks.append(("transcripts", lambda: transcripts(storage, quarter)))
+    return tuple(looked_at(name, look, listener) for name, look in looks)
+
+
+def python_version() -> str:
+    """This interpreter's version; raises InputError for one that ftm is not made for."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        raise InputError(
+            f"python {version}",
+            "is not supported",
+            "Make the environment with Python 3.11 to 3.13.",
+        )
+    return version
+
+
+def transcripts(storage: Storage, quarter: Quarter) -> str:
+    """Counts of a quarter's transcripts, every chunk being there; raises InputError when not."""
+    key = keys.transcripts_manifest(quarter)
+    again = f"Run `ftm ingest SOURCE --quarter {quarter}`."
+    try:
+        manifest = from_json(Manifest, storage.read(key), where=storage.describe(key))
+    except ObjectMissingError as error:
+        raise InputError(
+            f"{quarter} in {storage.uri}", "there are no transcripts", again
+        ) from error
+    there = set(storage.list(keys.transcripts_prefix(quarter)))
+    missing = [chunk.key for chunk in manifest.chunks if chunk.key not in there]
+    if missing:
+        raise InputError(
+            storage.describe(missing[0]),
+            f"is missing, with {len(missing) - 1} other chunks" if missing[1:] else "is missing",
+            again,
+        )
+    return f"{quarter}: {manifest.n_firms:,} firms, {manifest.n_sentences:,} sentences"
+
+
+def _embedding_model(settings: Settings) -> str:
+    from ftm_core.topics.embedding import EMBEDDED_MODEL, embedded_model_folder
+
+    name = settings.embedding.model_name
+    if name != EMBEDDED_MODEL:
+        return f"{name}, found or fetched when the run begins"
+    embedded_model_folder()
+    return f"{name}, SHA-256 as published"
+
+
+def _llm(settings: Settings) -> str:
+    if settings.llm.base_url:
+        return _served_model(settings.llm)
+    from ftm_core.contracts.checksums import verify_sha256
+    from ftm_core.llm.embedded import MODEL_NAME, MODEL_SHA256, model_path
+
+    verify_sha256(model_path(), MODEL_SHA256)
+    return f"{MODEL_NAME}, SHA-256 as published"
+
+
+def _served_model(llm: LlmSettings) -> str:
+    """That the server answers now and serves the model; the run's own client asks it."""
+    import asyncio
+
+    from ftm_core.llm.client import LlmClient
+
+    async def ask() -> int:
+        async with LlmClient(llm.model_copy(update={"health_wait": 0.0})) as client:
+            return await client.context_length()
+
+    try:
+        length = asyncio.run(ask())
+    except LlmUnavailableError as error:
+        raise InputError(
+            f"LLM server {llm.base_url}",
+            "does not answer",
+            "Start it, or correct LLM_BASE_URL (`ftm config` shows where it comes from).",
+        ) from error
+    return f"{llm.model_name} at {llm.base_url}, {length:,} tokens of context"
+
+
+def _writable(folder: Path) -> str:
+    existing = _existing(folder)
+    try:
+        with tempfile.TemporaryFile(dir=existing, prefix=".ftm-"):
+            pass
+    except OSError as error:
+        raise InputError(
+            str(existing),
+            f"cannot be written to ({error.strerror})",
+            "Choose another folder with --data, or correct its rights.",
+        ) from error
+    return str(folder) if existing == folder else f"{folder}, which will be made"
+
+
+def _free_space(folder: Path) -> str:
+    free = shutil.disk_usage(_existing(folder)).free
+    if free < FREE_BYTES:
+        raise InputError(
+            str(folder),
+            f"has {free / 1024**2:,.0f} MiB free, less than {FREE_BYTES / 1024**2:,.0f}",
+            "Free some space, or choose another folder with --data.",
+        )
+    return f"{free / 1024**3:,.1f} GiB free"
+
+
+def _existing(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there."""
+    absolute = folder.absolute()
+    found = next(path for path in (absolute, *absolute.parents) if path.exists())
+    return folder if found == absolute else found

@@ -1,0 +1,81 @@
+"""The programs that ftm calls, Terraform and Docker: their versions, or what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ftm_core.contracts.errors import InputError
+
+# The oldest Terraform in which S3's own locking of state is stable; the modules say the same.
+OLDEST_TERRAFORM = (1, 11)
+_SECONDS = 30
+
+
+def terraform_version() -> str:
+    """Version of Terraform; raises InputError when it is missing or too old."""
+    install = "Install Terraform 1.11 or later and put it on the PATH."
+    if shutil.which("terraform") is None:
+        raise InputError("terraform", "is not installed", install)
+    code, printed = _run("terraform", "version", "-json")
+    try:
+        version = str(json.loads(printed)["terraform_version"])
+    except (ValueError, KeyError) as error:
+        raise InputError("terraform version", f"ended with {code}: {printed}", install) from error
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST_TERRAFORM:
+        raise InputError(f"terraform {version}", "is too old", install)
+    return version
+
+
+def docker_version() -> str:
+    """Version of the Docker engine; raises InputError when Docker is missing or not running."""
+    if shutil.which("docker") is None:
+        raise InputError(
+            "docker",
+            "is not installed",
+            "Install Docker, or name images that exist: `ftm build --map-image-uri ...`.",
+        )
+    code, printed = _run("docker", "version", "--format", "{{.Server.Version}}")
+    if code != 0:
+        last = printed.strip().splitlines()[-1:] or [f"ended with {code}"]
+        raise InputError(
+            "docker",
+            f"has no engine to work with ({last[0].strip().rstrip('.')})",
+            "Start Docker (such as `sudo systemctl start docker`), or point DOCKER_HOST to it.",
+        )
+    return f"engine {printed.strip()}"
+
+
+def unformatted_files(terraform_root: Path) -> str:
+    """That `terraform fmt` would change no file; raises InputError naming those it would."""
+    terraform_version()
+    code, printed = _run("terraform", "fmt", "-check", "-recursive", str(terraform_root))
+    if code != 0:
+        files = ", ".join(printed.split()) or f"ended with {code}"
+        raise InputError(
+            "terraform fmt",
+            f"would change {files}",
+            f"Run `terraform fmt -recursive {terraform_root}`.",
+        )
+    return "every file is in Terraform's own format"
+
+
+def _run(*command: str) -> tuple[int, str]:
+    """Exit code, and what was printed on either stream."""
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"did not answer within {_SECONDS} s"
+    return done.returncode, done.stdout
