@@ -85,7 +85,10 @@ def root(
 
 def _register() -> None:
     from ftm_cli.commands.browse import browse_command
+    from ftm_cli.commands.build import build_command
     from ftm_cli.commands.config import config_command
+    from ftm_cli.commands.deploy import deploy_command
+    from ftm_cli.commands.destroy import destroy_command
     from ftm_cli.commands.evaluate import evaluate_command
     from ftm_cli.commands.export import export_command
     from ftm_cli.commands.failures import failures_command
@@ -99,6 +102,7 @@ def _register() -> None:
     from ftm_cli.commands.run import run_command
     from ftm_cli.commands.runs import runs_command
     from ftm_cli.commands.themes import themes_command
+    from ftm_cli.commands.validate import validate_command
     from ftm_cli.commands.vllm import scale_down_command, scale_up_command, vllm_app
 
     ingest_app.command("wrds")(wrds_command)
@@ -106,6 +110,10 @@ def _register() -> None:
     app.add_typer(ingest_app, name="ingest", help="Bring a quarter's transcripts in.")
     app.command("pin-profile")(pin_profile_command)
     app.command("config")(config_command)
+    app.command("validate")(validate_command)
+    app.command("build")(build_command)
+    app.command("deploy")(deploy_command)
+    app.command("destroy")(destroy_command)
     app.add_typer(vllm_app, name="vllm", help="The LLM server on GPU instances: scale, status.")
     app.command("scale-up")(scale_up_command)
     app.command("scale-down")(scale_down_command)

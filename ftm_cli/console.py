@@ -87,6 +87,8 @@ def start_logging(*, debug: bool) -> None:
     # With --debug our own steps are wanted, not each request of each library.
     for name in ("httpx", "httpcore", "botocore", "urllib3", "numba", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns of each exit code but 0, which Terraform also uses to say that a plan has changes.
+    logging.getLogger("python_terraform").setLevel(logging.ERROR)
 
 
 class _Rate(ProgressColumn):
@@ -140,6 +142,19 @@ class _Bars:
         elif isinstance(event, Note):
             style = "yellow" if event.level == "warning" else ""
             self._progress.console.print(Text(event.text, style=style))
+
+
+@contextmanager
+def paused(listener: Listener) -> Iterator[None]:
+    """Stop drawing bars within the block, so that a question can be asked."""
+    progress = listener._progress if isinstance(listener, _Bars) else None
+    if progress is not None:
+        progress.stop()
+    try:
+        yield
+    finally:
+        if progress is not None:
+            progress.start()
 
 
 class _PlainLines:

@@ -93,6 +93,13 @@ class DeployResult:
         return sum(step.counts.total for step in self.steps)
 
 
+def module_outputs(settings: DeploySettings, name: str) -> Mapping[str, Any]:
+    """Outputs of a module's last apply; empty where it was never applied."""
+    module = _module(settings, name, {})
+    module.initialise()
+    return module.outputs()
+
+
 def images_of(settings: DeploySettings) -> ImageUris:
     """Where the jobs look for their images; raises InputError when nothing names them."""
     if settings.map_image_uri and settings.reduce_image_uri:
@@ -160,10 +167,8 @@ def deployed_modules(settings: DeploySettings, listener: Listener = ignore) -> f
     """Modules that are there for others to use, read from their states."""
     found = set()
     for name in MODULES:
-        module = _module(settings, name, {})
         listener(Note(f"Reading the state of {name}"))
-        module.initialise()
-        if module.outputs().get(_MARKS[name]):
+        if module_outputs(settings, name).get(_MARKS[name]):
             found.add(name)
     return frozenset(found)
 
@@ -207,6 +212,7 @@ def plan_destroy(
 ) -> tuple[PlannedStep, ...]:
     """What a destroy would take down; nothing is changed."""
     deployed = deployed_modules(settings, listener)
+    _refuse_if_used(only, deployed)
     planned = []
     for step in destroy_steps(settings, only=only):
         if not _can_be_read(step, deployed):
@@ -226,6 +232,7 @@ def destroy(
 ) -> DeployResult:
     """Take down every module that is there, in the opposite order; the bucket stays."""
     deployed = deployed_modules(settings, listener)
+    _refuse_if_used(only, deployed)
     steps = tuple(
         step for step in destroy_steps(settings, only=only) if _can_be_read(step, deployed)
     )
@@ -256,6 +263,16 @@ def _perform(
         done.append(AppliedStep(step.title, step.module.name, plan.counts, seconds))
     outputs = {name: _module(settings, name, {}).outputs() for name in MODULES}
     return DeployResult(tuple(done), outputs, complete)
+
+
+def _refuse_if_used(only: str | None, deployed: frozenset[str]) -> None:
+    users = [name for name in MODULES if only in _NEEDS[name] and name in deployed]
+    if users:
+        raise InputError(
+            f"module {only}",
+            f"is used by {' and '.join(users)}",
+            "Destroy these first, or everything by leaving --only out.",
+        )
 
 
 def _can_be_read(step: Step, deployed: frozenset[str]) -> bool:

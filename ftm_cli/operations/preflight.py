@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import FtmError, InputError, LlmUnavailableError, ObjectMissingError
-from ftm_core.contracts.events import Listener, Note, ignore
+from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Manifest, from_json
 from ftm_core.contracts.settings import LlmSettings, Settings
@@ -22,6 +23,11 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 # Room for a quarter's tables and the models' scratch files. A run that meets a full disk keeps what
 # is finished, but cannot go on.
 FREE_BYTES = 1024**3
+
+_STAGE = "preflight"
+
+# A name, and what looks: it returns what it found or raises FtmError with what to do.
+Look = tuple[str, Callable[[], str]]
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,30 @@ class Check:
         return asdict(self)
 
 
-def looked_at(name: str, look: Callable[[], str], listener: Listener = ignore) -> Check:
-    """Passed with what ``look`` returns, or failed with the cause and hint of its FtmError."""
-    listener(Note(f"Checking {name}"))
-    try:
-        return Check(name, True, look())
-    except FtmError as error:
-        return Check(name, False, f"{error.where}: {error.cause}", error.hint)
+def look_at(
+    looks: Sequence[Look], listener: Listener = ignore, *, ends_at: str = ""
+) -> tuple[Check, ...]:
+    """Look at each in turn: a check passes with what its function returns, and fails by FtmError.
+
+    When the one named ``ends_at`` fails, those after it wait for it and are left out.
+    """
+    listener(StageStarted(_STAGE, len(looks), "checks"))
+    began = time.monotonic()
+    checks = []
+    for number, (name, look) in enumerate(looks, start=1):
+        try:
+            check = Check(name, True, look())
+        except FtmError as error:
+            check = Check(name, False, f"{error.where}: {error.cause}", error.hint)
+        listener(StageAdvanced(_STAGE))
+        waiting = [later for later, _ in looks[number:]]
+        if not check.passed and name == ends_at and waiting:
+            wait = f"{check.next_step} Only then can these be looked at: {', '.join(waiting)}."
+            checks.append(replace(check, next_step=wait))
+            break
+        checks.append(check)
+    listener(StageFinished(_STAGE, time.monotonic() - began))
+    return tuple(checks)
 
 
 def check_local(
@@ -54,7 +77,7 @@ def check_local(
     listener: Listener = ignore,
 ) -> tuple[Check, ...]:
     """Everything that a run on this machine needs; changes nothing but a file it removes again."""
-    looks: list[tuple[str, Callable[[], str]]] = [
+    looks: list[Look] = [
         ("python", python_version),
         ("embedding model", lambda: _embedding_model(settings)),
         ("LLM", lambda: _llm(settings)),
@@ -67,7 +90,7 @@ def check_local(
         ]
     if quarter is not None:
         looks.append(("transcripts", lambda: transcripts(storage, quarter)))
-    return tuple(looked_at(name, look, listener) for name, look in looks)
+    return look_at(looks, listener)
 
 
 def python_version() -> str:

@@ -29,6 +29,7 @@ ACCOUNT = "123456789012"
 REGION = "us-west-2"
 BUCKET = "ftm-test-data"
 PROFILE = "research"
+GRANTED_VCPUS = 64.0
 _SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/")
 
 
@@ -47,6 +48,8 @@ class Stage:
     busy: dict[str, int] = field(default_factory=dict)
     # The account that STS names instead of ours; empty for ours.
     account: str = ""
+    # vCPUs that EC2's quotas grant, by code; GRANTED_VCPUS for others.
+    vcpus: dict[str, float] = field(default_factory=dict)
 
 
 def serve(port: int) -> None:
@@ -56,11 +59,12 @@ def serve(port: int) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    from tests.emulator.mends import execute_state_machines
+    from tests.emulator.mends import apply_all
 
     stage = Stage()
-    execute_state_machines()
+    apply_all(f"http://127.0.0.1:{port}")
     _play_scheduler(stage)
+    _grant_quotas(stage)
     application = _Staged(DomainDispatcherApplication(create_backend_app), stage)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     make_server("127.0.0.1", port, application, threaded=True).serve_forever()
@@ -125,6 +129,20 @@ def _play_scheduler(stage: Stage) -> None:
     AutoScalingResponse.describe_scaling_activities = describe_scaling_activities
     EC2ContainerServiceBackend.describe_services = describe_services
     ELBv2Backend.describe_target_health = describe_target_health
+
+
+def _grant_quotas(stage: Stage) -> None:
+    """Answer for EC2's quotas, of which moto knows none."""
+    from moto.servicequotas.models import ServiceQuotasBackend
+
+    def get_service_quota(self: Any, service_code: str, quota_code: str) -> dict[str, Any]:
+        return {
+            "ServiceCode": service_code,
+            "QuotaCode": quota_code,
+            "Value": stage.vcpus.get(quota_code, GRANTED_VCPUS),
+        }
+
+    ServiceQuotasBackend.get_service_quota = get_service_quota
 
 
 class _Staged:

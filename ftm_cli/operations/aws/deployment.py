@@ -11,7 +11,8 @@ from typing import Any
 from ftm_cli.operations.aws.outputs import DEPLOY_TABLE, TERRAFORM_ROOT, deployed_bucket
 from ftm_cli.operations.aws.pin import Pin
 from ftm_cli.operations.aws.project_file import read_table
-from ftm_cli.operations.deploy import MODULES, DeploySettings
+from ftm_cli.operations.deploy import MODULES, DeploySettings, images_of
+from ftm_cli.operations.images import Build, content_tag
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import PROJECT_FILE, resolve
 
@@ -28,7 +29,9 @@ _NOT_FOR_JOBS = ("llm.base_url", "llm.api_key", "quality.")
 _NOT_IN_FILE = ("terraform_root", "region", "profile", "account_id", "variables")
 
 
-def deploy_settings(pin: Pin, given: Mapping[str, Any] | None = None) -> DeploySettings:
+def deploy_settings(
+    pin: Pin, given: Mapping[str, Any] | None = None, *, bucket_needed: bool = True
+) -> DeploySettings:
     """What will be deployed: ``given`` by options, else ftm.toml, else the modules' own defaults.
 
     Settings of `ftm config` that are not at their default reach the jobs. Raises InputError for
@@ -42,7 +45,7 @@ def deploy_settings(pin: Pin, given: Mapping[str, Any] | None = None) -> DeployS
     variables = _variables(in_file.pop("variables", {}))
     values = _checked(in_file) | {k: v for k, v in (given or {}).items() if v is not None}
     if not values.get("s3_bucket_name"):
-        values["s3_bucket_name"] = deployed_bucket()
+        values["s3_bucket_name"] = deployed_bucket() if bucket_needed else ""
     return DeploySettings(
         terraform_root=TERRAFORM_ROOT,
         region=pin.region,
@@ -51,6 +54,27 @@ def deploy_settings(pin: Pin, given: Mapping[str, Any] | None = None) -> DeployS
         variables=variables,
         **values,
     )
+
+
+def build_of(
+    settings: DeploySettings,
+    arguments: Mapping[str, str] | None = None,
+    network: str | None = None,
+) -> Build:
+    """How the images of a deployment are built: for CUDA where its map jobs get a GPU."""
+    gpu = bool(settings.variables.get("batch", {}).get("use_gpu"))
+    return Build(Path(), ({"DEVICE": "cuda"} if gpu else {}) | dict(arguments or {}), network)
+
+
+def with_images(settings: DeploySettings) -> DeploySettings:
+    """The same with its images named: by ftm.toml, else by the tag that `ftm build` would give.
+
+    Raises InputError where images from elsewhere are wanted and none are named.
+    """
+    if settings.use_external_images or settings.map_image_uri or settings.image_tag:
+        images_of(settings)
+        return settings
+    return dataclasses.replace(settings, image_tag=content_tag(build_of(settings)))
 
 
 def _checked(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ftm_cli.operations.aws.errors import AwsMissingError, translated
 from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.deploy import MODULES, DeploySettings, images_of
 from ftm_cli.operations.images import missing_images
-from ftm_cli.operations.preflight import Check, looked_at, python_version, transcripts
+from ftm_cli.operations.preflight import Check, Look, look_at, python_version, transcripts
 from ftm_cli.operations.terraform import TerraformModule
 from ftm_cli.operations.tools import docker_version, terraform_version, unformatted_files
 from ftm_core.contracts.errors import InputError
@@ -26,6 +25,7 @@ _QUOTAS = {
     "g": ("L-DB2E81BA", "L-3819A6DF"),
     "p": ("L-417A185B", "L-7212CCBC"),
 }
+_LOGIN = "AWS login"
 # vCPUs of one map job where ftm.toml says nothing else, as in the batch module.
 MAP_VCPUS = 4
 
@@ -43,7 +43,7 @@ def check_aws(
     ``modules`` leaves out the checks of tools and Terraform modules, which take some seconds. What
     needs a login is looked at only when there is one.
     """
-    looks: list[tuple[str, Callable[[], str]]] = [("python", python_version)]
+    looks: list[Look] = [("python", python_version)]
     if modules:
         root = settings.terraform_root
         looks += [
@@ -52,20 +52,13 @@ def check_aws(
             ("terraform fmt", lambda: unformatted_files(root)),
             *((f"module {name}", TerraformModule(root / name).validate) for name in MODULES),
         ]
-    checks = [looked_at(name, look, listener) for name, look in looks]
-    login = looked_at("AWS login", lambda: _login(session), listener)
-    checks.append(login)
-    if login.passed:
-        checks += [
-            looked_at(name, look, listener) for name, look in _online(session, settings, quarter)
-        ]
-    return tuple(checks)
+    looks.append((_LOGIN, lambda: _login(session)))
+    looks += _online(session, settings, quarter)
+    return look_at(looks, listener, ends_at=_LOGIN)
 
 
-def _online(
-    session: AwsSession, settings: DeploySettings, quarter: Quarter | None
-) -> list[tuple[str, Callable[[], str]]]:
-    looks = [("bucket", lambda: bucket_in_reach(session, settings.s3_bucket_name))]
+def _online(session: AwsSession, settings: DeploySettings, quarter: Quarter | None) -> list[Look]:
+    looks: list[Look] = [("bucket", lambda: bucket_in_reach(session, settings.s3_bucket_name))]
     if quarter is not None:
         storage = S3Storage(session.client("s3"), settings.s3_bucket_name)
         looks.append(("transcripts", lambda: transcripts(storage, quarter)))
@@ -78,6 +71,10 @@ def _online(
 
 def bucket_in_reach(session: AwsSession, name: str) -> str:
     """That the bucket is there, ours to use and in the pinned region; raises InputError if not."""
+    if not name:
+        raise InputError(
+            "the data bucket", "is not named yet", "Name it with `ftm deploy --bucket NAME`."
+        )
     where = f"bucket {name}"
     try:
         with translated(where, session.pin.profile):

@@ -1,0 +1,120 @@
+"""`ftm build`: the two images of the jobs, built and pushed, or recorded where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftm_cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from ftm_cli.operations.aws.image_steps import ImagePlan
+
+
+def build_command(
+    push: Annotated[
+        bool, typer.Option("--push", help="Push to the pinned account's registry (ECR).")
+    ] = False,
+    map_image_uri: Annotated[
+        str | None, typer.Option(help="Image of the planning and map jobs, with tag or digest.")
+    ] = None,
+    reduce_image_uri: Annotated[
+        str | None, typer.Option(help="Image of the reduce job, with tag or digest.")
+    ] = None,
+    build_arguments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--build-arg",
+            help="NAME=VALUE of the Dockerfiles, such as DEVICE=cuda; may be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option("--network", help="Network of the build, such as host.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, change nothing.")
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Build both images, tagged by their content; with --push they go to the account's registry.
+
+    Somebody else's images need no build: give both URIs, and they are recorded once they are found
+    to exist. URIs are kept in ftm.toml under [aws.deploy], where `ftm deploy` takes them from.
+    Images of the same content are neither built nor pushed twice.
+
+    JSON: {tag, map_image_uri, reduce_image_uri, build, push, record}: the images, and what was done
+    (with --dry-run, would be done).
+
+    Examples:
+
+        ftm build --push
+
+        ftm build --map-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-map:v7
+        --reduce-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-reduce:v7
+    """
+    from pathlib import Path
+
+    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.operations.aws import image_steps
+    from ftm_cli.operations.aws.deployment import build_of, deploy_settings
+    from ftm_cli.operations.aws.session import pinned_session
+    from ftm_cli.operations.aws.waiting import stopped_by_signals
+    from ftm_cli.operations.images import Build
+    from ftm_core.contracts.errors import InputError
+
+    uris = [uri for uri in (map_image_uri, reduce_image_uri) if uri]
+    arguments = _arguments(build_arguments or [])
+    if len(uris) == 1 or (uris and (push or arguments or network)):
+        raise InputError(
+            "ftm build",
+            "takes either both image URIs and nothing to build, or none",
+            "Give --map-image-uri and --reduce-image-uri, or --push.",
+        )
+    if not (uris or push):
+        build = Build(Path(), arguments, network)
+        plan = image_steps.plan_build(build)
+        if not dry_run:
+            with progress_listener() as listener, stopped_by_signals():
+                image_steps.perform(plan, build, listener)
+    else:
+        session = pinned_session()
+        settings = deploy_settings(session.pin, bucket_needed=False)
+        build = build_of(settings, arguments, network)
+        plan = (
+            image_steps.plan_given(session, *uris)
+            if uris
+            else image_steps.plan_push(session, build)
+        )
+        if not dry_run:
+            with progress_listener() as listener, stopped_by_signals():
+                image_steps.perform_in_account(session, settings, plan, build, listener)
+    if json_output:
+        print_json(plan.as_json())
+    else:
+        _show(plan, dry_run=dry_run)
+        if plan.record and not dry_run:
+            say("Recorded in ftm.toml. Next: ftm deploy")
+        elif not dry_run:
+            say("The images are on this machine. Next: ftm build --push")
+
+
+def _arguments(given: Sequence[str]) -> dict[str, str]:
+    from ftm_core.contracts.errors import InputError
+
+    for text in given:
+        if not text.partition("=")[0] or "=" not in text:
+            raise InputError(f"--build-arg {text}", "is not NAME=VALUE", "Write DEVICE=cuda.")
+    return {text.partition("=")[0]: text.partition("=")[2] for text in given}
+
+
+def _show(plan: ImagePlan, *, dry_run: bool) -> None:
+    from ftm_cli.console import print_table
+
+    will = "would be " if dry_run else ""
+    done = [word for word, true in (("built", plan.build), ("pushed", plan.push)) if true]
+    state = will + " and ".join(done) if done else "there already"
+    rows = [("map", plan.map_image_uri, state), ("reduce", plan.reduce_image_uri, state)]
+    print_table("Images", ("job", "image", ""), rows)

@@ -1,0 +1,84 @@
+"""`ftm destroy`: the infrastructure taken down again, with the data left where it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from ftm_cli.commands.deploy import OnlyOption, PlanOption
+from ftm_cli.options import JsonOption, YesOption
+
+if TYPE_CHECKING:
+    from ftm_cli.operations.deploy import PlannedStep
+
+
+def destroy_command(
+    plan: PlanOption = False,
+    only: OnlyOption = None,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Destroy what `ftm deploy` made: stepfunctions, ecs, batch; the bucket and its data stay.
+
+    Refuses while a run is not finished, scales vLLM to 0 first, and asks for the name of the pinned
+    profile. After a failure or Ctrl-C the same command goes on where it stopped. Image repositories
+    go with their images, which `ftm build --push` makes again.
+
+    JSON: as `ftm deploy`; with --plan the same without costs.
+
+    Examples:
+
+        ftm destroy --plan
+
+        ftm destroy --only stepfunctions --yes
+    """
+    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.deployment_view import Approver, changes_anything, show_applied, show_planned
+    from ftm_cli.operations.aws.deployment import deploy_settings
+    from ftm_cli.operations.aws.session import pinned_session
+    from ftm_cli.operations.aws.teardown import plan_teardown, tear_down
+    from ftm_cli.operations.aws.waiting import stopped_by_signals
+    from ftm_cli.operations.deploy_report import applied_as_json, planned_as_json
+
+    session = pinned_session()
+    session.identity()
+    settings = deploy_settings(session.pin)
+    with progress_listener() as listener, stopped_by_signals():
+        steps = plan_teardown(session, settings, listener, only=only)
+    if plan and json_output:
+        print_json(planned_as_json(settings, steps))
+        return
+    if plan or not yes:
+        show_planned(f"To destroy in account {settings.account_id}, {settings.region}", steps)
+        say(f"The bucket {settings.s3_bucket_name} and all data in it stay.")
+    if plan:
+        return
+    if changes_anything(steps) and not yes:
+        _ask_for_the_name(session.pin.profile)
+    with progress_listener() as listener, stopped_by_signals():
+        approve = Approver(steps, listener, None if yes else _ask)
+        result = tear_down(session, settings, listener, only=only, approve=approve)
+    if json_output:
+        print_json(applied_as_json(result))
+    elif result.steps:
+        show_applied("Destroyed" if result.changed else "Nothing was there", result.steps)
+    if not result.complete:
+        say("Stopped there, as you said. `ftm destroy` goes on.")
+        raise typer.Exit(1)
+
+
+def _ask(step: PlannedStep) -> bool:
+    return typer.confirm(f"Destroy {step.title} as well?", err=True)
+
+
+def _ask_for_the_name(profile: str) -> None:
+    from ftm_core.contracts.errors import InputError
+
+    answer = typer.prompt("Type the name of the pinned profile to destroy all this", err=True)
+    if answer.strip() != profile:
+        raise InputError(
+            "ftm destroy",
+            f"{answer!r} is not the pinned profile: nothing was changed",
+            "Repeat the command, and type the name that `ftm pin-profile --show` shows.",
+        )
