@@ -134,7 +134,7 @@ def _say_costs(costs: Costs) -> None:
     up = f", ${costs.hourly_when_up_usd:.2f} an hour for each vLLM while it is up"
     say(
         f"Costs: ${costs.monthly_at_rest_usd:.2f} a month at rest"
-        f"{up if costs.hourly_when_up_usd else ''} ({costs.note})."
+        f"{up if costs.hourly_when_up_usd else ''}. Based on {costs.note}."
     )
 
 

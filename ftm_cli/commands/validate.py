@@ -58,7 +58,7 @@ def validate_command(
         raise ChecksFailedError(
             "ftm validate",
             f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}",
-            "What to do stands with each of them.",
+            "Each failed check says what to do next.",
         )
 
 

@@ -18,8 +18,9 @@ MODULES = ("batch", "ecs", "stepfunctions")
 # What must be there before a module can even be planned: it looks these up by name.
 _NEEDS = {"batch": (), "ecs": ("batch",), "stepfunctions": ("batch",)}
 
-# The output that says a module is there; it comes with the last of what others look up.
-_MARKS = {"batch": "job_queue_name", "ecs": "service_name", "stepfunctions": "state_machine_arn"}
+# The output that says a module is there. Each is an ARN, which a plan cannot know: a half-applied
+# module lacks it, while it has outputs such as names.
+_MARKS = {"batch": "job_queue_arn", "ecs": "service_arn", "stepfunctions": "state_machine_arn"}
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def plan_destroy(
     _refuse_if_used(only, deployed)
     planned = []
     for step in destroy_steps(settings, only=only):
-        if not _can_be_read(step, deployed):
+        if not step.module.holds_anything():
             continue
         listener(Note(f"Planning the end of {step.title}"))
         with step.module.plan(destroy=True) as plan:
@@ -234,7 +235,7 @@ def destroy(
     deployed = deployed_modules(settings, listener)
     _refuse_if_used(only, deployed)
     steps = tuple(
-        step for step in destroy_steps(settings, only=only) if _can_be_read(step, deployed)
+        step for step in destroy_steps(settings, only=only) if step.module.holds_anything()
     )
     return _perform(settings, steps, listener, approve, destroy=True)
 
@@ -273,14 +274,6 @@ def _refuse_if_used(only: str | None, deployed: frozenset[str]) -> None:
             f"is used by {' and '.join(users)}",
             "Destroy these first, or everything by leaving --only out.",
         )
-
-
-def _can_be_read(step: Step, deployed: frozenset[str]) -> bool:
-    """Whether the end of a module can be planned, even of a half-applied one.
-
-    That takes only what the module looks up; while that is missing, nothing was made either.
-    """
-    return set(_NEEDS[step.module.name]) <= deployed
 
 
 def _step(settings: DeploySettings, module: str, title: str, *, with_vllm: bool = False) -> Step:

@@ -58,7 +58,8 @@ def look_at(
         try:
             check = Check(name, True, look())
         except FtmError as error:
-            check = Check(name, False, f"{error.where}: {error.cause}", error.hint)
+            place = "" if error.where == name else f"{error.where}: "
+            check = Check(name, False, f"{place}{error.cause}", error.hint)
         listener(StageAdvanced(_STAGE))
         waiting = [later for later, _ in looks[number:]]
         if not check.passed and name == ends_at and waiting:

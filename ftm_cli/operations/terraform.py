@@ -208,6 +208,12 @@ class TerraformModule:
         _, text = self._run("output", json=_flag())
         return {name: output["value"] for name, output in json.loads(text).items()}
 
+    def holds_anything(self) -> bool:
+        """Whether anything that this module made is still there, be it half-applied."""
+        _, text = self._run("state pull")
+        resources = json.loads(text)["resources"] if text.strip() else []
+        return any(resource["mode"] == "managed" for resource in resources)
+
     def _terraform(self) -> Any:
         from python_terraform import Terraform
 
@@ -219,7 +225,7 @@ class TerraformModule:
         self, command: str, *arguments: str, accepted: tuple[int, ...] = (0,), **options: Any
     ) -> tuple[int, str]:
         """Run one command to its end; raises TerraformError with Terraform's own words."""
-        quiet = {"no_color": _flag()}
+        quiet: dict[str, Any] = {} if command == "state pull" else {"no_color": _flag()}
         if command in ("init", "plan"):
             quiet["input"] = False
         code, output, errors = self._terraform().cmd(command, *arguments, **quiet, **options)

@@ -25,6 +25,15 @@ output "job_queue_name" {
   value       = aws_batch_job_queue.main.name
 }
 
+# Terraform writes an output whose value it knows from the plan even when the apply fails. An ARN is
+# known only once its resource is there, so this one says whether the module is there for others.
+output "job_queue_arn" {
+  description = "Queue of all jobs; there once everything is that other modules look up by name."
+  value       = aws_batch_job_queue.main.arn
+
+  depends_on = [aws_batch_job_definition.jobs]
+}
+
 output "job_definition_names" {
   description = "Job definitions by kind of job: plan, map, reduce."
   value       = { for kind, job in aws_batch_job_definition.jobs : kind => job.name }

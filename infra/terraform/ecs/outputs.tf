@@ -20,6 +20,14 @@ output "service_name" {
   value       = aws_ecs_service.vllm.name
 }
 
+# As job_queue_arn of the batch module: known only once it is there.
+output "service_arn" {
+  description = "Service of vLLM; there once everything is that other modules look up by name."
+  value       = aws_ecs_service.vllm.id
+
+  depends_on = [aws_ssm_parameter.base_url]
+}
+
 output "autoscaling_group_name" {
   description = "Group of GPU instances."
   value       = aws_autoscaling_group.vllm.name
