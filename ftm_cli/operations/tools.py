@@ -20,11 +20,14 @@ def terraform_version() -> str:
     install = "Install Terraform 1.11 or later and put it on the PATH."
     if shutil.which("terraform") is None:
         raise InputError("terraform", "is not installed", install)
-    code, printed = _run("terraform", "version", "-json")
+    # Warnings, such as of a missing configuration file, go to the other stream.
+    done = _run("terraform", "version", "-json")
     try:
-        version = str(json.loads(printed)["terraform_version"])
+        version = str(json.loads(done.stdout)["terraform_version"])
     except (ValueError, KeyError) as error:
-        raise InputError("terraform version", f"ended with {code}: {printed}", install) from error
+        raise InputError(
+            "terraform", f"does not tell its version ({_said(done)})", install
+        ) from error
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST_TERRAFORM:
         raise InputError(f"terraform {version}", "is too old", install)
@@ -39,23 +42,22 @@ def docker_version() -> str:
             "is not installed",
             "Install Docker, or name images that exist: `ftm build --map-image-uri ...`.",
         )
-    code, printed = _run("docker", "version", "--format", "{{.Server.Version}}")
-    if code != 0:
-        last = printed.strip().splitlines()[-1:] or [f"ended with {code}"]
+    done = _run("docker", "version", "--format", "{{.Server.Version}}")
+    if done.returncode != 0:
         raise InputError(
             "docker",
-            f"has no engine to work with ({last[0].strip().rstrip('.')})",
+            f"has no engine to work with ({_said(done)})",
             "Start Docker (such as `sudo systemctl start docker`), or point DOCKER_HOST to it.",
         )
-    return f"engine {printed.strip()}"
+    return f"engine {done.stdout.strip()}"
 
 
 def unformatted_files(terraform_root: Path) -> str:
     """That `terraform fmt` would change no file; raises InputError naming those it would."""
     terraform_version()
-    code, printed = _run("terraform", "fmt", "-check", "-recursive", str(terraform_root))
-    if code != 0:
-        files = ", ".join(printed.split()) or f"ended with {code}"
+    done = _run("terraform", "fmt", "-check", "-recursive", str(terraform_root))
+    if done.returncode != 0:
+        files = ", ".join(done.stdout.split()) or f"files it cannot read ({_said(done)})"
         raise InputError(
             "terraform fmt",
             f"would change {files}",
@@ -64,18 +66,21 @@ def unformatted_files(terraform_root: Path) -> str:
     return "every file is in Terraform's own format"
 
 
-def _run(*command: str) -> tuple[int, str]:
-    """Exit code, and what was printed on either stream."""
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command,
             check=False,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return 1, f"did not answer within {_SECONDS} s"
-    return done.returncode, done.stdout
+        return subprocess.CompletedProcess(command, 1, "", f"no answer within {_SECONDS} s")
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line that a failed command printed."""
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[-1].strip().rstrip(".") if lines else f"it ended with {done.returncode}"
