@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,13 +11,19 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ftm_core.contracts.errors import FtmError, InputError, RetryableError
-from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
+from ftm_core.contracts.events import (
+    Listener,
+    Note,
+    StageAdvanced,
+    StageFinished,
+    StageStarted,
+    ignore,
+)
 
 # What the AWS provider and backend say when nobody is logged in, in lower case.
 _LOGGED_OUT = ("expiredtoken", "no valid credential sources", "token has expired", "sso session")
@@ -142,7 +149,7 @@ class TerraformModule:
                 )
         return "valid"
 
-    @contextmanager
+    @contextlib.contextmanager
     def plan(self, *, destroy: bool = False) -> Iterator[Plan]:
         """Plan against what is really there; the plan's file lives as long as the block.
 
@@ -191,13 +198,19 @@ class TerraformModule:
             for line in process.stdout:
                 message = _message(line)
                 if message.get("type") == "apply_complete":
-                    listener(StageAdvanced(stage))
+                    # Data that could only be read now is no resource of the plan's counts.
+                    if message["hook"].get("action") != "read":
+                        listener(StageAdvanced(stage))
                 elif message.get("@level") == "error":
                     problems.append(_problem(message))
             code = process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
-            process.wait()
+            # The terminal may be what was lost.
+            with contextlib.suppress(OSError):
+                listener(Note("Stopping: Terraform finishes what it has begun", "warning"))
+            # Read to the end, or it would wait for room to write and never finish.
+            process.communicate()
             raise
         if code != 0:
             raise _failure(f"terraform apply of {self.name}", "; ".join(problems) or "failed")

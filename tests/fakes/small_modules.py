@@ -2,7 +2,7 @@
 
 The end-to-end test applies the real modules. Here the commands' order, questions and repeats count:
 nothing of AWS is made and a step takes a second. While the file ``broken`` lies beside the modules,
-applying ecs fails half-way: one of its two resources is made.
+applying ecs fails half-way: one of its two resources is made. ``slow`` gives time to stop it there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ resource "terraform_data" "service" {
   depends_on = [terraform_data.first]
 
   provisioner "local-exec" {
-    command = "test ! -e ../broken"
+    command = "test ! -e ../slow || sleep 60; test ! -e ../broken"
   }
 }
 

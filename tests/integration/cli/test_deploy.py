@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.fakes.small_modules import write_small_modules
 from tests.integration.infra.conftest import required_tool
 
 from .conftest import Ended, Project
+from .test_run_on_aws import wait_for_line
 
 OTHER_ACCOUNT = "0" * 12
 ORDER = ["batch, without vLLM", "ecs", "batch, with vLLM", "stepfunctions"]
@@ -113,6 +115,22 @@ def test_a_deploy_that_fails_half_way_is_resumed(source: Project) -> None:
         ("stepfunctions", 1),
     ]
     assert resumed["outputs"]["stepfunctions"]["state_machine_arn"]
+
+
+def test_a_stopped_deploy_saves_its_state_and_is_resumed(source: Project) -> None:
+    slow = source.folder / "infra" / "terraform" / "slow"
+    slow.touch()
+    process = source.start("deploy", "--yes")
+    wait_for_line(process.stderr, "terraform ecs: started")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "goes on from what is finished" in " ".join(stderr.split())
+    slow.unlink()
+    resumed = source.ftm("deploy", "--yes", "--json").json
+    assert resumed["complete"]
+    assert resumed["steps"][0]["step"] == ORDER[0]
+    assert resumed["steps"][0]["add"] == 0
 
 
 def test_a_second_deploy_changes_nothing_and_asks_nothing(deployed: Project) -> None:
