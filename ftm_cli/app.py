@@ -96,6 +96,7 @@ def _register() -> None:
     from ftm_cli.commands.ingest_wrds import wrds_command
     from ftm_cli.commands.logs import logs_command
     from ftm_cli.commands.merge_identifiers import merge_identifiers_command
+    from ftm_cli.commands.monitor import monitor_command
     from ftm_cli.commands.package import package_command
     from ftm_cli.commands.pin_profile import pin_profile_command
     from ftm_cli.commands.quality import quality_command
@@ -119,6 +120,7 @@ def _register() -> None:
     app.command("scale-down")(scale_down_command)
     app.command("run")(run_command)
     app.command("runs")(runs_command)
+    app.command("monitor")(monitor_command)
     app.command("logs")(logs_command)
     app.command("evaluate")(evaluate_command)
     app.command("quality")(quality_command)

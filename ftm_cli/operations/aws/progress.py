@@ -13,11 +13,13 @@ from ftm_core.topics.progress import read_checkpoint, read_failures
 
 @dataclass(frozen=True)
 class FirmProgress:
-    """Firms of a quarter: all, finished, failed."""
+    """Firms of a quarter: all, finished, failed; and batches: all, and those with none left."""
 
     firms: int = 0
     finished: int = 0
     failed: int = 0
+    batches: int = 0
+    batches_done: int = 0
 
 
 class ProgressReader:
@@ -31,7 +33,7 @@ class ProgressReader:
     def read(self) -> FirmProgress:
         """Count now; raises StorageError when the bucket cannot be read."""
         plan = read_plan(self._storage, self._quarter) or []
-        finished = failed = 0
+        finished = failed = batches_done = 0
         for batch in plan:
             counts = self._complete.get(batch.batch_id)
             if counts is None:
@@ -44,7 +46,9 @@ class ProgressReader:
                     self._complete[batch.batch_id] = counts
             finished += counts[0]
             failed += counts[1]
-        return FirmProgress(sum(len(batch.firm_ids) for batch in plan), finished, failed)
+            batches_done += sum(counts) >= len(batch.firm_ids)
+        firms = sum(len(batch.firm_ids) for batch in plan)
+        return FirmProgress(firms, finished, failed, len(plan), batches_done)
 
     def read_or_none(self) -> FirmProgress | None:
         """As ``read``, or None while the bucket does not answer: a look must not end a run."""

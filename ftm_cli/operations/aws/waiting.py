@@ -19,19 +19,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Waits:
-    """Seconds between looks, seconds for a first instance, seconds until vLLM must answer."""
+    """Seconds between looks, for a first instance, until vLLM must answer, and for a new login."""
 
     poll: float = 10.0
     capacity: float = 900.0
     ready: float = 2700.0
+    login: float = 1800.0
 
     @classmethod
     def from_environment(cls) -> Waits:
-        """Defaults, or FTM_POLL_SECONDS, FTM_CAPACITY_WAIT and FTM_READY_WAIT."""
+        """Defaults, or FTM_POLL_SECONDS, FTM_CAPACITY_WAIT, FTM_READY_WAIT and FTM_LOGIN_WAIT."""
         return cls(
             _seconds("FTM_POLL_SECONDS", cls.poll),
             _seconds("FTM_CAPACITY_WAIT", cls.capacity),
             _seconds("FTM_READY_WAIT", cls.ready),
+            _seconds("FTM_LOGIN_WAIT", cls.login),
         )
 
 

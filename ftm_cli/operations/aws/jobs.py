@@ -1,0 +1,123 @@
+"""The Batch jobs of a run: how each stands, how it ended and why, and where its log is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from ftm_cli.operations.aws import names
+from ftm_cli.operations.aws.errors import translated
+from ftm_cli.operations.aws.session import AwsSession
+
+FAILED = "FAILED"
+RUNNABLE = "RUNNABLE"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as its queue lists it; times are None until they have come."""
+
+    id: str
+    name: str
+    status: str
+    reason: str
+    exit_code: int | None
+    created: dt.datetime
+    started: dt.datetime | None
+    stopped: dt.datetime | None
+
+    @property
+    def stage(self) -> str:
+        """``plan``, ``map`` or ``reduce``."""
+        return self.name.split("-")[1]
+
+    def seconds(self, now: dt.datetime) -> float:
+        """How long it has run."""
+        if self.started is None:
+            return 0.0
+        return max(0.0, ((self.stopped or now) - self.started).total_seconds())
+
+
+class Jobs:
+    """The job queue of the pinned account."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self._profile = session.pin.profile
+        self._batch = session.client("batch")
+        self._logs = session.client("logs")
+
+    def since(self, start: dt.datetime, quarter: str) -> list[Job]:
+        """Jobs of a quarter made since ``start``, whatever their status.
+
+        Raises AwsMissingError without the queue.
+        """
+        first_ms = int(start.timestamp() * 1000)
+        arguments: dict[str, Any] = {
+            "jobQueue": names.QUEUE,
+            "filters": [{"name": "AFTER_CREATED_AT", "values": [str(first_ms)]}],
+        }
+        found: list[Job] = []
+        while True:
+            with translated(f"job queue {names.QUEUE}", self._profile):
+                page = self._batch.list_jobs(**arguments)
+            found += [
+                _job(item)
+                for item in page["jobSummaryList"]
+                if item["createdAt"] >= first_ms and _is_of(item["jobName"], quarter)
+            ]
+            if not page.get("nextToken"):
+                return found
+            arguments["nextToken"] = page["nextToken"]
+
+    def environment_of(self, definition: str) -> dict[str, str] | None:
+        """Environment that the newest active job definition gives its jobs, None without one."""
+        with translated(f"job definition {definition}", self._profile):
+            found = self._batch.describe_job_definitions(
+                jobDefinitionName=definition, status="ACTIVE"
+            )["jobDefinitions"]
+        if not found:
+            return None
+        newest = max(found, key=lambda item: item["revision"])
+        given = newest.get("containerProperties", {}).get("environment", [])
+        return {item["name"]: item["value"] for item in given}
+
+    def last_lines(self, job: Job, count: int = 5) -> tuple[str, ...]:
+        """The end of a job's log; empty when it never wrote one."""
+        with translated(f"job {job.name}", self._profile):
+            described = self._batch.describe_jobs(jobs=[job.id])["jobs"]
+        container = described[0].get("container", {}) if described else {}
+        stream = container.get("logStreamName")
+        if not stream:
+            return ()
+        options = container.get("logConfiguration", {}).get("options", {})
+        with translated(f"log of job {job.name}", self._profile):
+            events = self._logs.get_log_events(
+                logGroupName=options.get("awslogs-group", names.BATCH_LOGS),
+                logStreamName=stream,
+                limit=count,
+                startFromHead=False,
+            )["events"]
+        return tuple(item["message"].rstrip() for item in events)[-count:]
+
+
+def _is_of(name: str, quarter: str) -> bool:
+    return name.startswith((f"ftm-plan-{quarter}", f"ftm-map-{quarter}", f"ftm-reduce-{quarter}"))
+
+
+def _job(item: dict[str, Any]) -> Job:
+    container = item.get("container") or {}
+    return Job(
+        id=item["jobId"],
+        name=item["jobName"],
+        status=item["status"],
+        reason=container.get("reason") or item.get("statusReason") or "",
+        exit_code=container.get("exitCode"),
+        created=_time(item["createdAt"]),
+        started=_time(item["startedAt"]) if item.get("startedAt") else None,
+        stopped=_time(item["stoppedAt"]) if item.get("stoppedAt") else None,
+    )
+
+
+def _time(milliseconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)

@@ -1,0 +1,64 @@
+"""Look at a run until it ends, through throttling and through a login that is lost and renewed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ftm_cli.operations.aws.errors import AwsBusyError, AwsLoginError
+from ftm_cli.operations.aws.waiting import Clock, Waits
+from ftm_cli.operations.snapshots import Snapshot
+from ftm_core.contracts.errors import StorageRetryableError
+
+
+class Monitor(Protocol):
+    """Whatever can be asked how a run stands."""
+
+    def look(self) -> Snapshot:
+        """How it stands now."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A look that failed and is repeated: what happened, and what the operator can do."""
+
+    text: str
+    hint: str = ""
+
+
+def follow(
+    monitor: Monitor, *, clock: Clock | None = None, waits: Waits | None = None
+) -> Iterator[Snapshot | Trouble]:
+    """A snapshot at each look until the run ends; a Trouble in place of a look that failed.
+
+    A login lost after the first look is waited for; after ``waits.login`` seconds without one
+    AwsLoginError is raised. Errors of the first look are raised as they are.
+    """
+    clock, waits = clock or Clock(), waits or Waits.from_environment()
+    snapshot = monitor.look()
+    yield snapshot
+    lost_since: float | None = None
+    while snapshot.is_running:
+        clock.sleep(waits.poll)
+        try:
+            snapshot = monitor.look()
+        except AwsLoginError as error:
+            now = clock.monotonic()
+            lost_since = now if lost_since is None else lost_since
+            waited = now - lost_since
+            if waited >= waits.login:
+                raise AwsLoginError(
+                    error.where,
+                    f"{error.cause}. No new login came in {waited:.0f} s; watching ends, the run "
+                    "itself goes on",
+                    error.hint,
+                ) from error
+            yield Trouble(f"Login lost: {error.where} {error.cause}", error.hint)
+        except (AwsBusyError, StorageRetryableError) as error:
+            yield Trouble(f"{error.where} {error.cause}")
+        else:
+            if lost_since is not None:
+                lost_since = None
+                yield Trouble("Logged in again.")
+            yield snapshot

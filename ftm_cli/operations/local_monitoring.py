@@ -1,0 +1,75 @@
+"""Look at a run on this machine, from what it keeps in its data folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ftm_cli.operations.aws.executions import BatchCounts
+from ftm_cli.operations.aws.progress import ProgressReader
+from ftm_cli.operations.snapshots import FirmRate, Snapshot, Warning
+from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import RunIdentity
+from ftm_core.evaluation.failures import collect_failures, latest_run_quarter
+from ftm_core.runs import is_alive, read_identity
+from ftm_core.storage import Storage
+
+_WARNINGS_SHOWN = 5
+
+
+class LocalMonitor:
+    """A quarter's run in a data folder, looked at again and again."""
+
+    def __init__(self, storage: Storage, quarter: Quarter | None) -> None:
+        self._storage = storage
+        self._quarter = quarter or latest_run_quarter(storage)
+        self._progress = ProgressReader(storage, self._quarter)
+        self._rate = FirmRate()
+
+    def look(self) -> Snapshot:
+        """How the run stands now; raises InputError when the quarter has none."""
+        identity = read_identity(self._storage, self._quarter)
+        if identity is None:
+            raise InputError(
+                f"{self._quarter} in {self._storage.uri}",
+                "has no run yet",
+                f"Start one with `ftm run --quarter {self._quarter}`.",
+            )
+        firms = self._progress.read()
+        state = state_of(identity)
+        began = dt.datetime.fromisoformat(identity.started)
+        ended = identity.finished and dt.datetime.fromisoformat(identity.finished)
+        seconds = ((ended or dt.datetime.now(dt.UTC)) - began).total_seconds()
+        name = identity.holder.run_name if identity.holder else ""
+        at_work = int(state == "RUNNING" and firms.batches_done < firms.batches)
+        waiting = firms.batches - firms.batches_done - at_work
+        return Snapshot(
+            target="local",
+            run=identity.run_id,
+            quarter=identity.quarter,
+            data=self._storage.uri,
+            state=state,
+            started=identity.started,
+            seconds=seconds,
+            batches=BatchCounts(pending=waiting, running=at_work, succeeded=firms.batches_done),
+            firms=firms,
+            firms_per_minute=self._rate.measure(seconds, firms.finished, identity, name)
+            if state == "RUNNING"
+            else None,
+            warnings=self._failures() if firms.failed else (),
+        )
+
+    def _failures(self) -> tuple[Warning, ...]:
+        found = [item.failure for item in collect_failures(self._storage, self._quarter).failures]
+        found.sort(key=lambda failure: failure.timestamp)
+        return tuple(
+            Warning(failure.timestamp, failure.topic_id or failure.firm_id, failure.error_message)
+            for failure in found[-_WARNINGS_SHOWN:]
+        )
+
+
+def state_of(identity: RunIdentity) -> str:
+    """``SUCCEEDED``, ``RUNNING``, or ``UNFINISHED`` where nobody works on it any more."""
+    if identity.holder is not None and is_alive(identity.holder):
+        return "RUNNING"
+    return "SUCCEEDED" if identity.finished else "UNFINISHED"

@@ -1,0 +1,111 @@
+"""How a run stands at one moment, here or on AWS, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ftm_cli.operations.aws.executions import BatchCounts
+from ftm_cli.operations.aws.progress import FirmProgress
+from ftm_cli.operations.aws.vllm import VllmStatus
+from ftm_core.contracts.records import RunIdentity
+
+
+@dataclass(frozen=True)
+class Warning:
+    """One line that somebody should know of: a job's log, or a recorded failure."""
+
+    time: str
+    source: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One look at a run. ``unread`` names what did not answer: its last known value stands."""
+
+    target: str
+    run: str
+    quarter: str
+    data: str
+    state: str
+    started: str
+    seconds: float
+    error: str | None = None
+    states: tuple[str, ...] = ()
+    batches: BatchCounts | None = None
+    firms: FirmProgress | None = None
+    firms_per_minute: float | None = None
+    vllm: VllmStatus | None = None
+    requests_per_second: float | None = None
+    warnings: tuple[Warning, ...] = ()
+    cost_usd: float | None = None
+    prices_note: str = ""
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is more to come."""
+        return self.state == "RUNNING"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the last firm at the present rate; the themes come after that."""
+        if not self.firms or not self.firms_per_minute or not self.is_running:
+            return None
+        left = self.firms.firms - self.firms.finished - self.firms.failed
+        return max(0, left) / self.firms_per_minute * 60
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape of `ftm monitor`."""
+        left = self.seconds_left
+        firms = self.firms and {
+            "total": self.firms.firms,
+            "finished": self.firms.finished,
+            "failed": self.firms.failed,
+            "per_minute": self.firms_per_minute and round(self.firms_per_minute, 2),
+            "seconds_left": None if left is None else round(left),
+        }
+        return {
+            "target": self.target,
+            "run": self.run,
+            "quarter": self.quarter,
+            "data": self.data,
+            "state": self.state,
+            "error": self.error,
+            "started": self.started,
+            "seconds": round(self.seconds),
+            "states": list(self.states),
+            "batches": self.batches and asdict(self.batches),
+            "firms": firms,
+            "vllm": self.vllm and self.vllm.as_json(),
+            "requests_per_second": self.requests_per_second,
+            "warnings": [asdict(item) for item in self.warnings],
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 2),
+            "prices_note": self.prices_note,
+            "unread": list(self.unread),
+        }
+
+
+class FirmRate:
+    """Firms a minute: between looks, and before two looks differ the average of a fresh run."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def measure(
+        self, seconds: float, finished: int, identity: RunIdentity | None, run: str
+    ) -> float | None:
+        """The rate at ``seconds`` after the start of the run; None while it cannot be known.
+
+        Of a resumed run nobody knows how many firms had been finished before it.
+        """
+        if self._first is None or finished < self._first[1]:
+            self._first = (seconds, finished)
+        since, before = self._first
+        if finished > before and seconds > since:
+            return (finished - before) / (seconds - since) * 60
+        is_fresh = identity is not None and identity.run_id.startswith(f"{run}-")
+        if is_fresh and finished and seconds > 0:
+            return finished / seconds * 60
+        return None
