@@ -89,6 +89,7 @@ def _register() -> None:
     from ftm_cli.commands.config import config_command
     from ftm_cli.commands.deploy import deploy_command
     from ftm_cli.commands.destroy import destroy_command
+    from ftm_cli.commands.doctor import doctor_command
     from ftm_cli.commands.evaluate import evaluate_command
     from ftm_cli.commands.export import export_command
     from ftm_cli.commands.failures import failures_command
@@ -102,6 +103,7 @@ def _register() -> None:
     from ftm_cli.commands.quality import quality_command
     from ftm_cli.commands.run import run_command
     from ftm_cli.commands.runs import runs_command
+    from ftm_cli.commands.smoke import smoke_command
     from ftm_cli.commands.themes import themes_command
     from ftm_cli.commands.validate import validate_command
     from ftm_cli.commands.vllm import scale_down_command, scale_up_command, vllm_app
@@ -119,9 +121,11 @@ def _register() -> None:
     app.command("scale-up")(scale_up_command)
     app.command("scale-down")(scale_down_command)
     app.command("run")(run_command)
+    app.command("smoke")(smoke_command)
     app.command("runs")(runs_command)
     app.command("monitor")(monitor_command)
     app.command("logs")(logs_command)
+    app.command("doctor")(doctor_command)
     app.command("evaluate")(evaluate_command)
     app.command("quality")(quality_command)
     app.command("themes")(themes_command)

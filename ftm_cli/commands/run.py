@@ -57,7 +57,8 @@ def run_command(
 
     On AWS the run is followed to its end. With --scale auto vLLM is at 0 afterwards: on success,
     failure, Ctrl-C or a lost terminal, which stop the run as well. With --scale none, Ctrl-C ends
-    only the following. How the jobs work is a matter of `ftm deploy` there.
+    only the following. `ftm monitor` in a second terminal shows more of it. How the jobs work is a
+    matter of `ftm deploy` there.
 
     JSON: {quarter, data, run_id, nothing_to_do, firms, firms_completed, topics, topics_in_themes,
     themes, failures, seconds, peak_memory_mib}; on AWS {execution, execution_arn, status, quarter,
@@ -158,10 +159,10 @@ def _run_on_aws(
         session, quarter, data, scale=scale, instances=instances, restart=restart
     )
     if dry_run:
-        print_json(plan.as_json()) if as_json else _show_plan(plan)
+        print_json(plan.as_json()) if as_json else show_plan(plan)
         return
     if not yes:
-        _show_plan(plan)
+        show_plan(plan)
         typer.confirm("Start it?", abort=True, err=True)
     with progress_listener() as listener:
         run.listen(listener)
@@ -169,7 +170,8 @@ def _run_on_aws(
     if as_json:
         print_json(outcome.as_json())
     elif detach:
-        say(f"Started {outcome.execution.name}. `ftm runs` shows how it stands.")
+        name = outcome.execution.name
+        say(f"Started {name}. `ftm monitor {name}` watches it.")
         if plan.scale == "auto":
             say("The deadman switch takes vLLM down after the run.")
     else:
@@ -179,7 +181,8 @@ def _run_on_aws(
         say(f"Next: ftm evaluate --quarter {quarter}")
 
 
-def _show_plan(plan: RunPlan) -> None:
+def show_plan(plan: RunPlan) -> None:
+    """The plan of a run on stderr: what, how long, what it costs, and its batches."""
     from ftm_cli.console import print_table, stderr
     from ftm_cli.operations.costs import duration
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 VLLM_GROUP = "ftm-vllm-asg"
 VLLM_CLUSTER = "ftm-vllm-cluster"
 VLLM_SERVICE = "ftm-vllm-service"
+BASE_URL_PARAMETER = "/ftm/vllm/base_url"
 VLLM_LOGS = "/ecs/ftm-vllm"
 BATCH_LOGS = "/aws/batch/ftm"
 QUEUE = "ftm-queue-main"

@@ -95,6 +95,11 @@ class RemoteRun:
         self._execution: Execution | None = None
         self._is_off: bool | None = None
 
+    @property
+    def vllm_is_off(self) -> bool:
+        """Whether vLLM's desired counts were seen at 0 after the run."""
+        return bool(self._is_off)
+
     def listen(self, listener: Listener) -> None:
         """Tell ``listener`` from now on."""
         self._listener = _deaf_when_nobody_listens(listener)
@@ -106,21 +111,28 @@ class RemoteRun:
         was stopped, CapacityError when vLLM gets no instance.
         """
         self._executions.check_deployed()
-        with stopped_by_signals(), self._vllm_for_the_run():
-            self._execution = self._executions.start(self._plan.execution_name, self._plan.payload)
-            self._listener(Note(f"Started {self._execution.name}"))
-            try:
-                ended = self._follow(self._execution)
-            except StopSignal as error:
-                if self._plan.scale == "auto":
-                    raise
-                raise error.interruption(
-                    "stopped this command; the run itself goes on",
-                    f"`ftm runs` shows it as {self._execution.name}.",
-                ) from error
+        with stopped_by_signals(), self.vllm_for_the_run():
+            ended = self.start_and_follow()
         progress = ProgressReader(self._storage, self._plan.quarter).read_or_none()
         raise_if_failed(ended)
         return RemoteOutcome(ended, progress, self._is_off)
+
+    def start_and_follow(self) -> Execution:
+        """Start the execution and follow it to its end, whichever that is.
+
+        A StopSignal passes; with scale none it becomes an error that says that the run goes on.
+        """
+        self._execution = self._executions.start(self._plan.execution_name, self._plan.payload)
+        self._listener(Note(f"Started {self._execution.name}"))
+        try:
+            return self._follow(self._execution)
+        except StopSignal as error:
+            if self._plan.scale == "auto":
+                raise
+            raise error.interruption(
+                "stopped this command; the run itself goes on",
+                f"`ftm monitor {self._execution.name}` watches it.",
+            ) from error
 
     def start_detached(self) -> RemoteOutcome:
         """Bring vLLM up, start the run and return; the deadman switch takes vLLM down after it.
@@ -131,13 +143,13 @@ class RemoteRun:
         if self._plan.scale == "auto":
             self._executions.check_deployed(names.DEADMAN)
         with stopped_by_signals(), contextlib.ExitStack() as guard:
-            scaled = guard.enter_context(self._vllm_for_the_run())
+            scaled = guard.enter_context(self.vllm_for_the_run())
             self._execution = self._executions.start(self._plan.execution_name, self._plan.payload)
             scaled.keep = True
         return RemoteOutcome(self._execution, None, self._is_off)
 
     @contextlib.contextmanager
-    def _vllm_for_the_run(self) -> Iterator[_Kept]:
+    def vllm_for_the_run(self) -> Iterator[_Kept]:
         """VLLM up for the block; down after it, after the run itself has been stopped."""
         kept = _Kept()
         if self._plan.scale == "none":
@@ -149,14 +161,15 @@ class RemoteRun:
             yield kept
             if not kept.keep:
                 # Inside the try: a signal that comes just before this still ends below.
-                self._down()
+                self.take_vllm_down()
         except BaseException:
             with undisturbed():
                 self._stop_execution()
-                self._down()
+                self.take_vllm_down()
             raise
 
-    def _down(self) -> None:
+    def take_vllm_down(self) -> None:
+        """Desired counts to 0, undisturbed by signals; left up where another run needs vLLM."""
         with undisturbed():
             others = self._others_running()
             if others:

@@ -1,0 +1,157 @@
+"""Why a run on AWS failed, or does not go on: the execution, its jobs, their logs and failures."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from ftm_cli.operations.aws.errors import AwsError, AwsMissingError
+from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
+from ftm_cli.operations.aws.jobs import FAILED, RUNNABLE, Job, Jobs
+from ftm_cli.operations.aws.session import AwsSession
+from ftm_cli.operations.costs import duration
+from ftm_cli.operations.findings import Finding, recorded_failures
+from ftm_core.contracts.errors import ExitCode, InputError, StorageError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage.s3 import S3Storage
+
+_JOBS_SHOWN = 3
+# A queued job waits this long for an instance without anything being wrong.
+_QUEUED_MINUTES = 15
+_MEANINGS = {
+    int(ExitCode.UNEXPECTED): "an unexpected error",
+    int(ExitCode.USAGE): "wrong settings or input",
+    int(ExitCode.CHECKS_FAILED): "failures over tolerance",
+    int(ExitCode.RETRYABLE): "could succeed later: LLM out of reach, or interrupted",
+    137: "out of memory, or killed",
+}
+
+
+class RunDiagnosis:
+    """Looks at one execution of the pinned account; changes nothing."""
+
+    def __init__(self, session: AwsSession, execution: Execution) -> None:
+        self._session = session
+        self._execution = execution
+        self._jobs = Jobs(session)
+
+    def findings(self) -> Iterator[Finding]:
+        """How the execution stands, and why."""
+        yield self._of_execution()
+        if self._execution.status == SUCCEEDED or not self._execution.quarter:
+            yield from self._of_failures()
+            return
+        try:
+            jobs = self._jobs.since(self._execution.started, self._execution.quarter)
+        except AwsMissingError as error:
+            yield Finding("jobs", "problem", "have no queue", (str(error),), "`ftm deploy`")
+            return
+        yield from self._of_jobs(jobs)
+        yield from self._of_failures()
+
+    def _of_execution(self) -> Finding:
+        run = self._execution
+        seconds = duration(run.seconds(dt.datetime.now(dt.UTC)))
+        began = f"started {run.started.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC, {seconds}"
+        about = f"run {run.name}"
+        if run.status == SUCCEEDED:
+            next_step = f"`ftm evaluate --quarter {run.quarter}`"
+            return Finding(about, "ok", "succeeded", (began,), next_step)
+        if run.is_running:
+            return Finding(about, "ok", "is running", (began,), f"`ftm monitor {run.name}`")
+        said = tuple(f"{text}" for text in (run.error, run.cause) if text)
+        what = f"ended as {run.status}"
+        return Finding(about, "problem", what, (began, *said), self._next_step())
+
+    def _next_step(self) -> str:
+        """What the stage that failed asks for; the state machine names it first in its cause."""
+        run, cause = self._execution, self._execution.cause or ""
+        again = f"`ftm run --quarter {run.quarter}`"
+        if run.status in ("ABORTED", "TIMED_OUT"):
+            return f"{again} goes on from what is finished."
+        if "TranscriptsMissing" in cause:
+            return f"`ftm ingest SOURCE --quarter {run.quarter}`, then {again}."
+        if "WrongInput" in cause:
+            return f"Start it by {again}, which gives the input as it must be."
+        if "ChecksFailed" in cause:
+            return f"`ftm failures --quarter {run.quarter}`, then {again} tries those firms again."
+        for stage in ("plan", "map", "reduce"):
+            if f"Stage {stage}" in cause:
+                return f"`ftm logs {stage} --since 2h`, mend what it names, then {again}."
+        return f"{again}; `ftm logs map --since 2h` has the jobs' own words."
+
+    def _of_jobs(self, jobs: list[Job]) -> Iterator[Finding]:
+        now = dt.datetime.now(dt.UTC)
+        failed = [job for job in jobs if job.status == FAILED]
+        for stage in ("plan", "map", "reduce"):
+            of_stage = [job for job in failed if job.stage == stage]
+            if of_stage:
+                yield self._failed_stage(stage, of_stage, sum(job.stage == stage for job in jobs))
+        waiting = [
+            job
+            for job in jobs
+            if job.status == RUNNABLE and (now - job.created).total_seconds() > _QUEUED_MINUTES * 60
+        ]
+        if waiting and self._execution.is_running:
+            oldest = min(job.created for job in waiting)
+            told = {f"AWS says: {job.reason}" for job in waiting if job.reason}
+            waited = duration((now - oldest).total_seconds())
+            yield Finding(
+                "jobs",
+                "problem",
+                f"{len(waiting)} wait for an instance, the oldest for {waited}",
+                tuple(sorted(told))[:_JOBS_SHOWN],
+                "`ftm validate` shows the quota for jobs; max_vcpus in ftm.toml is another limit.",
+            )
+
+    def _failed_stage(self, stage: str, failed: list[Job], total: int) -> Finding:
+        evidence: list[str] = []
+        for job in failed[:_JOBS_SHOWN]:
+            evidence.append(f"{job.name}: {_end_of(job)}")
+            evidence += [f"  log: {line}" for line in self._log_of(job)]
+        if len(failed) > _JOBS_SHOWN:
+            evidence.append(f"and {len(failed) - _JOBS_SHOWN} more")
+        what = f"{len(failed)} of {total} jobs failed"
+        hint = f"`ftm logs {stage} --since 2h --filter ERROR`"
+        if any(job.exit_code == 137 for job in failed):
+            hint += f"; more memory: {stage}_memory of job_sizes in ftm.toml, then `ftm deploy`."
+        return Finding(stage, "problem", what, tuple(evidence), hint)
+
+    def _log_of(self, job: Job) -> tuple[str, ...]:
+        try:
+            return self._jobs.last_lines(job)
+        except AwsError as error:
+            return (f"not readable: {error.cause}",)
+
+    def _of_failures(self) -> Iterator[Finding]:
+        run = self._execution
+        if not run.quarter or not run.bucket:
+            return
+        storage = S3Storage(self._session.client("s3"), run.bucket)
+        try:
+            yield from recorded_failures(storage, Quarter.parse(run.quarter))
+        except (StorageError, InputError) as error:
+            yield Finding("failures", "problem", error.cause, (error.where,), error.hint)
+
+
+def diagnosed_run(executions: Executions, name: str | None) -> Execution | Finding:
+    """The run to look at: the named one, else the latest; a Finding when there is none."""
+    try:
+        executions.check_deployed()
+    except AwsMissingError as error:
+        return Finding("runs", "problem", "the state machine is missing", (str(error),), error.hint)
+    if name:
+        return executions.look(name)
+    try:
+        return executions.latest()
+    except InputError as error:
+        return Finding("runs", "note", "there has been no run yet", (), error.hint)
+
+
+def _end_of(job: Job) -> str:
+    if job.exit_code is None:
+        return job.reason or "no reason given"
+    meaning = _MEANINGS.get(job.exit_code, "")
+    said = f", {meaning}" if meaning else ""
+    reason = f"; {job.reason}" if job.reason else ""
+    return f"exit code {job.exit_code}{said}{reason}"

@@ -1,0 +1,126 @@
+"""The smoke test on AWS: preflight, vLLM up, run, evaluate, failures; always at 0 in the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftm_cli.operations.aws.deployment import deploy_settings
+from ftm_cli.operations.aws.errors import AwsMissingError
+from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
+from ftm_cli.operations.aws.logs import Logs
+from ftm_cli.operations.aws.monitoring import REQUESTS
+from ftm_cli.operations.aws.preflight import check_aws
+from ftm_cli.operations.aws.remote_run import RemoteRun, raise_if_failed
+from ftm_cli.operations.aws.session import AwsSession
+from ftm_cli.operations.aws.vllm import Vllm
+from ftm_cli.operations.aws.waiting import stopped_by_signals, undisturbed
+from ftm_cli.operations.plan import RunPlan
+from ftm_cli.operations.smoke import Criterion, SmokeTest, require_all
+from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.events import Listener
+from ftm_core.contracts.settings import PROJECT_FILE, resolve
+from ftm_core.storage.s3 import S3Storage
+
+STEPS = ("preflight", "vLLM up", "run", "evaluate", "failures", "vLLM down")
+
+
+@dataclass(frozen=True)
+class SmokeOnAws:
+    """What one smoke test works with; its account is kept in ``test``, however it ends."""
+
+    session: AwsSession
+    plan: RunPlan
+    run: RemoteRun
+    test: SmokeTest
+
+    def carry_out(self, listener: Listener) -> None:
+        """All steps; desired counts are 0 afterwards, on success, failure and any stop signal.
+
+        Raises the error of the step that failed, InterruptedRunError when it was stopped, and
+        AwsError when vLLM cannot be taken down.
+        """
+        self.run.listen(listener)
+        with stopped_by_signals(), self._at_zero_in_the_end(listener):
+            with self.test.step("preflight", listener) as details:
+                self._preflight(details, listener)
+            ended = self._run(listener)
+            if self.plan.scale == "auto":
+                self.test.own_criteria.append(self._requests_in_log(ended))
+            storage = S3Storage(self.session.client("s3"), self.plan.bucket)
+            settings = resolve(project_file=Path(PROJECT_FILE)).settings
+            self.test.evaluate(storage, settings, listener)
+
+    def _preflight(self, details: list[str], listener: Listener) -> None:
+        executions = Executions(self.session)
+        settings = deploy_settings(self.session.pin, {"s3_bucket_name": self.plan.bucket})
+        checks = check_aws(self.session, settings, self.plan.quarter, listener, modules=False)
+        require_all(checks, details)
+        executions.check_deployed()
+        others = executions.others_running(None)
+        if others:
+            raise InputError(
+                "smoke test",
+                f"would share vLLM with {', '.join(others)}",
+                f"Wait for it (`ftm monitor {others[0]}`), then start the test again.",
+            )
+
+    def _run(self, listener: Listener) -> Execution:
+        """VLLM is up for the run alone: evaluating needs no GPU."""
+        with contextlib.ExitStack() as vllm:
+            with self.test.step("vLLM up", listener) as details:
+                vllm.enter_context(self.run.vllm_for_the_run())
+                details.append(
+                    f"{self.plan.instances} healthy"
+                    if self.plan.scale == "auto"
+                    else "not needed: the LLM is given by URL"
+                )
+            with self.test.step("run", listener) as details:
+                ended = self.run.start_and_follow()
+                self.test.own_criteria.append(
+                    Criterion(
+                        "The execution ends as SUCCEEDED", ended.status == SUCCEEDED, ended.status
+                    )
+                )
+                raise_if_failed(ended)
+                details.append(f"{ended.name} {ended.status}")
+        return ended
+
+    def _requests_in_log(self, execution: Execution) -> Criterion:
+        """That vLLM itself logged requests while the run went on."""
+        item = "vLLM's log shows /v1/chat/completions requests"
+        logs = Logs(self.session)
+        count = sum(1 for _ in logs.events("vllm", execution.started, pattern=REQUESTS))
+        if not count and not self.plan.estimate.firms:
+            return Criterion(item, None, "none: the quarter was finished before, nothing was asked")
+        return Criterion(item, count > 0, f"{count:,} requests")
+
+    @contextlib.contextmanager
+    def _at_zero_in_the_end(self, listener: Listener) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._take_down(listener)
+            raise
+        self._take_down(listener)
+
+    def _take_down(self, listener: Listener) -> None:
+        with undisturbed(), self.test.step("vLLM down", listener) as details:
+            if self.plan.scale != "auto":
+                details.append("not needed: the LLM is given by URL")
+                return
+            item = "Desired counts of vLLM are 0 at the end"
+            self.test.own_criteria.append(Criterion(item, False, "not known"))
+            if not self.run.vllm_is_off:
+                self.run.take_vllm_down()
+            try:
+                status = Vllm(self.session).status()
+            except AwsMissingError:
+                figure, is_off = "vLLM is not deployed", True
+            else:
+                is_off = status.desired_instances == status.desired_tasks == 0
+                figure = f"{status.desired_instances} instances, {status.desired_tasks} tasks"
+            self.test.own_criteria[-1] = Criterion(item, is_off, figure)
+            details.append(figure)

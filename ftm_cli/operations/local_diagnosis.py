@@ -1,0 +1,91 @@
+"""Why a run on this machine does not go on, or would be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ftm_cli.operations.aws.progress import ProgressReader
+from ftm_cli.operations.findings import Finding, recorded_failures
+from ftm_cli.operations.preflight import check_local
+from ftm_core.contracts.errors import FtmError, InputError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import RunIdentity
+from ftm_core.contracts.settings import Settings
+from ftm_core.evaluation.failures import latest_run_quarter
+from ftm_core.runs import changes, ingredients, is_alive, read_identity
+from ftm_core.storage import Storage
+from ftm_core.transcripts.reading import read_manifest
+
+
+def diagnose_here(
+    settings: Settings, storage: Storage, quarter: Quarter | None
+) -> Iterator[Finding]:
+    """Models, LLM, disk and data first, then how the quarter's run stands; changes nothing."""
+    if quarter is None:
+        try:
+            quarter = latest_run_quarter(storage)
+        except InputError:
+            quarter = None
+    for check in check_local(settings, storage, quarter):
+        level = "ok" if check.passed else "problem"
+        yield Finding(check.name, level, check.detail, (), check.next_step)  # type: ignore[arg-type]
+    if quarter is None:
+        yield Finding(
+            "runs",
+            "note",
+            f"{storage.uri} holds no run yet",
+            (),
+            "`ftm ingest sample --quarter 2023Q1`, then `ftm run --quarter 2023Q1`",
+        )
+        return
+    try:
+        identity = read_identity(storage, quarter)
+        if identity is not None:
+            yield _of_run(storage, quarter, identity)
+            yield from _of_ingredients(settings, storage, quarter, identity)
+        else:
+            what = f"{quarter} has no run yet"
+            yield Finding("run", "note", what, (), f"`ftm run --quarter {quarter}`")
+        yield from recorded_failures(storage, quarter)
+    except FtmError as error:
+        yield Finding("run", "problem", f"{error.where} {error.cause}", (), error.hint)
+
+
+def _of_run(storage: Storage, quarter: Quarter, identity: RunIdentity) -> Finding:
+    again = f"`ftm run --quarter {quarter}` goes on from what is finished."
+    firms = ProgressReader(storage, quarter).read()
+    about = f"run {identity.run_id}"
+    evidence = [f"{firms.finished:,} of {firms.firms:,} firms finished, {firms.failed:,} failed"]
+    holder = identity.holder
+    if holder is None:
+        if identity.finished:
+            evidence.append(f"finished {identity.finished}")
+            next_step = f"`ftm evaluate --quarter {quarter}`"
+            return Finding(about, "ok", "is finished", tuple(evidence), next_step)
+        what = "stopped before its end, with everything finished saved"
+        return Finding(about, "problem", what, tuple(evidence), again)
+    evidence.append(f"held by process {holder.pid} on {holder.host}, last seen {holder.heartbeat}")
+    if is_alive(holder):
+        next_step = f"`ftm monitor {quarter} --target local`"
+        return Finding(about, "ok", "is running", tuple(evidence), next_step)
+    what = "is held by a process that is dead: it was killed, or its machine was"
+    return Finding(about, "problem", what, tuple(evidence), f"{again} It takes over by itself.")
+
+
+def _of_ingredients(
+    settings: Settings, storage: Storage, quarter: Quarter, identity: RunIdentity
+) -> Iterator[Finding]:
+    """What has changed since the run began: the next one would be refused."""
+    now = ingredients(read_manifest(storage, quarter), settings)
+    # How many firms were taken is a choice of each run.
+    before = {name: identity.ingredients.get(name) for name in now}
+    changed = changes(before, now)
+    if changed:
+        yield Finding(
+            "settings",
+            "problem",
+            "have changed since the run began, so the next run of the quarter is refused",
+            (changed,),
+            f"Restore them (`ftm config` shows where each comes from), or begin afresh: "
+            f"`ftm run --quarter {quarter} --restart`.",
+        )

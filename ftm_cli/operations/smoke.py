@@ -1,0 +1,167 @@
+"""The smoke test as plain values: its steps as they fare, and the runbook's checklist."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ftm_cli.operations.aws.waiting import StopSignal
+from ftm_cli.operations.preflight import Check
+from ftm_core.contracts.errors import ChecksFailedError, FtmError, InterruptedRunError
+from ftm_core.contracts.events import Listener, Note
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.settings import Settings
+from ftm_core.evaluation.evaluate import evaluate
+from ftm_core.evaluation.failures import collect_failures
+from ftm_core.evaluation.report import EvaluationReport
+from ftm_core.storage import Storage
+
+State = Literal["done", "failed", "stopped", "not reached"]
+
+# The runbook's criteria that the output itself answers, with the checks of `ftm evaluate` behind
+# each.
+_CRITERIA = (
+    (
+        "Topic summaries are natural language, not keywords",
+        ("topics-present", "summary-present", "summary-prose", "summary-not-keywords"),
+    ),
+    ('naming_method is "llm" for all topics', ("naming-method", "llm-answers")),
+    ("themes.parquet holds themes with ids theme_Q_NNN", ("themes-present", "theme-ids")),
+    (
+        "theme_contributions.parquet has permno, gvkey, earnings_call_date",
+        ("table-files", "contribution-identifiers"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the smoke test and how it fared."""
+
+    name: str
+    state: State = "not reached"
+    detail: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One line of the checklist; None where the test did not come so far, or cannot tell."""
+
+    item: str
+    passed: bool | None
+    figure: str = ""
+
+
+class SmokeTest:
+    """Keeps account of steps and checklist while a smoke test goes on."""
+
+    def __init__(self, target: str, quarter: Quarter, run: str, steps: Sequence[str]) -> None:
+        self.target = target
+        self.quarter = quarter
+        self.run = run
+        self._steps = {name: Step(name) for name in steps}
+        self.evaluation: EvaluationReport | None = None
+        self.own_criteria: list[Criterion] = []
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps in their order."""
+        return tuple(self._steps.values())
+
+    @property
+    def checklist(self) -> tuple[Criterion, ...]:
+        """The runbook's criteria: those of the output, then those of the target."""
+        of_output = [self._criterion(item, ids) for item, ids in _CRITERIA]
+        return (*of_output, *self.own_criteria)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step is done and no criterion failed."""
+        steps_done = all(step.state == "done" for step in self.steps)
+        return steps_done and all(item.passed is not False for item in self.checklist)
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape of `ftm smoke`."""
+        return {
+            "target": self.target,
+            "quarter": str(self.quarter),
+            "run": self.run,
+            "passed": self.passed,
+            "steps": [asdict(step) for step in self.steps],
+            "checklist": [asdict(item) for item in self.checklist],
+        }
+
+    @contextlib.contextmanager
+    def step(self, name: str, listener: Listener) -> Iterator[list[str]]:
+        """One step; what is put into the list becomes its detail, an error its failure."""
+        # A lost terminal must not end a step.
+        with contextlib.suppress(OSError):
+            listener(Note(f"── {name}"))
+        began = time.monotonic()
+        details: list[str] = []
+
+        def record(state: State, detail: str) -> None:
+            seconds = round(time.monotonic() - began, 1)
+            self._steps[name] = Step(name, state, detail, seconds)
+
+        try:
+            yield details
+        except (StopSignal, InterruptedRunError) as error:
+            record("stopped", getattr(error, "where", "") or str(error))
+            raise
+        except FtmError as error:
+            record("failed", f"{error.where}: {error.cause}")
+            raise
+        except BaseException as error:
+            record("failed", f"{type(error).__name__}: {error}")
+            raise
+        record("done", "; ".join(details))
+
+    def evaluate(self, storage: Storage, settings: Settings, listener: Listener) -> None:
+        """The last steps on both targets: every check, then what is recorded as failed.
+
+        Raises ChecksFailedError after both when a check failed.
+        """
+        problem: FtmError | None = None
+        try:
+            with self.step("evaluate", listener) as details:
+                report = self.evaluation = evaluate(storage, self.quarter, settings)
+                if report.failed:
+                    raise ChecksFailedError(
+                        f"quarter {self.quarter}",
+                        f"{len(report.failed)} of {len(report.checks)} checks failed: "
+                        + ", ".join(check.id for check in report.failed),
+                        f"`ftm evaluate --quarter {self.quarter}` shows each with its figure.",
+                    )
+                details.append(f"all {len(report.checks)} checks passed")
+        except FtmError as error:
+            problem = error
+        with self.step("failures", listener) as details:
+            found = collect_failures(storage, self.quarter)
+            details.append(f"{found.n_failed_firms} of {found.n_firms} firms failed")
+        if problem is not None:
+            raise problem
+
+    def _criterion(self, item: str, ids: tuple[str, ...]) -> Criterion:
+        if self.evaluation is None:
+            return Criterion(item, None)
+        checks = [check for check in self.evaluation.checks if check.id in ids]
+        failed = [check for check in checks if not check.passed]
+        shown = failed or checks[-1:]
+        return Criterion(item, not failed, "; ".join(check.figure for check in shown))
+
+
+def require_all(checks: Sequence[Check], details: list[str]) -> None:
+    """Raises ChecksFailedError, with what to do first, unless every check of a preflight passed."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        raise ChecksFailedError(
+            "preflight",
+            "; ".join(f"{check.name}: {check.detail}" for check in failed),
+            failed[0].next_step,
+        )
+    details.append(f"all {len(checks)} checks passed")
