@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: run test test-fast chaos chaos-long vllm-conformance lint lock clean help
+.PHONY: run test test-fast chaos chaos-long vllm-conformance lint docs lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -44,6 +44,9 @@ lint: $(VENV)/.installed ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed ## Write docs/cli.md from the commands themselves
+	$(BIN)/typer ftm_cli.app utils docs --name ftm --title "The commands of ftm" --output docs/cli.md
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host

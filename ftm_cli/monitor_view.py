@@ -16,7 +16,7 @@ from ftm_cli.console import say, stdout
 from ftm_cli.operations.aws.vllm import describe_phase
 from ftm_cli.operations.costs import duration
 from ftm_cli.operations.following import Trouble
-from ftm_cli.operations.snapshots import Snapshot, Warning
+from ftm_cli.operations.snapshots import Notice, Snapshot
 
 # A plain line on each change, and after this many seconds without one.
 QUIET_SECONDS = 60.0
@@ -26,7 +26,7 @@ _STYLES = {"SUCCEEDED": "bold green", "RUNNING": "bold cyan"}
 
 def show(looks: Iterable[Snapshot | Trouble], *, poll: float) -> Snapshot | None:
     """Show each look as it comes; the last snapshot, also when Ctrl-C ends it."""
-    screen = _Screen(stdout, poll) if stdout.is_terminal else _Lines()
+    screen: _Screen | _Lines = _Screen(stdout, poll) if stdout.is_terminal else _Lines()
     last: Snapshot | None = None
     with screen:
         try:
@@ -69,7 +69,7 @@ class _Lines:
     def __init__(self) -> None:
         self._told: tuple[object, ...] | None = None
         self._told_at = 0.0
-        self._warnings: set[Warning] = set()
+        self._warnings: set[Notice] = set()
         self._trouble = ""
 
     def __enter__(self) -> _Lines:
@@ -227,7 +227,7 @@ def _vllm(look: Snapshot) -> str:
     return ", ".join(parts)
 
 
-def _warning_line(item: Warning) -> str:
+def _warning_line(item: Notice) -> str:
     time = item.time[11:19]
     return f"{time} {item.source.split('/')[0]}: {item.message}"
 

@@ -18,7 +18,7 @@ def monitor_command(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[EXECUTION]",
+            metavar="EXECUTION",
             help="Name or ARN of the execution, here the quarter; the latest when left out.",
             show_default=False,
         ),

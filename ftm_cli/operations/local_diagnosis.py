@@ -27,8 +27,9 @@ def diagnose_here(
         except InputError:
             quarter = None
     for check in check_local(settings, storage, quarter):
-        level = "ok" if check.passed else "problem"
-        yield Finding(check.name, level, check.detail, (), check.next_step)  # type: ignore[arg-type]
+        yield Finding(
+            check.name, "ok" if check.passed else "problem", check.detail, (), check.next_step
+        )
     if quarter is None:
         yield Finding(
             "runs",

@@ -6,7 +6,7 @@ import datetime as dt
 
 from ftm_cli.operations.aws.executions import BatchCounts
 from ftm_cli.operations.aws.progress import ProgressReader
-from ftm_cli.operations.snapshots import FirmRate, Snapshot, Warning
+from ftm_cli.operations.snapshots import FirmRate, Notice, Snapshot
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
@@ -59,11 +59,11 @@ class LocalMonitor:
             warnings=self._failures() if firms.failed else (),
         )
 
-    def _failures(self) -> tuple[Warning, ...]:
+    def _failures(self) -> tuple[Notice, ...]:
         found = [item.failure for item in collect_failures(self._storage, self._quarter).failures]
         found.sort(key=lambda failure: failure.timestamp)
         return tuple(
-            Warning(failure.timestamp, failure.topic_id or failure.firm_id, failure.error_message)
+            Notice(failure.timestamp, failure.topic_id or failure.firm_id, failure.error_message)
             for failure in found[-_WARNINGS_SHOWN:]
         )
 

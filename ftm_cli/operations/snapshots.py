@@ -12,7 +12,7 @@ from ftm_core.contracts.records import RunIdentity
 
 
 @dataclass(frozen=True)
-class Warning:
+class Notice:
     """One line that somebody should know of: a job's log, or a recorded failure."""
 
     time: str
@@ -38,7 +38,7 @@ class Snapshot:
     firms_per_minute: float | None = None
     vllm: VllmStatus | None = None
     requests_per_second: float | None = None
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[Notice, ...] = ()
     cost_usd: float | None = None
     prices_note: str = ""
     unread: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from ftm_core.contracts.errors import InputError
 
 RUNNING = "RUNNING"
 SUCCEEDED = "SUCCEEDED"
+_REASON_LENGTH = 600
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,21 @@ class Execution:
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self.status == RUNNING
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed; of a failed job's whole description only what says it."""
+        text = self.cause or self.error
+        if text is None or self.status in (RUNNING, SUCCEEDED):
+            return None
+        head, brace, rest = text.partition("{")
+        job = _parsed(brace + rest)
+        said = [job.get("JobName"), job.get("StatusReason")]
+        if "ExitCode" in job.get("Container", {}):
+            said.append(f"exit code {job['Container']['ExitCode']}")
+        if any(said):
+            text = head + ", ".join(part for part in said if part)
+        return text if len(text) <= _REASON_LENGTH else f"{text[:_REASON_LENGTH]}…"
 
     def seconds(self, now: dt.datetime) -> float:
         """How long it ran, or has run until ``now``."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftm_cli.operations.aws import names
-from ftm_cli.operations.aws.errors import translated
+from ftm_cli.operations.aws.errors import AwsMissingError, translated
 from ftm_cli.operations.aws.session import AwsSession
 
 FAILED = "FAILED"
@@ -52,6 +52,12 @@ class Jobs:
 
         Raises AwsMissingError without the queue.
         """
+        with translated(f"job queue {names.QUEUE}", self._profile):
+            queues = self._batch.describe_job_queues(jobQueues=[names.QUEUE])["jobQueues"]
+        if not queues:
+            raise AwsMissingError(
+                f"job queue {names.QUEUE}", "does not exist", "Run `ftm deploy` first."
+            )
         first_ms = int(start.timestamp() * 1000)
         arguments: dict[str, Any] = {
             "jobQueue": names.QUEUE,

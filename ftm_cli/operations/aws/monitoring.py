@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ftm_cli.operations.aws.errors import (
-    AwsBusyError,
-    AwsForbiddenError,
+    AwsError,
     AwsLoginError,
     AwsMissingError,
 )
@@ -21,8 +20,8 @@ from ftm_cli.operations.aws.progress import FirmProgress, ProgressReader
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm, VllmStatus
 from ftm_cli.operations.costs import Prices, read_prices
-from ftm_cli.operations.snapshots import FirmRate, Snapshot, Warning
-from ftm_core.contracts.errors import StorageAccessError, StorageRetryableError
+from ftm_cli.operations.snapshots import FirmRate, Notice, Snapshot
+from ftm_core.contracts.errors import StorageAccessError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
 from ftm_core.runs import read_identity
@@ -82,13 +81,15 @@ class AwsMonitor:
             """What ``look`` finds; the last known value where AWS does not tell it now."""
             try:
                 return look()
+            except AwsLoginError:
+                raise
             except AwsMissingError:
                 return last
-            except (AwsBusyError, AwsForbiddenError, StorageRetryableError):
-                unread.append(name)
             except StorageAccessError:
                 # An expired login, which this call tells, or a bucket that is not ours to read.
                 parts.session.identity()
+                unread.append(name)
+            except (AwsError, StorageError):
                 unread.append(name)
             return last
 
@@ -115,7 +116,7 @@ class AwsMonitor:
             state=execution.status,
             started=execution.started.astimezone(dt.UTC).isoformat(timespec="seconds"),
             seconds=seconds,
-            error=None if execution.is_running else execution.cause or execution.error,
+            error=execution.reason,
             states=known.states if execution.is_running else (),
             batches=known.batches,
             firms=known.firms,
@@ -172,7 +173,7 @@ class AwsMonitor:
         for event in sorted(fresh, key=lambda item: item.time):
             known.seen[event.id] = None
             time = event.time.isoformat(timespec="seconds")
-            known.warnings.append(Warning(time, event.stream, event.message))
+            known.warnings.append(Notice(time, event.stream, event.message))
 
     def _jobs(self, parts: _Parts, execution: Execution, now: dt.datetime) -> list[Job]:
         known = self._known
@@ -209,7 +210,7 @@ class _Known:
         self.firms: FirmProgress | None = None
         self.vllm: VllmStatus | None = None
         self.requests: float | None = None
-        self.warnings: deque[Warning] = deque(maxlen=_WARNINGS_SHOWN)
+        self.warnings: deque[Notice] = deque(maxlen=_WARNINGS_SHOWN)
         self.seen: dict[str, None] = {}
         self.logs_read: dt.datetime | None = None
         self.jobs: list[Job] = []

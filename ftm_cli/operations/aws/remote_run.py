@@ -262,7 +262,7 @@ def raise_if_failed(execution: Execution) -> None:
     if execution.status == SUCCEEDED:
         return
     where = f"run {execution.name}"
-    cause = f"ended as {execution.status}: {execution.cause or execution.error or 'no reason'}"
+    cause = f"ended as {execution.status}: {execution.reason or 'no reason'}"
     hint = f"`ftm doctor` says why, `ftm failures --quarter {execution.quarter}` which firms."
     if execution.cause and "Ftm.ChecksFailed" in execution.cause:
         raise ChecksFailedError(where, cause, hint)

@@ -59,7 +59,7 @@ class RunDiagnosis:
             return Finding(about, "ok", "succeeded", (began,), next_step)
         if run.is_running:
             return Finding(about, "ok", "is running", (began,), f"`ftm monitor {run.name}`")
-        said = tuple(f"{text}" for text in (run.error, run.cause) if text)
+        said = (run.reason,) if run.reason else ()
         what = f"ended as {run.status}"
         return Finding(about, "problem", what, (began, *said), self._next_step())
 

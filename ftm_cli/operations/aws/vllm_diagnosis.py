@@ -199,13 +199,18 @@ class VllmDiagnosis:
                 kept = str(answer["Parameter"]["Value"])
             except self._parameters.exceptions.ParameterNotFound:
                 kept = ""
-        given = (self._environment_of_jobs() or {}).get("LLM_BASE_URL", "")
+        environment = self._environment_of_jobs()
+        if environment is None:
+            what = f"{names.MAP_JOB_DEFINITION} does not exist"
+            yield Finding("address", "problem", what, (), "`ftm deploy`")
+            return
+        given = environment.get("LLM_BASE_URL", "")
         evidence = (
             f"load balancer: {expected or 'none'}",
             f"{names.BASE_URL_PARAMETER}: {kept or 'missing'}",
             f"LLM_BASE_URL of the map jobs: {given or 'none'}",
         )
-        if expected and kept != expected:
+        if kept != expected or not kept:
             what = f"{names.BASE_URL_PARAMETER} is {'stale' if kept else 'missing'}"
             yield Finding("address", "problem", what, evidence, "`ftm deploy`")
         elif given != kept:

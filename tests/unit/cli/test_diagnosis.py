@@ -1,0 +1,269 @@
+"""The doctor on AWS: from what services answer to a cause, its evidence and the next command."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ftm_cli.operations.aws.executions import Execution
+from ftm_cli.operations.aws.run_diagnosis import RunDiagnosis
+from ftm_cli.operations.aws.session import AwsSession
+from ftm_cli.operations.aws.vllm_diagnosis import VllmDiagnosis
+from ftm_cli.operations.findings import Finding
+
+NOW = dt.datetime.now(dt.UTC)
+STARTED = NOW - dt.timedelta(hours=1)
+URL = "http://internal-vllm.example/v1"
+
+
+class MissingError(Exception):
+    """Stands for botocore's ParameterNotFound."""
+
+
+class Account:
+    """What the services of one account answer; a test changes single fields."""
+
+    def __init__(self) -> None:
+        self.instances: list[dict[str, str]] = [{"LifecycleState": "InService"}]
+        self.desired, self.desired_tasks, self.running = 1, 1, 1
+        self.activities: list[dict[str, str]] = []
+        self.events: list[dict[str, str]] = []
+        self.stopped: list[dict[str, Any]] = []
+        self.health: list[dict[str, str]] = [{"State": "healthy"}]
+        self.parameter: str | None = URL
+        self.environment = {"LLM_BASE_URL": URL}
+        self.jobs: list[dict[str, Any]] = []
+        self.log: list[str] = []
+
+    def client(self, service: str) -> Any:
+        return getattr(self, f"_{service.replace('-', '_')}")()
+
+    @property
+    def session(self) -> AwsSession:
+        pin = SimpleNamespace(profile="research", account_id="123456789012", region="us-west-2")
+        return cast(AwsSession, SimpleNamespace(pin=pin, client=self.client))
+
+    def vllm(self, *, is_needed: bool = True) -> dict[str, Finding]:
+        found = VllmDiagnosis(self.session).findings(is_needed=is_needed)
+        return {finding.about: finding for finding in found}
+
+    def _autoscaling(self) -> Any:
+        group = {"DesiredCapacity": self.desired, "MaxSize": 2, "Instances": self.instances}
+        return SimpleNamespace(
+            describe_auto_scaling_groups=lambda **_: {"AutoScalingGroups": [group]},
+            describe_scaling_activities=lambda **_: {"Activities": self.activities},
+        )
+
+    def _ecs(self) -> Any:
+        service = {
+            "desiredCount": self.desired_tasks,
+            "runningCount": self.running,
+            "loadBalancers": [{"targetGroupArn": "group"}],
+            "events": self.events,
+        }
+        arns = [f"task/{number}" for number in range(len(self.stopped))]
+        return SimpleNamespace(
+            describe_services=lambda **_: {"services": [service]},
+            list_tasks=lambda **_: {"taskArns": arns},
+            describe_tasks=lambda **_: {"tasks": self.stopped},
+        )
+
+    def _elbv2(self) -> Any:
+        group = {"TargetGroupArn": "group", "LoadBalancerArns": ["balancer"]}
+        balancer = {"DNSName": "internal-vllm.example"}
+        targets = [{"TargetHealth": health} for health in self.health]
+        return SimpleNamespace(
+            describe_target_health=lambda **_: {"TargetHealthDescriptions": targets},
+            describe_target_groups=lambda **_: {"TargetGroups": [group]},
+            describe_load_balancers=lambda **_: {"LoadBalancers": [balancer]},
+        )
+
+    def _ssm(self) -> Any:
+        def get_parameter(**_: Any) -> dict[str, Any]:
+            if self.parameter is None:
+                raise MissingError
+            return {"Parameter": {"Value": self.parameter}}
+
+        exceptions = SimpleNamespace(ParameterNotFound=MissingError)
+        return SimpleNamespace(get_parameter=get_parameter, exceptions=exceptions)
+
+    def _batch(self) -> Any:
+        pairs = [{"name": name, "value": value} for name, value in self.environment.items()]
+        definition = {"revision": 1, "containerProperties": {"environment": pairs}}
+        described = [{"container": {"logStreamName": "firm-processor/1"}}]
+        return SimpleNamespace(
+            describe_job_definitions=lambda **_: {"jobDefinitions": [definition]},
+            describe_job_queues=lambda **_: {"jobQueues": [{}]},
+            list_jobs=lambda **_: {"jobSummaryList": self.jobs},
+            describe_jobs=lambda **_: {"jobs": described},
+        )
+
+    def _logs(self) -> Any:
+        milliseconds = int(NOW.timestamp() * 1000)
+        events = [
+            {"eventId": str(n), "timestamp": milliseconds, "logStreamName": "s", "message": text}
+            for n, text in enumerate(self.log)
+        ]
+        return SimpleNamespace(
+            filter_log_events=lambda **asked: {
+                "events": [] if "startup" in asked["filterPattern"] else events
+            },
+            get_log_events=lambda **_: {"events": events},
+        )
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+def test_a_healthy_vllm_that_a_run_needs_is_no_problem(account: Account) -> None:
+    assert {finding.level for finding in account.vllm().values()} == {"ok"}
+
+
+def test_a_vllm_that_no_run_needs_is_one(account: Account) -> None:
+    found = account.vllm(is_needed=False)["vLLM"]
+    assert (found.level, found.next_step) == ("problem", "`ftm scale-down`")
+    assert "$" in found.what
+
+
+def test_counts_of_0_are_a_problem_only_for_a_run(account: Account) -> None:
+    account.desired = account.desired_tasks = account.running = 0
+    account.instances, account.health = [], []
+    assert account.vllm(is_needed=False)["vLLM"].level == "ok"
+    found = account.vllm()["vLLM"]
+    assert (found.level, found.next_step) == ("problem", "`ftm scale-up`")
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("We currently do not have sufficient g5.xlarge capacity.", "AWS has none to give"),
+        ("VcpuLimitExceeded: you have requested more vCPU capacity", "quota"),
+    ],
+)
+def test_no_instance_names_what_aws_said(account: Account, message: str, told: str) -> None:
+    account.instances, account.running, account.health = [], 0, []
+    account.activities = [{"StatusCode": "Failed", "StatusMessage": message}]
+    found = account.vllm()["vLLM"]
+    assert told in found.what
+    assert any(message in line for line in found.evidence)
+    assert "scale-down" in found.next_step
+
+
+def test_a_task_that_ran_out_of_memory_is_told_with_its_exit_code(account: Account) -> None:
+    account.running, account.health = 0, []
+    reason = "Essential container in task exited"
+    account.stopped = [
+        {"lastStatus": "STOPPED", "stoppedReason": reason, "containers": [{"exitCode": 137}]}
+    ]
+    found = account.vllm()["vLLM"]
+    assert any(reason in line and "137" in line for line in found.evidence)
+    assert "larger instance_type" in found.next_step
+
+
+def test_a_model_that_loads_is_a_note_and_one_with_errors_a_problem(account: Account) -> None:
+    account.health = [{"State": "initial"}]
+    assert account.vllm()["vLLM"].level == "note"
+    account.log = ["ERROR torch.OutOfMemoryError: CUDA out of memory"]
+    found = account.vllm()["vLLM"]
+    assert found.level == "problem"
+    assert any("CUDA out of memory" in line for line in found.evidence)
+
+
+def test_instances_and_tasks_that_differ_are_named(account: Account) -> None:
+    account.desired_tasks = account.running = 0
+    account.health = []
+    levels = [f.next_step for f in VllmDiagnosis(account.session).findings(is_needed=True)]
+    assert any("ftm vllm scale 1" in step for step in levels)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "given", "told", "step"),
+    [
+        (None, URL, "missing", "`ftm deploy`"),
+        ("http://old.example/v1", URL, "stale", "`ftm deploy`"),
+        (URL, "http://old.example/v1", "another address", "`ftm deploy --only batch`"),
+    ],
+)
+def test_a_stale_address_is_told_with_all_three_places(
+    account: Account, parameter: str | None, given: str, told: str, step: str
+) -> None:
+    account.parameter, account.environment = parameter, {"LLM_BASE_URL": given}
+    found = account.vllm()["address"]
+    assert told in found.what
+    assert found.next_step == step
+    assert len(found.evidence) == 3
+
+
+def diagnose(account: Account, cause: str, status: str = "FAILED") -> dict[str, Finding]:
+    execution = Execution(
+        name="smoke-test-20230601-120000",
+        arn="arn",
+        status=status,
+        started=STARTED,
+        ended=None if status == "RUNNING" else NOW,
+        quarter="2023Q1",
+        error="Ftm.RunFailed",
+        cause=cause,
+    )
+    return {found.about: found for found in RunDiagnosis(account.session, execution).findings()}
+
+
+def job(name: str, status: str, exit_code: int | None = None, reason: str = "") -> dict[str, Any]:
+    return {
+        "jobId": name,
+        "jobName": name,
+        "status": status,
+        "statusReason": reason,
+        "createdAt": int(STARTED.timestamp() * 1000) + 1,
+        "container": {} if exit_code is None else {"exitCode": exit_code},
+    }
+
+
+def test_a_failed_map_is_told_by_job_exit_code_and_log(account: Account) -> None:
+    account.jobs = [
+        job("ftm-map-2023Q1_batch_0000", "SUCCEEDED"),
+        job("ftm-map-2023Q1_batch_0001", "FAILED", 137, "Essential container exited"),
+        job("ftm-map-2022Q4_batch_0000", "FAILED", 1),
+    ]
+    account.log = ["ERROR ran out of memory"]
+    cause = "Stage map: States.TaskFailed. " + json.dumps(
+        {"JobName": "ftm-map-2023Q1_batch_0001", "StatusReason": "exited", "Attempts": ["x" * 5000]}
+    )
+    found = diagnose(account, cause)
+    run = found["run smoke-test-20230601-120000"]
+    assert "ftm logs map" in run.next_step
+    assert max(map(len, run.evidence)) < 200
+    assert found["map"].what == "1 of 2 jobs failed"
+    assert any("137" in line and "memory" in line for line in found["map"].evidence)
+    assert any("ran out of memory" in line for line in found["map"].evidence)
+
+
+@pytest.mark.parametrize(
+    ("cause", "status", "step"),
+    [
+        ("Stage transcripts: Ftm.TranscriptsMissing. No manifest", "FAILED", "ftm ingest"),
+        ("Stage judgement: Ftm.ChecksFailed. Over tolerance", "FAILED", "ftm failures"),
+        ("Stage reduce: States.TaskFailed. gone", "FAILED", "ftm logs reduce"),
+        ("ftm run was stopped", "ABORTED", "goes on from what is finished"),
+    ],
+)
+def test_each_stage_that_can_fail_has_a_next_step(
+    account: Account, cause: str, status: str, step: str
+) -> None:
+    found = diagnose(account, cause, status)["run smoke-test-20230601-120000"]
+    assert found.level == "problem"
+    assert step in found.next_step
+
+
+def test_jobs_that_get_no_instance_are_told_with_their_reason(account: Account) -> None:
+    reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+    account.jobs = [job("ftm-map-2023Q1_batch_0000", "RUNNABLE", reason=reason)]
+    found = diagnose(account, "", "RUNNING")["jobs"]
+    assert "1 wait for an instance" in found.what
+    assert any(reason in line for line in found.evidence)
