@@ -19,6 +19,9 @@ def evaluate_command(
 
     Shows a table of all checks and sample rows. Ends with exit code 3 when a check fails.
 
+    JSON: {quarter, data, run_id, passed, n_passed, n_failed, checks: [{id, group, title, passed,
+    figure, detail}], samples: {topics, themes, contributions}}.
+
     Examples:
 
         ftm evaluate --quarter 2023Q1

@@ -42,6 +42,8 @@ def export_command(
     DuckDB gives one database with a table each, the others a file a table. In CSV, lists are JSON
     within their cell.
 
+    JSON: {quarter, format, tables: [{table, n_rows, path}]}.
+
     Examples:
 
         ftm export --format csv --quarter 2023Q1

@@ -19,6 +19,9 @@ def failures_command(
 
     The next `ftm run` of the quarter tries each of them again.
 
+    JSON: {quarter, n_firms, n_failed_firms, n_failures, failures: [{batch_id, firm_id, error_type,
+    error_message, attempts, timestamp, topic_id}]}.
+
     Examples:
 
         ftm failures

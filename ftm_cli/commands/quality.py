@@ -33,6 +33,9 @@ def quality_command(
 
     Figures beyond the thresholds of `ftm config` are warnings; the exit code stays 0.
 
+    JSON: {quarter, data, run_id, n_warnings, measures: [{id, title, value, threshold, warning,
+    detail}], recovery}.
+
     Examples:
 
         ftm quality --quarter 2023Q1

@@ -30,6 +30,9 @@ def themes_command(
 ) -> None:
     """Follow themes over successive quarters: continued, merged, gone, born, growth by firms.
 
+    JSON: {quarters, threshold, steps: [{earlier, later, links: [{kind, before, after, similarity,
+    growth}]}]}.
+
     Examples:
 
         ftm themes --quarters 2016Q3..2017Q1

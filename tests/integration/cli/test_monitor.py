@@ -1,0 +1,126 @@
+"""`ftm monitor` on AWS and here: what it shows, what it survives, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from ftm_core.storage.local import LocalStorage
+from tests.fakes.small_quarter import build_small_quarter
+
+from .conftest import Project
+from .test_logs_and_runs import write_log
+from .test_run_on_aws import LONG, failing, statuses, wait_for_line
+
+
+@pytest.fixture
+def running(project: Project) -> Project:
+    """A run that goes on, started without its command."""
+    project.stage.deploy_vllm()
+    project.stage.fill_bucket()
+    start(project, LONG)
+    return project
+
+
+def start(project: Project, states: dict[str, Any]) -> None:
+    project.stage.deploy_state_machine(states)
+    client = project.stage.client("stepfunctions")
+    machine = client.list_state_machines()["stateMachines"][0]["stateMachineArn"]
+    client.start_execution(
+        stateMachineArn=machine,
+        name="smoke-test-20230601-120000",
+        input='{"quarter": "2023Q1", "bucket": "ftm-test-data"}',
+    )
+
+
+def test_one_look_tells_states_vllm_requests_warnings_and_cost(running: Project) -> None:
+    write_log(running, "/ecs/ftm-vllm", "vllm/1", *['"POST /v1/chat/completions" 200 OK'] * 3)
+    running.stage.client("logs").create_log_group(logGroupName="/aws/batch/ftm")
+    lines = ("INFO fine", "WARNING vLLM unhealthy, waiting... (30s / 600s)")
+    write_log(running, "/aws/batch/ftm", "firm-processor/1", *lines)
+    look = running.ftm("monitor", "--json").json
+    assert look["run"] == "smoke-test-20230601-120000"
+    assert look["state"] == "RUNNING"
+    assert look["states"] == ["ProcessBatches"]
+    assert look["vllm"]["phase"] == "off"
+    assert look["requests_per_second"] > 0
+    assert [item["message"] for item in look["warnings"]] == [lines[1]]
+    assert look["cost_usd"] is not None
+    assert "prices of" in look["prices_note"]
+
+
+def test_ctrl_c_leaves_the_run_running_and_says_so(running: Project) -> None:
+    process = running.start("monitor")
+    wait_for_line(process.stdout, "ProcessBatches")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "goes on" in " ".join(stderr.split())
+    assert statuses(running) == ["RUNNING"]
+
+
+def test_a_login_lost_in_the_middle_is_said_and_goes_on_when_renewed(running: Project) -> None:
+    process = running.start("monitor")
+    wait_for_line(process.stdout, "ProcessBatches")
+    running.stage.set(expired=["all"])
+    wait_for_line(process.stderr, "Login lost")
+    running.stage.set(expired=[])
+    wait_for_line(process.stderr, "Logged in again")
+    process.kill()
+    process.communicate()
+
+
+def test_a_login_that_stays_lost_ends_with_what_to_do(running: Project) -> None:
+    process = running.start("monitor", FTM_LOGIN_WAIT="1")
+    wait_for_line(process.stdout, "ProcessBatches")
+    running.stage.set(expired=["all"])
+    _, stderr = process.communicate(timeout=60)
+    told = " ".join(stderr.split())
+    assert process.returncode == 2
+    assert "the run itself goes on" in told
+    assert "aws sso login" in told
+    assert statuses(running) == ["RUNNING"]
+
+
+def test_a_service_that_throttles_leaves_the_rest_to_be_seen(running: Project) -> None:
+    running.stage.set(busy={"logs": 1000})
+    look = running.ftm("monitor", "--json").json
+    assert look["states"] == ["ProcessBatches"]
+    assert "warnings" in look["unread"]
+
+
+def test_a_failed_run_ends_the_watching_with_its_cause_and_exit_code(project: Project) -> None:
+    project.stage.fill_bucket()
+    start(project, failing("Stage judgement: Ftm.ChecksFailed"))
+    ended = project.ftm("monitor")
+    assert ended.code == 3
+    assert "Ftm.ChecksFailed" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"account": "999999999999"}, "is pinned"),
+        ({"expired": ["all"]}, "aws sso login"),
+        ({}, "ftm deploy"),
+    ],
+)
+def test_wrong_account_expired_login_or_nothing_deployed_stop_at_once(
+    project: Project, fault: dict[str, Any], told: str
+) -> None:
+    project.stage.set(**fault)
+    ended = project.ftm("monitor")
+    assert ended.code == 2
+    assert told in " ".join(ended.stderr.split())
+
+
+def test_a_run_here_is_watched_from_its_data_folder(unpinned: Project) -> None:
+    build_small_quarter(LocalStorage(unpinned.folder / "data"))
+    look = unpinned.ftm("monitor", "--json").json
+    assert (look["target"], look["state"]) == ("local", "SUCCEEDED")
+    assert look["batches"] == {"pending": 0, "running": 0, "succeeded": 3, "failed": 0}
+    assert look["firms"]["failed"] == 2
+    assert look["cost_usd"] is None
+    assert unpinned.ftm("monitor", "2022Q4").code == 2
