@@ -71,13 +71,13 @@ def test_here_a_dead_holder_failed_firms_and_changed_settings_are_told(unpinned:
         from ftm_core.runs import this_process
 
         holder = vars(this_process("2023Q1-20230601-120000"))
-        identity["holder"] = holder | {"pid": int(ended.stdout), "process_started": 1.0}
+        identity["holder"] = holder | {"pid": pid, "process_started": 1.0}
         identity["finished"] = None
 
     edit_json(storage, keys.run_identity(QUARTER), die)
     found = problems(unpinned.ftm("doctor", "--json"))
     run = next(item for about, item in found.items() if about.startswith("run "))
     assert "dead" in run["what"]
-    assert any(str(int(ended.stdout)) in line for line in run["evidence"])
+    assert any(str(pid) in line for line in run["evidence"])
     assert "2 of 7 firms" in found["failures"]["what"]
     assert "--restart" in found["settings"]["next_step"]
