@@ -125,7 +125,7 @@ class AwsMonitor:
             requests_per_second=known.requests,
             warnings=tuple(known.warnings),
             cost_usd=_cost(execution, known, self._prices, now),
-            prices_note=self._prices.note,
+            prices_note=f"prices of {self._prices.date} ({self._prices.source})",
             unread=tuple(dict.fromkeys(unread)),
         )
 

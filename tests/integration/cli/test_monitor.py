@@ -84,11 +84,11 @@ def test_a_login_that_stays_lost_ends_with_what_to_do(running: Project) -> None:
     assert statuses(running) == ["RUNNING"]
 
 
-def test_a_service_that_throttles_leaves_the_rest_to_be_seen(running: Project) -> None:
-    running.stage.set(busy={"logs": 1000})
+def test_throttling_is_outlived(running: Project) -> None:
+    running.stage.set(busy={"states": 2, "autoscaling": 2, "s3": 2})
     look = running.ftm("monitor", "--json").json
     assert look["states"] == ["ProcessBatches"]
-    assert "warnings" in look["unread"]
+    assert look["vllm"]["phase"] == "off"
 
 
 def test_a_failed_run_ends_the_watching_with_its_cause_and_exit_code(project: Project) -> None:
