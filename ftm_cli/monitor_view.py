@@ -25,7 +25,7 @@ _STYLES = {"SUCCEEDED": "bold green", "RUNNING": "bold cyan"}
 
 
 def show(looks: Iterable[Snapshot | Trouble], *, poll: float) -> Snapshot | None:
-    """Show each look as it comes; the last snapshot, also when Ctrl-C ends it."""
+    """Show each look as it comes; the last snapshot, also when a stop signal ends it."""
     screen: _Screen | _Lines = _Screen(stdout, poll) if stdout.is_terminal else _Lines()
     last: Snapshot | None = None
     with screen:

@@ -96,15 +96,18 @@ def _here(run: str | None, data: str | None) -> Iterator[Finding]:
 
 def _show(findings: list[Finding]) -> None:
     """Each finding as a small block: long evidence reads badly in the cells of a table."""
+    from rich.padding import Padding
     from rich.text import Text
 
     from ftm_cli.console import stdout
 
+    indent = (0, 0, 0, 9)
+
     for finding in findings:
         mark, style = _MARKS[finding.level]
-        head = Text.assemble((f"{mark:<8}", style), (finding.about, "bold"), "  ", finding.what)
+        head = Text.assemble((f"{mark:<9}", style), (finding.about, "bold"), "  ", finding.what)
         stdout.print(head)
         for line in finding.evidence:
-            stdout.print(Text(f"          {line}", style="dim"))
+            stdout.print(Padding(Text(line, style="dim"), indent))
         if finding.next_step and finding.level != "ok":
-            stdout.print(Text(f"          Next: {finding.next_step}"))
+            stdout.print(Padding(Text(f"Next: {finding.next_step}"), indent))

@@ -50,7 +50,7 @@ def monitor_command(
     """
     from ftm_cli.console import print_json, say
     from ftm_cli.monitor_view import show
-    from ftm_cli.operations.aws.waiting import Waits
+    from ftm_cli.operations.aws.waiting import Waits, stopped_by_signals
     from ftm_cli.operations.following import follow
     from ftm_cli.targets import chosen_target
 
@@ -63,8 +63,10 @@ def monitor_command(
     if json_output:
         print_json(monitor.look().as_json())
         return
-    last = show(follow(monitor, waits=waits), poll=waits.poll)
+    with stopped_by_signals():
+        last = show(follow(monitor, waits=waits), poll=waits.poll)
     if last is None:
+        say("Stopped watching. A run goes on by itself.")
         return
     if last.is_running:
         say(f"{last.run} goes on; only the watching ended. `ftm monitor` watches it again.")

@@ -97,8 +97,13 @@ class Executions:
     def look(self, name_or_arn: str) -> Execution:
         """One run by name or ARN."""
         arn = self._arn(name_or_arn)
-        with translated(f"execution {arn.rsplit(':', 1)[-1]}", self._pin.profile):
-            found = self._states.describe_execution(executionArn=arn)
+        where = f"execution {arn.rsplit(':', 1)[-1]}"
+        try:
+            with translated(where, self._pin.profile):
+                found = self._states.describe_execution(executionArn=arn)
+        except AwsMissingError as error:
+            hint = "`ftm runs` lists the runs that there are."
+            raise AwsMissingError(where, "does not exist", hint) from error
         given = _parsed(found.get("input"))
         return Execution(
             name=found["name"],
