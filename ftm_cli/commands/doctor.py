@@ -33,7 +33,8 @@ def doctor_command(
     On AWS: the execution, its jobs with exit codes and the end of their logs, the recorded
     failures, and vLLM from its counts down to the address that the jobs were given. On this
     machine: models, disk, data, the last run and who holds it. Each problem comes with its evidence
-    and the next command; with problems the exit code is 3.
+    and the next command; with problems the exit code is 3. A run on AWS names its own bucket:
+    --data is for this machine.
 
     JSON: {target, problems, findings: [{about, level, what, evidence, next_step}]}; level is ok,
     note or problem.

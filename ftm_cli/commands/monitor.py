@@ -31,7 +31,8 @@ def monitor_command(
 
     A live screen on a terminal, a line for each change elsewhere. Goes on until the run ends, and
     then with the exit code of `ftm run`. It survives throttling, and waits half an hour for a new
-    login (FTM_LOGIN_WAIT). Ctrl-C ends the watching, never the run.
+    login (FTM_LOGIN_WAIT). Ctrl-C ends the watching, never the run. A run on AWS names its own
+    bucket: --data is for runs on this machine.
 
     The cost is vLLM's for the time of the run and the jobs' own time, at the prices of the table.
 
@@ -57,7 +58,7 @@ def monitor_command(
     waits = Waits.from_environment()
     watched: AwsMonitor | None = None
     if chosen_target(target) == "aws":
-        monitor: Monitor = (watched := _on_aws(run, data))
+        monitor: Monitor = (watched := _on_aws(run))
     else:
         monitor = _here(run, data)
     if json_output:
@@ -81,13 +82,10 @@ def monitor_command(
         say(f"Next: ftm run --quarter {last.quarter}, which goes on from what is finished.")
 
 
-def _on_aws(run: str | None, data: str | None) -> AwsMonitor:
+def _on_aws(run: str | None) -> AwsMonitor:
     from ftm_cli.operations.aws.monitoring import AwsMonitor
     from ftm_cli.operations.aws.session import pinned_session
-    from ftm_core.contracts.errors import InputError
 
-    if data is not None:
-        raise InputError("ftm monitor --data", "does not fit --target aws", "The run names it.")
     return AwsMonitor(pinned_session, run)
 
 

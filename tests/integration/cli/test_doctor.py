@@ -63,9 +63,9 @@ def test_a_failed_execution_is_told_with_its_cause(project: Project) -> None:
 def test_here_a_dead_holder_failed_firms_and_changed_settings_are_told(unpinned: Project) -> None:
     storage = LocalStorage(unpinned.folder / "data")
     build_small_quarter(storage)
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], check=True, stdout=-1
-    )
+    code = "import os; print(os.getpid())"
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    pid = int(ended.stdout)
 
     def die(identity: Any) -> None:
         from ftm_core.runs import this_process
