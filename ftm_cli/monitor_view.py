@@ -151,7 +151,7 @@ def _panel(look: Snapshot, trouble: Trouble | None, poll: float) -> RenderableTy
     if trouble is not None:
         body += ["", Text(trouble.text, style="bold yellow")]
         if trouble.hint:
-            body.append(Text(f"{trouble.hint} This screen then goes on by itself.", style="yellow"))
+            body.append(Text(trouble.hint, style="yellow"))
     title = Text.assemble(
         (look.run, "bold"),
         f"  {look.quarter}  " if not look.run.startswith(look.quarter) else "  ",
@@ -221,7 +221,8 @@ def _vllm(look: Snapshot) -> str:
     if wanted:
         parts.append(f"{look.vllm.healthy_targets} of {wanted} healthy")
     if look.requests_per_second is not None and wanted:
-        parts.append(f"{look.requests_per_second:.1f} requests/s")
+        digits = 1 if look.requests_per_second >= 1 else 2
+        parts.append(f"{look.requests_per_second:.{digits}f} requests/s")
     if look.vllm.trouble:
         parts.append(f"AWS says: {look.vllm.trouble}")
     return ", ".join(parts)

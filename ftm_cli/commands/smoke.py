@@ -71,7 +71,7 @@ def _on_aws(
     from ftm_cli.operations.aws.deployment import deploy_settings
     from ftm_cli.operations.aws.remote import make_remote_run
     from ftm_cli.operations.aws.session import pinned_session
-    from ftm_cli.operations.aws.smoke_run import STEPS, SmokeOnAws
+    from ftm_cli.operations.aws.smoke_run import CRITERIA, STEPS, SmokeOnAws
     from ftm_cli.operations.smoke import SmokeTest
 
     session = pinned_session()
@@ -90,7 +90,7 @@ def _on_aws(
     if not yes:
         show_plan(plan)
         typer.confirm("Start it?", abort=True, err=True)
-    test = SmokeTest("aws", plan.quarter, plan.execution_name, STEPS)
+    test = SmokeTest("aws", plan.quarter, plan.execution_name, steps=STEPS, criteria=CRITERIA)
     try:
         with progress_listener() as listener:
             SmokeOnAws(session, plan, run, test).carry_out(listener)
@@ -102,14 +102,14 @@ def _on_aws(
 def _here(quarter: str, data: str | None, *, restart: bool, as_json: bool) -> None:
     from ftm_cli.console import progress_listener
     from ftm_cli.operations.local_run import LocalRun
-    from ftm_cli.operations.local_smoke import STEPS, smoke_here
+    from ftm_cli.operations.local_smoke import CRITERIA, STEPS, smoke_here
     from ftm_cli.operations.smoke import SmokeTest
     from ftm_cli.targets import open_data
     from ftm_core.contracts.quarters import Quarter
 
     parsed = Quarter.parse(quarter)
     run = LocalRun(quarter=parsed, storage=open_data(data, target="local"), restart=restart)
-    test = SmokeTest("local", parsed, "", STEPS)
+    test = SmokeTest("local", parsed, "", steps=STEPS, criteria=CRITERIA)
     try:
         with progress_listener() as listener:
             smoke_here(run, test, listener)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from ftm_cli.operations.aws.errors import AwsBusyError, AwsLoginError
+from ftm_cli.operations.aws.errors import REPEAT, AwsBusyError, AwsLoginError
 from ftm_cli.operations.aws.waiting import Clock, Waits
 from ftm_cli.operations.snapshots import Snapshot
 from ftm_core.contracts.errors import StorageRetryableError
@@ -54,7 +54,10 @@ def follow(
                     "itself goes on",
                     error.hint,
                 ) from error
-            yield Trouble(f"Login lost: {error.where} {error.cause}", error.hint)
+            hint = (
+                f"{error.hint.removesuffix(REPEAT).rstrip('.')}: watching then goes on by itself."
+            )
+            yield Trouble(f"Login lost: {error.where} {error.cause}", hint)
         except (AwsBusyError, StorageRetryableError) as error:
             yield Trouble(f"{error.where} {error.cause}")
         else:

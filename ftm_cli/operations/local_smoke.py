@@ -5,9 +5,11 @@ from __future__ import annotations
 from ftm_cli.operations.aws.waiting import stopped_by_signals
 from ftm_cli.operations.local_run import LocalRun, local_settings, run_locally
 from ftm_cli.operations.preflight import check_local
-from ftm_cli.operations.smoke import Criterion, SmokeTest, require_all
+from ftm_cli.operations.smoke import SmokeTest, require_all
 from ftm_core.contracts.events import Listener
 
+FINISHED = "The run ends finished"
+CRITERIA = (FINISHED,)
 STEPS = ("preflight", "run", "evaluate", "failures")
 
 
@@ -20,7 +22,7 @@ def smoke_here(run: LocalRun, test: SmokeTest, listener: Listener) -> None:
         with test.step("run", listener) as details:
             outcome = run_locally(run, listener)
             test.run = outcome.run_id
-            test.own_criteria.append(Criterion("The run ends finished", True, outcome.run_id))
+            test.tick(FINISHED, True, outcome.run_id)
             details.append(
                 "was finished before"
                 if outcome.outcome is None

@@ -59,13 +59,21 @@ class Criterion:
 class SmokeTest:
     """Keeps account of steps and checklist while a smoke test goes on."""
 
-    def __init__(self, target: str, quarter: Quarter, run: str, steps: Sequence[str]) -> None:
+    def __init__(
+        self,
+        target: str,
+        quarter: Quarter,
+        run: str,
+        *,
+        steps: Sequence[str],
+        criteria: Sequence[str],
+    ) -> None:
         self.target = target
         self.quarter = quarter
         self.run = run
         self._steps = {name: Step(name) for name in steps}
         self.evaluation: EvaluationReport | None = None
-        self.own_criteria: list[Criterion] = []
+        self._own_criteria = {item: Criterion(item, None) for item in criteria}
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -76,7 +84,7 @@ class SmokeTest:
     def checklist(self) -> tuple[Criterion, ...]:
         """The runbook's criteria: those of the output, then those of the target."""
         of_output = [self._criterion(item, ids) for item, ids in _CRITERIA]
-        return (*of_output, *self.own_criteria)
+        return (*of_output, *self._own_criteria.values())
 
     @property
     def passed(self) -> bool:
@@ -95,12 +103,13 @@ class SmokeTest:
             "checklist": [asdict(item) for item in self.checklist],
         }
 
+    def tick(self, item: str, passed: bool | None, figure: str) -> None:
+        """Say how a line of the checklist that the target has of its own turned out."""
+        self._own_criteria[item] = Criterion(item, passed, figure)
+
     @contextlib.contextmanager
     def step(self, name: str, listener: Listener) -> Iterator[list[str]]:
         """One step; what is put into the list becomes its detail, an error its failure."""
-        # A lost terminal must not end a step.
-        with contextlib.suppress(OSError):
-            listener(Note(f"── {name}"))
         began = time.monotonic()
         details: list[str] = []
 
@@ -109,6 +118,9 @@ class SmokeTest:
             self._steps[name] = Step(name, state, detail, seconds)
 
         try:
+            # A lost terminal must not end a step.
+            with contextlib.suppress(OSError):
+                listener(Note(f"── {name}"))
             yield details
         except (StopSignal, InterruptedRunError) as error:
             record("stopped", getattr(error, "where", "") or str(error))

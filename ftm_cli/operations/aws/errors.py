@@ -90,7 +90,8 @@ _BUSY_CODES = frozenset(
     }
 )
 
-LOGIN_HINT = "Log in again (for example `aws sso login --profile {profile}`), then repeat."
+REPEAT = ", then repeat."
+LOGIN_HINT = "Log in again (for example `aws sso login --profile {profile}`)" + REPEAT
 _DEPLOY_HINT = "Run `ftm deploy` first; `ftm validate` shows what is missing."
 _LATER_HINT = "Run the same command again in a minute."
 

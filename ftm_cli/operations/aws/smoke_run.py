@@ -18,12 +18,16 @@ from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm
 from ftm_cli.operations.aws.waiting import stopped_by_signals, undisturbed
 from ftm_cli.operations.plan import RunPlan
-from ftm_cli.operations.smoke import Criterion, SmokeTest, require_all
+from ftm_cli.operations.smoke import SmokeTest, require_all
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Listener
 from ftm_core.contracts.settings import PROJECT_FILE, resolve
 from ftm_core.storage.s3 import S3Storage
 
+ENDED = "The execution ends as SUCCEEDED"
+REQUESTED = "vLLM's log shows /v1/chat/completions requests"
+AT_ZERO = "Desired counts of vLLM are 0 at the end"
+CRITERIA = (ENDED, REQUESTED, AT_ZERO)
 STEPS = ("preflight", "vLLM up", "run", "evaluate", "failures", "vLLM down")
 
 
@@ -48,7 +52,7 @@ class SmokeOnAws:
                 self._preflight(details, listener)
             ended = self._run(listener)
             if self.plan.scale == "auto":
-                self.test.own_criteria.append(self._requests_in_log(ended))
+                self._look_for_requests(ended)
             storage = S3Storage(self.session.client("s3"), self.plan.bucket)
             settings = resolve(project_file=Path(PROJECT_FILE)).settings
             self.test.evaluate(storage, settings, listener)
@@ -79,23 +83,20 @@ class SmokeOnAws:
                 )
             with self.test.step("run", listener) as details:
                 ended = self.run.start_and_follow()
-                self.test.own_criteria.append(
-                    Criterion(
-                        "The execution ends as SUCCEEDED", ended.status == SUCCEEDED, ended.status
-                    )
-                )
+                self.test.tick(ENDED, ended.status == SUCCEEDED, ended.status)
                 raise_if_failed(ended)
                 details.append(f"{ended.name} {ended.status}")
         return ended
 
-    def _requests_in_log(self, execution: Execution) -> Criterion:
+    def _look_for_requests(self, execution: Execution) -> None:
         """That vLLM itself logged requests while the run went on."""
-        item = "vLLM's log shows /v1/chat/completions requests"
         logs = Logs(self.session)
         count = sum(1 for _ in logs.events("vllm", execution.started, pattern=REQUESTS))
         if not count and not self.plan.estimate.firms:
-            return Criterion(item, None, "none: the quarter was finished before, nothing was asked")
-        return Criterion(item, count > 0, f"{count:,} requests")
+            figure = "none: the quarter was finished before, nothing was asked"
+            self.test.tick(REQUESTED, None, figure)
+        else:
+            self.test.tick(REQUESTED, count > 0, f"{count:,} requests")
 
     @contextlib.contextmanager
     def _at_zero_in_the_end(self, listener: Listener) -> Iterator[None]:
@@ -111,8 +112,7 @@ class SmokeOnAws:
             if self.plan.scale != "auto":
                 details.append("not needed: the LLM is given by URL")
                 return
-            item = "Desired counts of vLLM are 0 at the end"
-            self.test.own_criteria.append(Criterion(item, False, "not known"))
+            self.test.tick(AT_ZERO, False, "not known")
             if not self.run.vllm_is_off:
                 self.run.take_vllm_down()
             try:
@@ -122,5 +122,5 @@ class SmokeOnAws:
             else:
                 is_off = status.desired_instances == status.desired_tasks == 0
                 figure = f"{status.desired_instances} instances, {status.desired_tasks} tasks"
-            self.test.own_criteria[-1] = Criterion(item, is_off, figure)
+            self.test.tick(AT_ZERO, is_off, figure)
             details.append(figure)

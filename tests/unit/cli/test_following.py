@@ -74,7 +74,7 @@ def test_a_login_lost_and_renewed_is_said_and_the_watching_goes_on() -> None:
         "Login lost",
         "Logged in again.",
     ]
-    assert told[0].hint == "Log in again."
+    assert told[0].hint == "Log in again: watching then goes on by itself."
     assert isinstance(seen[-1], Snapshot)
     assert seen[-1].state == "SUCCEEDED"
 
