@@ -185,11 +185,16 @@ def _docker(
         process.stdin.close()
     last: list[str] = []
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip():
-            last = [*last[-9:], line.rstrip()]
-            listener(Note(line.rstrip()))
-    code = process.wait()
+    try:
+        for line in process.stdout:
+            if line.strip():
+                last = [*last[-9:], line.rstrip()]
+                listener(Note(line.rstrip()))
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
     if check and code != 0:
         raise ImageError(
             f"docker {arguments[0]}",

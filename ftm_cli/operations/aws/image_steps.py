@@ -20,6 +20,7 @@ from ftm_cli.operations.images import (
     push_images,
     registry_name,
 )
+from ftm_cli.operations.tools import docker_version
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Listener, ignore
 
@@ -91,7 +92,8 @@ def plan_given(session: AwsSession, map_image_uri: str, reduce_image_uri: str) -
 
 def perform(plan: ImagePlan, build: Build, listener: Listener = ignore) -> None:
     """Build, and no more: for a plan that pushes nothing."""
-    if plan.build and plan.tag:
+    docker_version()
+    if plan.tag:
         build_images(build, plan.tag, listener)
 
 
@@ -104,6 +106,7 @@ def perform_in_account(
 ) -> None:
     """Build and push what is new, then record the URIs in ftm.toml for the next deploy."""
     if plan.build and plan.tag:
+        docker_version()
         local = build_images(build, plan.tag, listener)
         push_images(local, log_in(session.client("ecr"), listener), plan.tag, listener)
     ours = plan.tag is not None and bool(
