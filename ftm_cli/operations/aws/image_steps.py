@@ -36,11 +36,6 @@ class ImagePlan:
     push: bool
     record: bool
 
-    @property
-    def uris(self) -> ImageUris:
-        """Both images."""
-        return ImageUris(self.map_image_uri, self.reduce_image_uri)
-
     def as_json(self) -> dict[str, Any]:
         """The documented JSON shape of `ftm build`."""
         return asdict(self)
@@ -107,8 +102,13 @@ def perform_in_account(
     """Build and push what is new, then record the URIs in ftm.toml for the next deploy."""
     if plan.build and plan.tag:
         docker_version()
+        ecr = session.client("ecr")
+        uris = {plan.map_image_uri, plan.reduce_image_uri}
+        there = uris - set(
+            missing_images(ecr, ImageUris(plan.map_image_uri, plan.reduce_image_uri))
+        )
         local = build_images(build, plan.tag, listener)
-        push_images(local, log_in(session.client("ecr"), listener), plan.tag, listener)
+        push_images(local, log_in(ecr, listener), plan.tag, listener, there_already=there)
     ours = plan.tag is not None and bool(
         module_outputs(settings, "batch").get("image_repository_urls")
     )
