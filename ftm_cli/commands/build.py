@@ -60,6 +60,7 @@ def build_command(
     from ftm_cli.console import print_json, progress_listener, say
     from ftm_cli.operations.aws import image_steps
     from ftm_cli.operations.aws.deployment import build_of, deploy_settings
+    from ftm_cli.operations.aws.pin import read_pin
     from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.images import Build
@@ -74,7 +75,12 @@ def build_command(
             "Give --map-image-uri and --reduce-image-uri, or --push.",
         )
     if not (uris or push):
-        build = Build(Path(), arguments, network)
+        pin = read_pin()
+        build = (
+            build_of(deploy_settings(pin, bucket_needed=False), arguments, network)
+            if pin
+            else Build(Path(), arguments, network)
+        )
         plan = image_steps.plan_build(build)
         if not dry_run:
             with progress_listener() as listener, stopped_by_signals():

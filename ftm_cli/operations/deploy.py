@@ -147,7 +147,12 @@ def deploy_steps(
     # A single module is taken as far as it can go: to its last pass that has what it needs.
     chosen = [step for step in steps if step.module.name == only]
     ready = [step for step in chosen if set(step.needs) <= deployed]
-    return tuple(ready[-1:] or chosen[:1])
+    if chosen and not ready:
+        missing = " and ".join(name for name in chosen[0].needs if name not in deployed)
+        raise InputError(
+            f"module {only}", f"needs {missing}, not deployed yet", f"Deploy {missing} first."
+        )
+    return tuple(ready[-1:])
 
 
 def destroy_steps(settings: DeploySettings, *, only: str | None = None) -> tuple[Step, ...]:

@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,12 +82,22 @@ def build_images(build: Build, tag: str, listener: Listener = ignore) -> ImageUr
 
 
 def push_images(
-    local: ImageUris, registry: str, tag: str, listener: Listener = ignore
+    local: ImageUris,
+    registry: str,
+    tag: str,
+    listener: Listener = ignore,
+    *,
+    there_already: Collection[str] = (),
 ) -> ImageUris:
-    """Push both images to ``REGISTRY/ftm-map:TAG`` and ``REGISTRY/ftm-reduce:TAG``."""
+    """Push both images to ``REGISTRY/ftm-map:TAG`` and ``REGISTRY/ftm-reduce:TAG``.
+
+    URIs that are there already are left out: a repository refuses to change a tag.
+    """
     pushed = {}
     for kind in KINDS:
         pushed[kind] = f"{registry}/ftm-{kind}:{tag}"
+        if pushed[kind] in there_already:
+            continue
         listener(Note(f"Pushing {pushed[kind]}"))
         _docker(["tag", getattr(local, kind), pushed[kind]])
         _docker(["push", pushed[kind]], listener=listener)
@@ -185,11 +195,16 @@ def _docker(
         process.stdin.close()
     last: list[str] = []
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip():
-            last = [*last[-9:], line.rstrip()]
-            listener(Note(line.rstrip()))
-    code = process.wait()
+    try:
+        for line in process.stdout:
+            if line.strip():
+                last = [*last[-9:], line.rstrip()]
+                listener(Note(line.rstrip()))
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
     if check and code != 0:
         raise ImageError(
             f"docker {arguments[0]}",

@@ -129,9 +129,10 @@ class TerraformModule:
         environment = os.environ | {
             "TF_DATA_DIR": str((self.folder.parent / ".terraform").absolute())
         }
-        for command in (
-            ("init", "-backend=false", "-input=false", "-lockfile=readonly"),
-            ("validate",),
+        fetch = ("init", "-backend=false", "-input=false", "-lockfile=readonly")
+        for command, hint in (
+            (fetch, "See that Terraform can fetch the locked provider, then repeat."),
+            (("validate",), f"Correct the module in {self.folder}."),
         ):
             done = subprocess.run(
                 ["terraform", *command, "-no-color"],
@@ -145,7 +146,7 @@ class TerraformModule:
                 raise TerraformError(
                     f"terraform {command[0]} of {self.name}",
                     _plain(done.stderr or done.stdout),
-                    f"Correct the module in {self.folder}.",
+                    hint,
                 )
         return "valid"
 

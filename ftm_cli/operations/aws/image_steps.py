@@ -20,6 +20,7 @@ from ftm_cli.operations.images import (
     push_images,
     registry_name,
 )
+from ftm_cli.operations.tools import docker_version
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Listener, ignore
 
@@ -34,11 +35,6 @@ class ImagePlan:
     build: bool
     push: bool
     record: bool
-
-    @property
-    def uris(self) -> ImageUris:
-        """Both images."""
-        return ImageUris(self.map_image_uri, self.reduce_image_uri)
 
     def as_json(self) -> dict[str, Any]:
         """The documented JSON shape of `ftm build`."""
@@ -91,7 +87,8 @@ def plan_given(session: AwsSession, map_image_uri: str, reduce_image_uri: str) -
 
 def perform(plan: ImagePlan, build: Build, listener: Listener = ignore) -> None:
     """Build, and no more: for a plan that pushes nothing."""
-    if plan.build and plan.tag:
+    docker_version()
+    if plan.tag:
         build_images(build, plan.tag, listener)
 
 
@@ -104,8 +101,14 @@ def perform_in_account(
 ) -> None:
     """Build and push what is new, then record the URIs in ftm.toml for the next deploy."""
     if plan.build and plan.tag:
+        docker_version()
+        ecr = session.client("ecr")
+        uris = {plan.map_image_uri, plan.reduce_image_uri}
+        there = uris - set(
+            missing_images(ecr, ImageUris(plan.map_image_uri, plan.reduce_image_uri))
+        )
         local = build_images(build, plan.tag, listener)
-        push_images(local, log_in(session.client("ecr"), listener), plan.tag, listener)
+        push_images(local, log_in(ecr, listener), plan.tag, listener, there_already=there)
     ours = plan.tag is not None and bool(
         module_outputs(settings, "batch").get("image_repository_urls")
     )

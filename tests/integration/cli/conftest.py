@@ -42,7 +42,7 @@ class Project:
     def ftm(self, *arguments: str, given: str = "", **more: str) -> Ended:
         """Run a command to its end."""
         process = self.start(*arguments, **more)
-        stdout, stderr = process.communicate(given, timeout=60)
+        stdout, stderr = process.communicate(given, timeout=180)
         return Ended(process.returncode, stdout, stderr)
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:

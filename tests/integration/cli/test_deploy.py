@@ -181,14 +181,18 @@ def test_what_a_deploy_lacks_is_named_before_anything_is_made(source: Project) -
     assert not has_state(source)
 
 
-def test_a_destroy_asks_for_the_name(deployed: Project) -> None:
+def test_fault_23_a_destroy_asks_for_the_name_and_takes_vllm_to_zero(deployed: Project) -> None:
+    deployed.stage.deploy_vllm()
+    assert deployed.ftm("scale-up", "--yes").code == 0
     refused = deployed.ftm("destroy", given="yes\n")
     assert refused.code == 2
     assert "is not the pinned profile" in words(refused)
+    assert deployed.stage.desired_counts() == (1, 1)
     assert has_state(deployed) == ["batch", "ecs", "stepfunctions"]
     done = deployed.ftm("destroy", "--json", given="research\n")
     assert done.code == 0, done.stderr
     assert [step["module"] for step in done.json["steps"]] == ["stepfunctions", "ecs", "batch"]
+    assert deployed.stage.desired_counts() == (0, 0)
     assert not has_state(deployed)
 
 
@@ -204,13 +208,3 @@ def test_nothing_is_destroyed_under_a_run_or_under_its_users(deployed: Project) 
     assert running.code == 2
     assert "2023Q1-20260101-000000" in words(running)
     assert has_state(deployed) == ["batch", "ecs", "stepfunctions"]
-
-
-def test_fault_23_a_destroy_takes_vllm_to_zero_first(deployed: Project) -> None:
-    deployed.stage.deploy_vllm()
-    assert deployed.ftm("scale-up", "--yes").code == 0
-    assert deployed.ftm("destroy", "--only", "stepfunctions", "--yes").code == 0
-    assert deployed.stage.desired_counts() == (1, 1)
-    assert deployed.ftm("destroy", "--yes").code == 0
-    assert deployed.stage.desired_counts() == (0, 0)
-    assert not has_state(deployed)

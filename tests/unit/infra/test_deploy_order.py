@@ -68,6 +68,12 @@ def test_one_module_alone_goes_as_far_as_it_can(
     assert step.title == expected
 
 
+@pytest.mark.parametrize("only", ["ecs", "stepfunctions"])
+def test_one_module_alone_is_refused_before_what_it_needs(only: str) -> None:
+    with pytest.raises(InputError, match="Deploy batch first"):
+        deploy_steps(SETTINGS, only=only)
+
+
 def test_a_destroy_takes_down_what_uses_before_what_is_used() -> None:
     steps = destroy_steps(SETTINGS)
     assert [step.module.name for step in steps] == ["stepfunctions", "ecs", "batch"]
