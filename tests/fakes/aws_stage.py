@@ -56,7 +56,7 @@ def serve(port: int) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    from tests.emulator.mends import execute_state_machines
+    from tests.emulator.states_mends import execute_state_machines
 
     stage = Stage()
     execute_state_machines()
