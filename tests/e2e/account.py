@@ -151,6 +151,17 @@ class Account:
                 )
         return sorted(found, key=lambda job: job.started)
 
+    def job_logs(self) -> str:
+        """What all jobs so far have printed, job by job."""
+        logs, group, parts = self.client("logs"), "/aws/batch/job", []
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return "no job ran"
+        for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]:
+            name = stream["logStreamName"]
+            events = logs.get_log_events(logGroupName=group, logStreamName=name)["events"]
+            parts += [f"--- {name}", *(event["message"] for event in events)]
+        return "\n".join(parts)
+
     def latest_execution(self, state_machine: str, quarter: str) -> dict[str, Any]:
         """The quarter's execution that was started last, as Step Functions describes it."""
         states = self.client("stepfunctions")

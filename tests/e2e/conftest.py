@@ -49,8 +49,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
             "BATCH_SIZE": str(FIRMS_PER_BATCH),
             "MAP_WORKERS": "1",
             # A small model on few cores stands in for the large one: short answers, and patience.
-            "LLM_SUMMARY_MAX_TOKENS": "32",
-            "LLM_THEME_MAX_TOKENS": "64",
+            "LLM_SUMMARY_MAX_TOKENS": "48",
+            "LLM_THEME_MAX_TOKENS": "96",
             "LLM_TIMEOUT": "240",
             "LLM_HEALTH_WAIT": "10",
             "LLM_HEALTH_POLL": "1",

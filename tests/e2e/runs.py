@@ -115,6 +115,8 @@ class Place:
         finally:
             process.kill()
         command = self.project.ended(process)
+        # For whoever looks for the cause of a failed test.
+        (self.project.folder / "jobs.log").write_text(self.account.job_logs(), encoding="utf-8")
         execution = self.account.latest_execution(self.state_machine, str(self.quarter))
         return Run(
             command=command,

@@ -98,6 +98,7 @@ def test_fault_12_a_run_without_llm_fails_with_one_notification_that_says_so(
     (message,) = failed_run.messages
     assert message.subject == f"ftm: {QUARTER} failed (reduce)"
     assert failed_run.execution["name"] in message.text
+    assert f"Job {REDUCE} ended with exit code {int(ExitCode.USAGE)}" in message.text
 
 
 def test_fault_12_a_failed_run_leaves_no_output_and_tells_the_operator(failed_run: Run) -> None:
