@@ -48,7 +48,7 @@ def test_images_run_as_nobody_and_hold_the_code_alone(
     image = getattr(images.jobs, kind)
     assert engine.run(image, "id", "-u") == "10001"
     assert engine.run(image, "ls", "/opt/app") == "ftm_core"
-    missing = "import importlib.util as u; print(u.find_spec('typer'), u.find_spec('xllamacpp'))"
+    missing = "import importlib.util as u; print(u.find_spec('ftm_cli'), u.find_spec('xllamacpp'))"
     assert engine.run(image, "python", "-c", missing) == "None None"
 
 
