@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: run test test-fast chaos chaos-long vllm-conformance lint docs lock clean help
+.PHONY: run test test-fast chaos chaos-long e2e vllm-conformance lint docs lock clean help
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,10 @@ chaos: $(VENV)/.installed ## Kills, outages, full disks and bad networks, the sh
 
 chaos-long: $(VENV)/.installed ## The same at length: hundreds of kills and restarts
 	$(BIN)/pytest -m "long or not long" tests/chaos tests/integration/llm tests/integration/pipeline
+
+e2e: $(VENV)/.installed ## Build the images, deploy on emulated AWS, run a quarter in containers, destroy
+	scripts/install-e2e-tools
+	$(BIN)/pytest -m e2e tests/e2e
 
 vllm-conformance: $(VENV)/.installed ## The LLM client's contract against the real vLLM on this CPU
 	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest tests/conformance

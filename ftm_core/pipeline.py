@@ -14,7 +14,7 @@ from typing import Any
 
 from ftm_core import runs
 from ftm_core.contracts import keys
-from ftm_core.contracts.errors import FtmError, InputError
+from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.events import Listener, Note, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Failure, Manifest, RunIdentity
@@ -175,8 +175,26 @@ async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
 
 
 async def run_reduce_alone(request: RunRequest) -> ReduceOutcome:
-    """Reduce a quarter that ``request.run_name`` holds, and let go of it: the reduce container."""
+    """Reduce a quarter that ``request.run_name`` holds: the reduce container's work.
+
+    It is the last job of a run, so it lets go of the quarter however it ends: who mends the cause
+    can start the quarter again at once. Only an end that is tried again keeps the hold.
+    """
     identity = runs.require_hold(request.storage, request.quarter, request.run_name)
+    try:
+        outcome = await _reduce_held(request, identity)
+    except RetryableError:
+        raise
+    except Exception:
+        # The reason why it failed matters more than a hold that cannot be let go of.
+        with contextlib.suppress(FtmError):
+            runs.release(request.storage, request.quarter, request.run_name, finished=False)
+        raise
+    runs.release(request.storage, request.quarter, request.run_name, finished=True)
+    return outcome
+
+
+async def _reduce_held(request: RunRequest, identity: RunIdentity) -> ReduceOutcome:
     manifest = read_manifest(request.storage, request.quarter)
     batches = read_plan(request.storage, request.quarter) or []
     clock = _StageClock(request.listener)
@@ -187,7 +205,6 @@ async def run_reduce_alone(request: RunRequest) -> ReduceOutcome:
     ):
         outcome = await _reduce(_Work(request, identity, manifest, batches, client, workers, clock))
     _write_timings(request, clock)
-    runs.release(request.storage, request.quarter, request.run_name, finished=True)
     return outcome
 
 

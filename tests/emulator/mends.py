@@ -1,212 +1,105 @@
-"""What moto 5.2.5 must learn before our modules apply and our state machine runs on it.
+"""What moto 5.2.5 must learn before our modules apply and are destroyed, and our jobs run on it.
 
 Each mend names what is missing. None of them knows of ftm: they make moto answer as AWS documents.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import functools
 import os
+import threading
 from typing import Any
 
-from moto.core.responses import ActionResult
+from tests.emulator.states_mends import mend_step_functions
 
 
 def apply_all(endpoint: str) -> None:
     """Mend moto in this process, before its server starts; ``endpoint`` is where it will listen."""
-    execute_state_machines()
-    answer_terraform_about_state_machines()
-    call_services_by_their_own_names()
-    tell_states_when_their_execution_began()
-    read_fractions_of_seconds()
-    find_nothing_at_paths_with_several_wildcards()
+    mend_step_functions()
+    know_the_policies_of_aws()
+    describe_rules_that_name_groups()
+    keep_a_launch_templates_own_tags_out_of_its_data()
+    delete_policies_of_file_systems()
+    let_batch_use_its_own_role()
     run_jobs_against(endpoint)
     report_how_jobs_ended()
+    let_containers_reserve_memory_alone()
     keep_what_ecs_services_were_given()
 
 
-def execute_state_machines() -> None:
-    """Running executions is off by default."""
+def know_the_policies_of_aws() -> None:
+    """Managed policies, which roles are given by name, are not there by default."""
     from moto.core.config import default_user_config
 
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    default_user_config["iam"] = {"load_aws_managed_policies": True}
 
 
-def answer_terraform_about_state_machines() -> None:
-    """Terraform asks whether a definition is valid, and for versions; moto knows neither call."""
-    from moto.stepfunctions.responses import StepFunctionResponse
+def describe_rules_that_name_groups() -> None:
+    """A rule's description is lost where the other side is a security group."""
+    from moto.ec2.models.security_groups import SecurityGroupRule
 
-    def validate_state_machine_definition(self: Any) -> ActionResult:
-        return ActionResult({"result": "OK", "diagnostics": [], "truncated": False})
+    def description(self: Any) -> str | None:
+        return self.ip_range.get("Description") or self.source_group.get("Description")
 
-    def list_state_machine_versions(self: Any) -> ActionResult:
-        return ActionResult({"stateMachineVersions": []})
-
-    StepFunctionResponse.validate_state_machine_definition = validate_state_machine_definition
-    StepFunctionResponse.list_state_machine_versions = list_state_machine_versions
+    SecurityGroupRule.description = property(description)
 
 
-def call_services_by_their_own_names() -> None:
-    """The state language writes JobName where an API wants jobName, and the other way back.
+def keep_a_launch_templates_own_tags_out_of_its_data() -> None:
+    """Tags of the template itself come back as tags of what it launches."""
+    from moto.ec2.models.launch_templates import LaunchTemplateBackend
 
-    Moto passes both on as they are for Batch and for all SDK integrations. Dates come back as
-    objects, which no state can compare.
-    """
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
-        state_task_service_aws_sdk,
-        state_task_service_batch,
-    )
+    plain_create = LaunchTemplateBackend.create_launch_template
 
-    def to_api(self: Any, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
-        operation = _operation(self._get_boto_service_name(), self.resource.api_action)
-        self._to_boto_request(parameters, operation.input_shape)
+    def create_launch_template(
+        self: Any, name: str, description: str, template_data: dict[str, Any], tag_spec: Any
+    ) -> Any:
+        for_launched = [
+            item
+            for item in template_data.get("TagSpecifications", [])
+            if item["ResourceType"] != "launch-template"
+        ]
+        data = template_data | {"TagSpecifications": for_launched}
+        return plain_create(self, name, description, data, tag_spec)
 
-    def to_states(
-        self: Any,
-        response: dict[str, Any],
-        boto_service_name: str | None = None,
-        service_action_name: str | None = None,
-    ) -> None:
-        action = service_action_name or self.resource.api_action
-        operation = _operation(self._get_boto_service_name(boto_service_name), action)
-        if operation.output_shape is not None:
-            self._from_boto_response(response, operation.output_shape)
-        plain = _without_dates(response)
-        response.clear()
-        response.update(plain)
-
-    for service in (
-        state_task_service_aws_sdk.StateTaskServiceAwsSdk,
-        state_task_service_batch.StateTaskServiceBatch,
-    ):
-        service._normalise_parameters = to_api
-        service._normalise_response = to_states
-    state_task_service_batch.StateTaskServiceBatch._build_sync_resolver = _wait_for_job
+    LaunchTemplateBackend.create_launch_template = create_launch_template
 
 
-def tell_states_when_their_execution_began() -> None:
-    """``$$.Execution.StartTime`` is an object of Python, which no state can compare or put out."""
-    from moto.stepfunctions.parser.backend import execution_worker
+def delete_policies_of_file_systems() -> None:
+    """A file system's policy can be put, but not deleted: a destroy asks for it without end."""
+    from moto.efs.responses import EFSResponse
 
-    plain_data = execution_worker.ContextObjectData
+    def delete_file_system_policy(self: Any) -> tuple[str, dict[str, str]]:
+        self.efs_backend.put_file_system_policy(self._get_param("FileSystemId"), "", False)
+        return "{}", {"Content-Type": "application/json"}
 
-    def context_data(**parts: Any) -> Any:
-        parts["Execution"] = _without_dates(parts["Execution"])
-        return plain_data(**parts)
-
-    execution_worker.ContextObjectData = context_data
+    EFSResponse.delete_file_system_policy = delete_file_system_policy
 
 
-def read_fractions_of_seconds() -> None:
-    """A time with milliseconds, as AWS writes it, is no time to a Choice: none is ever later."""
-    from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations.is_operator import (  # noqa: E501
-        IsTimestamp,
-    )
+def let_batch_use_its_own_role() -> None:
+    """A compute environment without a service role gets the one that AWS keeps for Batch."""
+    from moto.batch.models import BatchBackend
 
-    def to_time(text: str) -> dt.datetime | None:
-        try:
-            return dt.datetime.fromisoformat(text)
-        except ValueError:
-            return None
+    plain_create = BatchBackend.create_compute_environment
+    looking = threading.Lock()
 
-    IsTimestamp.string_to_timestamp = staticmethod(to_time)
+    def own_role(iam: Any) -> str:
+        service = "batch.amazonaws.com"
+        with looking:
+            own = [role for role in iam.get_roles() if role.path == f"/aws-service-role/{service}/"]
+            role = own[0] if own else iam.create_service_linked_role(service, "", "")
+        return str(role.arn)
 
+    def create_compute_environment(self: Any, *given: Any, **named: Any) -> Any:
+        named["service_role"] = named["service_role"] or own_role(self.iam_backend)
+        return plain_create(self, *given, **named)
 
-def find_nothing_at_paths_with_several_wildcards() -> None:
-    """A path with a wildcard that matches nothing gives an empty list; with two it is an error."""
-    from moto.stepfunctions.parser.asl.utils import json_path
-
-    plain = json_path._contains_slice_or_wildcard_array
-    json_path._contains_slice_or_wildcard_array = lambda path: "[*]" in path or plain(path)
-
-
-def _wait_for_job(self: Any, env: Any, resource_runtime_part: Any, *_: Any, **__: Any) -> Any:
-    """What ``.sync`` asks again and again: the ended job, None while it runs, or its failure."""
-    from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
-
-    client = boto_client_for(service="batch", region=resource_runtime_part.region)
-    submitted = env.stack.pop()
-    job_id = submitted.get("JobId") or submitted["jobId"]
-
-    def ended() -> dict[str, Any] | None:
-        answer = client.describe_jobs(jobs=[job_id])
-        status = answer["jobs"][0]["status"]
-        if status not in ("SUCCEEDED", "FAILED"):
-            return None
-        answer.pop("ResponseMetadata", None)
-        self._normalise_response(answer, service_action_name="describe_jobs")
-        described: dict[str, Any] = answer["Jobs"][0]
-        if status == "FAILED":
-            raise _task_failed(self, env, described)
-        return described
-
-    return ended
-
-
-def _operation(service: str, action: str) -> Any:
-    """Botocore's description of ``submitJob`` or ``submit_job``."""
-    model = _service_model(service)
-    wanted = action.replace("_", "").lower()
-    return next(
-        model.operation_model(name) for name in model.operation_names if name.lower() == wanted
-    )
-
-
-@functools.cache
-def _service_model(service: str) -> Any:
-    import botocore.session
-
-    return botocore.session.get_session().get_service_model(service)
-
-
-def _without_dates(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_dates(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_dates(item) for item in value]
-    if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    return value
-
-
-def _task_failed(service: Any, env: Any, described: dict[str, Any]) -> Exception:
-    """The error of a failed job: States.TaskFailed, with the job's description as its cause."""
-    from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
-    from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
-        FailureEvent,
-        FailureEventException,
-    )
-    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import (
-        StatesErrorName,
-    )
-    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
-        StatesErrorNameType,
-    )
-    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
-    from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
-
-    name = StatesErrorNameType.StatesTaskFailed
-    details = TaskFailedEventDetails(
-        resource=service._get_sfn_resource(),
-        resourceType=service._get_sfn_resource_type(),
-        error=name.to_name(),
-        cause=to_json_str(described),
-    )
-    return FailureEventException(
-        FailureEvent(
-            env=env,
-            error_name=StatesErrorName(typ=name),
-            event_type=HistoryEventType.TaskFailed,
-            event_details=EventDetails(taskFailedEventDetails=details),
-        )
-    )
+    BatchBackend.create_compute_environment = create_compute_environment
 
 
 def run_jobs_against(endpoint: str) -> None:
     """Give job containers what AWS gives them: an endpoint and credentials, here the emulator's.
 
-    A job that is terminated gets SIGTERM and 30 seconds, as from AWS Batch, instead of SIGKILL.
+    The names of load balancers lead to this machine, where a test may listen for them. A job that
+    is terminated gets SIGTERM and 30 seconds, as from AWS Batch, instead of SIGKILL.
     """
     from moto.batch.models import Job
     from moto.utilities.docker_utilities import DockerModel
@@ -229,7 +122,7 @@ def run_jobs_against(endpoint: str) -> None:
                 **options.get("environment", {}),
             }
             if options.get("network_mode") == "host":
-                options.pop("extra_hosts", None)
+                options["extra_hosts"] = dict.fromkeys(_load_balancer_names(), "127.0.0.1")
             container = run(*arguments, **options)
             container.kill = lambda *_, **__: container.stop(timeout=30)
             return container
@@ -243,6 +136,18 @@ def run_jobs_against(endpoint: str) -> None:
         return client
 
     DockerModel.docker_client = property(with_credentials)
+
+
+def _load_balancer_names() -> list[str]:
+    """DNS names of all load balancers of all accounts and regions."""
+    from moto.elbv2.models import elbv2_backends
+
+    return [
+        balancer.dns_name
+        for regions in elbv2_backends.values()
+        for backend in regions.values()
+        for balancer in backend.load_balancers.values()
+    ]
 
 
 def report_how_jobs_ended() -> None:
@@ -265,6 +170,18 @@ def report_how_jobs_ended() -> None:
     Job.describe = describe
 
 
+def let_containers_reserve_memory_alone() -> None:
+    """On EC2 a container needs a limit of memory or a reservation; moto insists on the limit."""
+    from moto.ecs.models import EC2ContainerServiceBackend
+
+    plain_check = EC2ContainerServiceBackend._validate_container_defs
+
+    def check(memory: Any, containers: Any, compatibilities: Any) -> None:
+        plain_check(memory, containers, None)
+
+    EC2ContainerServiceBackend._validate_container_defs = staticmethod(check)
+
+
 def keep_what_ecs_services_were_given() -> None:
     """A service forgets much of its request, so that a second plan would change it back.
 
@@ -277,6 +194,7 @@ def keep_what_ecs_services_were_given() -> None:
         "health_check_grace_period_seconds": "healthCheckGracePeriodSeconds",
         "deployment_configuration": "deploymentConfiguration",
         "placement_constraints": "placementConstraints",
+        "availability_zone_rebalancing": "availabilityZoneRebalancing",
     }
 
     def create_service(self: Any) -> Any:

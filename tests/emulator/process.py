@@ -89,7 +89,7 @@ def free_port() -> int:
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the emulator ended: {log.read_text(errors='replace')[-2000:]}")
@@ -99,4 +99,4 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
             time.sleep(0.2)
         else:
             return
-    raise RuntimeError("the emulator did not answer within a minute")
+    raise RuntimeError("the emulator did not answer within three minutes")

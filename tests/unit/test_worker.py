@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from ftm_core.contracts.errors import ExitCode
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage.local import LocalStorage
+from ftm_core.transcripts.ingest import ingest
+from ftm_core.transcripts.sources import sample_corpus
 from ftm_core.worker import main
 
 
@@ -56,3 +60,25 @@ def test_a_map_job_of_a_quarter_that_nobody_planned_ends_with_2(
 
     assert main(["map"], environment) == ExitCode.USAGE
     assert "has no run" in caplog.text
+
+
+def test_a_reduce_that_cannot_succeed_lets_go_of_the_quarter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quarter = Quarter(2023, 1)
+    ingest(sample_corpus(quarter), quarter, LocalStorage(tmp_path / "data"))
+    first = {
+        "S3_BUCKET": f"{tmp_path}/data",
+        "QUARTER": str(quarter),
+        "RUN_NAME": "2023Q1-first",
+        "LLM_BASE_URL": "http://127.0.0.1:1/v1",
+    }
+    second = first | {"RUN_NAME": "2023Q1-second"}
+    assert main(["plan"], first) == ExitCode.DONE
+    assert main(["plan"], second) == ExitCode.USAGE
+    assert "is held by run 2023Q1-first" in caplog.text
+
+    assert main(["reduce"], first) == ExitCode.USAGE
+    assert "is not finished" in caplog.text
+
+    assert main(["plan"], second) == ExitCode.DONE

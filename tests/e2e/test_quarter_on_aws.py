@@ -1,0 +1,183 @@
+"""A quarter on AWS, end to end: Terraform, Step Functions and Docker containers run our code.
+
+What the emulator cannot show, so that a green run is no evidence of it, is listed in README.md.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import ExitCode
+from ftm_core.storage.s3 import S3Storage
+from ftm_core.topics.progress import read_checkpoint
+from tests.e2e.account import BUCKET
+from tests.e2e.conftest import (
+    BATCHES,
+    BROKEN_BATCH,
+    FIRMS,
+    MODEL,
+    QUARTER,
+    RECLAIMED_BATCH,
+    Deployment,
+    Images,
+)
+from tests.e2e.engine import Engine
+from tests.e2e.runs import Command, Place, Run
+
+pytestmark = pytest.mark.e2e
+
+PLAN, REDUCE = f"ftm-plan-{QUARTER}", f"ftm-reduce-{QUARTER}"
+
+
+def n_rows(storage: S3Storage, key: str) -> int:
+    with storage.open_input(key) as source:
+        return int(pq.read_metadata(source).num_rows)
+
+
+# --- images --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["map", "reduce"])
+def test_images_run_as_nobody_and_hold_the_code_alone(
+    images: Images, engine: Engine, kind: str
+) -> None:
+    image = getattr(images.jobs, kind)
+    assert engine.run(image, "id", "-u") == "10001"
+    assert engine.run(image, "ls", "/opt/app") == "ftm_core"
+    missing = "import importlib.util as u; print(u.find_spec('ftm_cli'), u.find_spec('xllamacpp'))"
+    assert engine.run(image, "python", "-c", missing) == "None None"
+
+
+# --- deploy --------------------------------------------------------------------------------------
+
+
+def test_modules_are_applied_in_the_order_in_which_they_need_each_other(
+    deployment: Deployment,
+) -> None:
+    titles = [step.title for step in deployment.result.steps]
+    assert titles == ["batch, without vLLM", "ecs", "batch, with vLLM", "stepfunctions"]
+    assert deployment.result.complete
+
+
+def test_jobs_get_the_url_that_the_ecs_module_wrote(deployment: Deployment) -> None:
+    outputs = deployment.result.outputs
+    assert outputs["batch"]["llm_base_url"].endswith("/v1")
+    assert outputs["batch"]["llm_base_url"] == outputs["ecs"]["base_url"]
+
+
+def test_fault_23_nothing_that_costs_is_up_after_a_deploy(deployment: Deployment) -> None:
+    assert deployment.counts_after_apply == (0, 0)
+
+
+def test_fault_23_a_second_deploy_changes_nothing_and_leaves_the_operators_count(
+    deployment: Deployment,
+) -> None:
+    assert deployment.changes_when_repeated == []
+
+
+# --- a run that fails -------------------------------------------------------------------------
+
+
+def test_a_batch_that_ends_with_75_is_submitted_again_and_one_with_1_is_not(
+    failed_run: Run,
+) -> None:
+    for batch in BATCHES:
+        expected = [ExitCode.UNEXPECTED] if batch == BROKEN_BATCH else [ExitCode.RETRYABLE] * 2
+        assert failed_run.exits(f"ftm-map-{batch}") == expected, batch
+
+
+def test_fault_12_a_run_without_llm_fails_with_one_notification_that_says_so(
+    failed_run: Run,
+) -> None:
+    assert failed_run.execution["status"] == "FAILED"
+    assert failed_run.execution["error"] == "Ftm.RunFailed"
+    (message,) = failed_run.messages
+    assert message.subject == f"ftm: {QUARTER} failed (reduce)"
+    assert failed_run.execution["name"] in message.text
+    assert f"Job {REDUCE} ended with exit code {int(ExitCode.USAGE)}" in message.text
+
+
+def test_fault_12_a_failed_run_leaves_no_output_and_tells_the_operator(failed_run: Run) -> None:
+    assert failed_run.output == []
+    assert failed_run.exits(REDUCE) == [ExitCode.USAGE]
+    assert failed_run.command.code == ExitCode.UNEXPECTED
+    assert "Stage reduce" in " ".join(failed_run.command.stderr.split())
+
+
+# --- the same quarter started again -------------------------------------------------------------
+
+
+def test_a_run_is_started_with_quarter_and_bucket_alone(finished_run: Run) -> None:
+    given = json.loads(finished_run.execution["input"])
+    assert given == {"quarter": str(QUARTER), "bucket": BUCKET}
+
+
+def test_a_failed_quarter_is_finished_by_starting_it_again(finished_run: Run) -> None:
+    assert finished_run.command.code == ExitCode.DONE, finished_run.command.stderr
+    assert finished_run.execution["status"] == "SUCCEEDED"
+    assert finished_run.exits(PLAN) == finished_run.exits(REDUCE) == [ExitCode.DONE]
+
+
+def test_map_containers_work_at_the_same_time(finished_run: Run) -> None:
+    assert finished_run.together == set(BATCHES)
+
+
+def test_fault_9_a_reclaimed_job_is_submitted_again_and_keeps_what_it_had_saved(
+    finished_run: Run, place: Place
+) -> None:
+    exits = finished_run.exits(f"ftm-map-{RECLAIMED_BATCH}")
+    assert exits == [ExitCode.RETRYABLE, ExitCode.DONE]
+    now = place.saved_parts(RECLAIMED_BATCH)
+    before = finished_run.saved_before_reclaim
+    assert before
+    assert before.items() <= now.items()
+    assert len(now) > len(before)
+
+
+def test_every_firm_went_through_the_llm_and_into_the_tables(
+    finished_run: Run, storage: S3Storage
+) -> None:
+    completed: list[str] = []
+    models: set[str] = set()
+    for batch in BATCHES:
+        checkpoint = read_checkpoint(storage, QUARTER, batch)
+        assert checkpoint is not None
+        completed += checkpoint.completed_firm_ids
+        for part in checkpoint.parts:
+            with storage.open_input(keys.firm_topics_part(QUARTER, batch, part.number)) as source:
+                models |= set(pq.read_table(source, columns=["llm_model"])["llm_model"].to_pylist())
+    assert len(completed) == len(set(completed)) == FIRMS
+    assert models == {MODEL}
+    assert n_rows(storage, keys.themes(QUARTER)) > 0
+    assert n_rows(storage, keys.theme_contributions(QUARTER)) > 0
+    assert any(key.startswith("sentiment-ready/") for key in finished_run.output)
+
+
+def test_every_check_of_evaluate_passes(evaluation: Command) -> None:
+    checks = json.loads(evaluation.stdout)["checks"]
+    assert checks
+    assert [check for check in checks if not check["passed"]] == []
+    assert evaluation.code == ExitCode.DONE, evaluation.stderr
+
+
+def test_fault_12_success_is_told_once_after_the_reduce(finished_run: Run) -> None:
+    (message,) = finished_run.messages
+    assert message.subject == f"ftm: {QUARTER} is done"
+    (reduce,) = (job for job in finished_run.jobs if job.name == REDUCE)
+    assert reduce.started >= max(
+        job.stopped for job in finished_run.jobs if job.name.startswith("ftm-map-")
+    )
+
+
+# --- destroy --------------------------------------------------------------------------------------
+
+
+def test_a_destroy_leaves_nothing_but_the_data(
+    left_after_destroy: set[str], storage: S3Storage
+) -> None:
+    assert left_after_destroy == set()
+    assert n_rows(storage, keys.themes(QUARTER)) > 0
