@@ -84,7 +84,7 @@ def test_a_large_quarter_is_sampled_by_a_fixed_rule_and_says_so(
     monkeypatch.setattr(topic_map, "MOST_TOPICS", 300)
     monkeypatch.setattr(themes, "MOST_TOPICS", 200)
     content = collect(small_quarter.storage, QUARTER, small_quarter.settings, ignore)
-    write_large_tables(small_quarter, topics=2000, firms=60, themes=10, sentences=4)
+    write_large_tables(small_quarter, topics=1000, firms=50, themes=10, sentences=3)
 
     def page() -> bytes:
         tables = QuarterTables(small_quarter.storage, QUARTER, small_quarter.run_id)
@@ -95,9 +95,9 @@ def test_a_large_quarter_is_sampled_by_a_fixed_rule_and_says_so(
 
     first = page()
     words = words_of(first)
-    drawn = re.search(r"Sampled: (\d+) of 2,000 topics are drawn", words)
+    drawn = re.search(r"Sampled: (\d+) of 1,000 topics are drawn", words)
     assert drawn is not None
     assert 290 <= int(drawn.group(1)) <= 300
-    assert re.search(r"Sampled: 200 of 1,\d{3} topics open below their themes", words)
-    assert "Shown are the 40 firms (of 60)" in words
+    assert re.search(r"Sampled: 200 of \d{3} topics open below their themes", words)
+    assert "Shown are the 40 firms (of 50)" in words
     assert page() == first
