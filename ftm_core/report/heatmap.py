@@ -35,7 +35,7 @@ def heatmap(tables: QuarterTables) -> Heatmap:
     of_firm: Counter[str] = Counter()
     columns = ["theme_id", "firm_id", "n_sentences"]
     for row in tables.contributions.select(columns).to_pylist():
-        if row["theme_id"] in themes:
+        if row["theme_id"] in themes and spoken[row["firm_id"]]:
             within[row["firm_id"], row["theme_id"]] += row["n_sentences"]
             of_firm[row["firm_id"]] += row["n_sentences"]
     firms = sorted(of_firm, key=lambda firm: (-of_firm[firm], firm))[:MOST_FIRMS]

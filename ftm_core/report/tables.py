@@ -57,7 +57,10 @@ class QuarterTables:
         spoken = {
             row["sentence_id"]: (row["speaker_type"], row["raw_text"]) for row in found.to_pylist()
         }
-        return {topic: [spoken[one] for one in group] for topic, group in leading.items()}
+        return {
+            topic: [spoken[one] for one in group if one in spoken]
+            for topic, group in leading.items()
+        }
 
     def _read(self, key: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
         return read_table(self._storage, key, schema, columns=columns, run_id=self._run_id)

@@ -30,12 +30,14 @@ def theme_entries(tables: QuarterTables) -> list[ThemeEntry]:
 
     Beyond that each theme shows its most central ones, FEWEST_TOPICS_A_THEME at least. ``detail``
     holds firms (name, topics, sentences), topics and the counts of both, so that the page can
-    say what it leaves out.
+    say what it leaves out. Rows that fit no other table are passed over here: the checks beside
+    the themes name them.
     """
     members: dict[str, list[dict[str, Any]]] = {row["theme_id"]: [] for row in tables.themes}
     columns = ["theme_id", "topic_id", "firm_id", "firm_name", "n_sentences"]
     for row in tables.contributions.select(columns).to_pylist():
-        members[row["theme_id"]].append(row)
+        if row["theme_id"] in members:
+            members[row["theme_id"]].append(row)
     shown = _topics_shown(members)
     topics = tables.topic_rows([topic for chosen in shown.values() for topic in chosen])
     sentences = tables.leading_sentences(topics, SENTENCES_A_TOPIC)
@@ -48,7 +50,9 @@ def theme_entries(tables: QuarterTables) -> list[ThemeEntry]:
                 "n_topics": theme["n_topics"],
                 "firms": _firms(members[theme["theme_id"]]),
                 "topics": [
-                    _topic(topics[topic], sentences[topic]) for topic in shown[theme["theme_id"]]
+                    _topic(topics[topic], sentences[topic])
+                    for topic in shown[theme["theme_id"]]
+                    if topic in topics
                 ],
             },
         )

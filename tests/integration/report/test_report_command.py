@@ -6,18 +6,20 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from ftm_cli.app import app
+from ftm_core.contracts import keys
 from ftm_core.contracts.events import ignore
 from ftm_core.report import themes, topic_map
 from ftm_core.report.content import collect, quarter_views
 from ftm_core.report.page import render_page
 from ftm_core.report.tables import QuarterTables
 from tests.fakes.large_tables import write_large_tables
-from tests.fakes.small_quarter import QUARTER, SmallQuarter
+from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,26 @@ def test_timings_of_the_run_are_shown(small_quarter: SmallQuarter, tmp_path: Pat
     damaged = report(small_quarter)
     assert damaged.exit_code == 2
     assert "timings.json" in damaged.stderr
+
+
+def test_a_damaged_quarter_has_a_page_that_says_so(
+    small_quarter: SmallQuarter, tmp_path: Path
+) -> None:
+    def misnamed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        strange = {"theme_id": "theme_2023Q1_999", "topic_id": "F9_0", "firm_id": "F9"}
+        return [
+            {**rows[0], **strange},
+            {**rows[0], **strange, "theme_id": rows[0]["theme_id"]},
+            *rows,
+        ]
+
+    storage = small_quarter.storage
+    edit_table(storage, keys.theme_contributions(QUARTER), misnamed)
+    edit_table(storage, keys.processed_table("sentences", QUARTER), lambda rows: rows[5:])
+    assert report(small_quarter, "--output", "page.html").exit_code == 0
+    words = words_of((tmp_path / "page.html").read_bytes())
+    assert "contribution-references" in words.partition("See the checks")[0]
+    assert "sentences-table" in words.partition("See the checks")[0]
 
 
 def test_a_quarter_that_is_not_finished_is_refused(tmp_path: Path) -> None:
