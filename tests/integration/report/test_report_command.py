@@ -64,7 +64,9 @@ def test_timings_of_the_run_are_shown(small_quarter: SmallQuarter, tmp_path: Pat
         "peak_memory_mib": 1234.5,
     }
     small_quarter.storage.write("progress/2023Q1/timings.json", json.dumps(timings).encode())
-    assert report(small_quarter, "--output", "page.html").exit_code == 0
+    written = report(small_quarter, "--output", "page.html")
+    assert written.exit_code == 0
+    assert written.stdout == f"{tmp_path.resolve() / 'page.html'}\n"
     words = words_of((tmp_path / "page.html").read_bytes())
     assert "Stage map 1 h 15 min Peak memory 1,234 MiB" in words
     small_quarter.storage.write("progress/2023Q1/timings.json", b"{}")
