@@ -101,6 +101,7 @@ def _register() -> None:
     from ftm_cli.commands.package import package_command
     from ftm_cli.commands.pin_profile import pin_profile_command
     from ftm_cli.commands.quality import quality_command
+    from ftm_cli.commands.report import report_command
     from ftm_cli.commands.run import run_command
     from ftm_cli.commands.runs import runs_command
     from ftm_cli.commands.smoke import smoke_command
@@ -130,6 +131,7 @@ def _register() -> None:
     app.command("quality")(quality_command)
     app.command("themes")(themes_command)
     app.command("browse")(browse_command)
+    app.command("report")(report_command)
     app.command("failures")(failures_command)
     app.command("package")(package_command)
     app.command("export")(export_command)

@@ -59,13 +59,12 @@ def quality_command(
 
 def _key(storage: Storage, quarter: Quarter, path: Path | None) -> Key | None:
     """The key given, or that of the sample corpus when the quarter was ingested from it."""
-    from ftm_core.quality.recovery import read_key, sample_key
+    from ftm_core.quality.recovery import own_key, read_key
     from ftm_core.transcripts.reading import read_manifest
 
     if path is not None:
         return read_key(path)
-    is_sample = read_manifest(storage, quarter).source == "sample"
-    return sample_key(quarter) if is_sample else None
+    return own_key(quarter, read_manifest(storage, quarter).source)
 
 
 def _show(report: QualityReport) -> None:

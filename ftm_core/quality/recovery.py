@@ -55,6 +55,11 @@ def sample_key(quarter: Quarter) -> Key | None:
     return _parse(source.read_text(encoding="utf-8"), f"sample key of {quarter}")
 
 
+def own_key(quarter: Quarter, source: str) -> Key | None:
+    """The key that a quarter brings along: the sample's, when it was ingested from the sample."""
+    return sample_key(quarter) if source == "sample" else None
+
+
 def read_key(path: Path) -> Key:
     """A key from a CSV file with transcript_id, position and planted_theme."""
     try:

@@ -1,0 +1,114 @@
+"""`ftm report`: one HTML page about a finished quarter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
+
+if TYPE_CHECKING:
+    from ftm_core.report.content import ReportContent
+
+
+def report_command(
+    quarter: OptionalQuarterOption = None,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page in the web browser.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write; report/QUARTER.html when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Write one self-contained HTML page: figures, map, themes, heatmap, checks, quality, run.
+
+    The page needs no network and holds no more than a browser can show; what it samples, it says.
+    The exit code is 0 when the page is written, whatever its checks say: `ftm evaluate` judges.
+
+    JSON: {quarter, path, bytes, themes, topics, topics_on_map, checks_failed, quality_warnings}.
+
+    Examples:
+
+        ftm report --quarter 2023Q1 --open
+
+        ftm report --data s3://my-bucket --output 2023Q1.html --json
+    """
+    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.targets import chosen_quarter, open_data
+    from ftm_core.contracts.settings import PROJECT_FILE, resolve
+    from ftm_core.report.content import collect
+    from ftm_core.report.page import render_page
+    from ftm_core.storage.local import LocalStorage
+
+    storage = open_data(data)
+    chosen = chosen_quarter(storage, quarter)
+    settings = resolve(project_file=Path(PROJECT_FILE)).settings
+    with progress_listener() as listener:
+        content = collect(storage, chosen, settings, listener)
+    page = render_page(content, _cost(content))
+    path = (output or Path("report") / f"{chosen}.html").resolve()
+    LocalStorage(path.parent).write(path.name, page)
+    facts = {
+        "quarter": str(chosen),
+        "path": str(path),
+        "bytes": len(page),
+        "themes": len(content.views.themes),
+        "topics": content.views.topic_map["n_topics"],
+        "topics_on_map": len(content.views.topic_map["x"]),
+        "checks_failed": len(content.evaluation.failed),
+        "quality_warnings": len(content.quality.warnings),
+    }
+    if json_output:
+        print_json(facts)
+    else:
+        typer.echo(path)
+        _say_what_is_wrong(content)
+    if open_page:
+        import webbrowser
+
+        if not webbrowser.open(path.as_uri()):
+            say(f"No web browser was found here; open {path} in one.", style="yellow")
+
+
+def _cost(content: ReportContent) -> str:
+    """What is known of the cost: `ftm runs` estimates the same."""
+    from ftm_cli.operations.costs import DEFAULT_INSTANCE, read_prices
+
+    if not content.data.startswith("s3://"):
+        return "nothing on AWS; the price of the LLM server's answers is not known to ftm"
+    if content.seconds is None:
+        return "not known: the run did not record its end"
+    prices = read_prices()
+    dollars = prices.vllm_hourly(1) * content.seconds / 3600
+    return (
+        f"about ${dollars:,.2f} for one {DEFAULT_INSTANCE} with vLLM from start to finish, if it "
+        f"ran on AWS ({prices.note})"
+    )
+
+
+def _say_what_is_wrong(content: ReportContent) -> None:
+    from ftm_cli.console import say
+
+    failed = content.evaluation.failed
+    if failed:
+        names = ", ".join(check.id for check in failed)
+        say(
+            f"{len(failed)} of {len(content.evaluation.checks)} checks failed: {names}", style="red"
+        )
+    warnings = content.quality.warnings
+    if warnings:
+        names = ", ".join(measure.id for measure in warnings)
+        say(
+            f"{len(warnings)} of {len(content.quality.measures)} measures warn: {names}",
+            style="yellow",
+        )

@@ -1,0 +1,155 @@
+"""Collect all that the report tells of a finished quarter."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.events import Listener, StageFinished, StageStarted
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import Manifest, RunIdentity
+from ftm_core.contracts.settings import Settings
+from ftm_core.evaluation.evaluate import evaluate
+from ftm_core.evaluation.failures import FailuresReport, collect_failures
+from ftm_core.evaluation.report import EvaluationReport
+from ftm_core.llm.answers import AnswerStore
+from ftm_core.quality.measure import QualityReport, measure_quality
+from ftm_core.quality.recovery import own_key
+from ftm_core.report.heatmap import Heatmap, heatmap
+from ftm_core.report.tables import QuarterTables
+from ftm_core.report.themes import ThemeEntry, theme_entries
+from ftm_core.report.timeline import Timeline, read_timeline
+from ftm_core.report.topic_map import topic_map
+from ftm_core.storage import Storage
+from ftm_core.themes.finished import open_finished
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds by stage and peak memory of the quarter's last run, as that run wrote them."""
+
+    run_name: str
+    stages: tuple[tuple[str, float], ...]
+    peak_memory_mib: float
+
+
+@dataclass(frozen=True)
+class LlmUse:
+    """Answers kept for the quarter, over all its runs, and their tokens."""
+
+    n_answers: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class QuarterViews:
+    """What the page draws of the quarter's tables; ``topic_map`` is plain values."""
+
+    n_calls: int
+    themes: tuple[ThemeEntry, ...]
+    topic_map: dict[str, Any]
+    heatmap: Heatmap
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that the page tells; ``timings`` is None when the run left none."""
+
+    data: str
+    identity: RunIdentity
+    manifest: Manifest
+    evaluation: EvaluationReport
+    quality: QualityReport
+    failures: FailuresReport
+    timings: Timings | None
+    llm: LlmUse
+    views: QuarterViews
+    timeline: Timeline | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From the run's begin to its end, breaks between resumed runs included."""
+        if self.identity.finished is None:
+            return None
+        began = dt.datetime.fromisoformat(self.identity.started)
+        return (dt.datetime.fromisoformat(self.identity.finished) - began).total_seconds()
+
+
+def collect(
+    storage: Storage, quarter: Quarter, settings: Settings, listener: Listener
+) -> ReportContent:
+    """Read, check and measure a finished quarter.
+
+    Raises InputError when it is not finished or one of its tables or records is unreadable.
+    """
+    finished = open_finished(storage, quarter)
+    with _stage(listener, "check the quarter"):
+        evaluation = evaluate(storage, quarter, settings)
+    with _stage(listener, "measure its quality"):
+        key = own_key(quarter, finished.manifest.source)
+        quality = measure_quality(storage, quarter, settings.quality, key)
+    with _stage(listener, "lay out themes and topics"):
+        views = quarter_views(QuarterTables(storage, quarter, finished.identity.run_id))
+    return ReportContent(
+        data=storage.uri,
+        identity=finished.identity,
+        manifest=finished.manifest,
+        evaluation=evaluation,
+        quality=quality,
+        failures=collect_failures(storage, quarter),
+        timings=_timings(storage, quarter),
+        llm=_llm_use(storage, quarter),
+        views=views,
+        timeline=read_timeline(storage, quarter, settings.quality.link_threshold),
+    )
+
+
+def quarter_views(tables: QuarterTables) -> QuarterViews:
+    """What the page draws, sampled where there is too much for a page."""
+    return QuarterViews(
+        n_calls=tables.firms.num_rows,
+        themes=tuple(theme_entries(tables)),
+        topic_map=topic_map(tables),
+        heatmap=heatmap(tables),
+    )
+
+
+def _timings(storage: Storage, quarter: Quarter) -> Timings | None:
+    key = keys.run_timings(quarter)
+    try:
+        record = json.loads(storage.read(key))
+        stages = tuple((one["stage"], float(one["seconds"])) for one in record["stages"])
+        return Timings(record["run_name"], stages, float(record["peak_memory_mib"]))
+    except ObjectMissingError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            storage.describe(key),
+            f"is not a valid record ({error!r})",
+            "Remove it: the report then shows no timings, and the next run writes it anew.",
+        ) from error
+
+
+def _llm_use(storage: Storage, quarter: Quarter) -> LlmUse:
+    n_answers = prompt_tokens = completion_tokens = 0
+    for answer in AnswerStore.open(storage, quarter).answers():
+        n_answers += 1
+        prompt_tokens += answer.prompt_tokens
+        completion_tokens += answer.completion_tokens
+    return LlmUse(n_answers, prompt_tokens, completion_tokens)
+
+
+@contextlib.contextmanager
+def _stage(listener: Listener, name: str) -> Iterator[None]:
+    listener(StageStarted(name, None, "steps"))
+    started = time.monotonic()
+    yield
+    listener(StageFinished(name, time.monotonic() - started))

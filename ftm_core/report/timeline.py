@@ -1,0 +1,84 @@
+"""Themes through the quarters: chains of themes that continue one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ftm_core.contracts import keys
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.quality.linking import Step, Theme, follow
+from ftm_core.storage import Storage
+
+MOST_QUARTERS = 12
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One theme through the quarters; None where it was not."""
+
+    themes: tuple[Theme | None, ...]
+
+    @property
+    def name(self) -> str:
+        """The name it has in the last quarter that it is in."""
+        return [theme.name for theme in self.themes if theme is not None][-1]
+
+    @property
+    def n_firms(self) -> tuple[int | None, ...]:
+        """Firms by quarter."""
+        return tuple(None if theme is None else theme.n_firms for theme in self.themes)
+
+    @property
+    def growth(self) -> int | None:
+        """Change in firms from its first quarter to its last; None in one quarter alone."""
+        firms = [count for count in self.n_firms if count is not None]
+        return firms[-1] - firms[0] if len(firms) > 1 else None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The quarters with themes around one of them, and what became of the themes between them."""
+
+    quarters: tuple[str, ...]
+    n_quarters_found: int
+    steps: tuple[Step, ...]
+    chains: tuple[Chain, ...]
+
+
+def read_timeline(storage: Storage, quarter: Quarter, threshold: float) -> Timeline | None:
+    """Chains over at most MOST_QUARTERS quarters with themes, ``quarter`` among them.
+
+    None when it is the only one. Largest chains first. Raises InputError when a quarter's themes
+    cannot be read.
+    """
+    found = keys.quarters_in(list(storage.list("processed/themes/")))
+    if len(found) < 2:
+        return None
+    first = max(0, min(found.index(quarter), len(found) - MOST_QUARTERS))
+    shown = found[first : first + MOST_QUARTERS]
+    steps = follow(storage, shown, threshold)
+    return Timeline(tuple(map(str, shown)), len(found), tuple(steps), tuple(_chains(steps)))
+
+
+def _chains(steps: Sequence[Step]) -> list[Chain]:
+    chains: list[list[Theme | None]] = [
+        [link.before] for link in steps[0].links if link.before is not None
+    ]
+    reaching = {chain[0].theme_id: chain for chain in chains if chain[0] is not None}
+    for place, step in enumerate(steps, 1):
+        reached = {}
+        for link in step.links:
+            if link.after is None or link.kind == "merged":
+                continue
+            if link.before is None:
+                chain: list[Theme | None] = [None] * place
+                chains.append(chain)
+            else:
+                chain = reaching[link.before.theme_id]
+            chain.append(link.after)
+            reached[link.after.theme_id] = chain
+        reaching = reached
+    length = len(steps) + 1
+    made = [Chain((*chain, *[None] * (length - len(chain)))) for chain in chains]
+    return sorted(made, key=lambda chain: (-max(n or 0 for n in chain.n_firms), chain.name))
