@@ -27,9 +27,16 @@ def quality_command(
             show_default=False,
         ),
     ] = None,
+    stability: Annotated[
+        bool,
+        typer.Option(
+            "--stability",
+            help="Cluster the topics anew by several seeds and compare; takes longer.",
+        ),
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Measure topics and themes: coherence, diversity, coverage, reach, grounding, recovery.
+    """Measure topics and themes: coherence, diversity, coverage, grounding, stability, recovery.
 
     Figures beyond the thresholds of `ftm config` are warnings; the exit code stays 0.
 
@@ -37,7 +44,7 @@ def quality_command(
 
         ftm quality --quarter 2023Q1
 
-        ftm quality --key themes_by_hand.csv --json
+        ftm quality --stability --key themes_by_hand.csv --json
     """
     from ftm_cli.console import print_json
     from ftm_cli.targets import chosen_quarter, open_data
@@ -47,7 +54,9 @@ def quality_command(
     storage = open_data(data)
     chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings.quality
-    report = measure_quality(storage, chosen, settings, _key(storage, chosen, key))
+    report = measure_quality(
+        storage, chosen, settings, _key(storage, chosen, key), with_stability=stability
+    )
     if json_output:
         print_json(report.as_json())
     else:
@@ -56,17 +65,17 @@ def quality_command(
 
 def _key(storage: Storage, quarter: Quarter, path: Path | None) -> Key | None:
     """The key given, or that of the sample corpus when the quarter was ingested from it."""
-    from ftm_core.quality.recovery import read_key, sample_key
+    from ftm_core.quality.recovery import own_key, read_key
     from ftm_core.transcripts.reading import read_manifest
 
     if path is not None:
         return read_key(path)
-    is_sample = read_manifest(storage, quarter).source == "sample"
-    return sample_key(quarter) if is_sample else None
+    return own_key(quarter, read_manifest(storage, quarter).source)
 
 
 def _show(report: QualityReport) -> None:
     from ftm_cli.console import print_table, say
+    from ftm_cli.render import warn_of
 
     rows = [
         (
@@ -84,7 +93,5 @@ def _show(report: QualityReport) -> None:
         ("", "measure", "what", "figure", "wanted", "detail"),
         rows,
     )
-    for measure in report.warnings:
-        figure = "cannot be measured" if measure.value is None else f"is {measure.value:.3f}"
-        say(f"warning: {measure.id} {figure}, wanted {measure.threshold}", style="yellow")
+    warn_of(report.warnings)
     say(f"{len(report.warnings)} of {len(report.measures)} measures warn.")
