@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftm_cli.console import print_json, print_table, say
@@ -9,6 +10,7 @@ from ftm_cli.console import print_json, print_table, say
 if TYPE_CHECKING:
     from ftm_cli.operations.local_run import LocalOutcome
     from ftm_core.pipeline import QuarterOutcome
+    from ftm_core.quality.figures import Measure
 
 FAILURES_SHOWN = 20
 
@@ -77,3 +79,10 @@ def render_failures(outcome: QuarterOutcome) -> None:
         ("firm_id", "topic_id", "reason"),
         rows,
     )
+
+
+def warn_of(measures: Sequence[Measure]) -> None:
+    """Say which measures of quality are beyond their thresholds."""
+    for measure in measures:
+        figure = "cannot be measured" if measure.value is None else f"is {measure.value:.3f}"
+        say(f"warning: {measure.id} {figure}, wanted {measure.threshold}", style="yellow")

@@ -17,7 +17,9 @@ def evaluate_command(
 ) -> None:
     """Check a finished quarter: the runbook's checklist, and that all tables fit together.
 
-    Shows a table of all checks and sample rows. Ends with exit code 3 when a check fails.
+    Shows a table of all checks and sample rows. Ends with exit code 3 when a check fails. Of a
+    sound quarter it also tells which figures of `ftm quality` are beyond their thresholds; these
+    are warnings, and the exit code stays 0.
 
     JSON: {quarter, data, run_id, passed, n_passed, n_failed, checks: [{id, group, title, passed,
     figure, detail}], samples: {topics, themes, contributions}}.
@@ -56,6 +58,7 @@ def evaluate_command(
 def _show(report: EvaluationReport) -> None:
     """The checks, what is wrong in those that failed, and the sample rows."""
     from ftm_cli.console import print_table, say
+    from ftm_cli.render import warn_of
 
     rows = [
         ("pass" if check.passed else "FAIL", check.id, check.title, check.figure)
@@ -73,5 +76,6 @@ def _show(report: EvaluationReport) -> None:
     if report.failed:
         wrong = [(check.id, check.figure, check.detail) for check in report.failed]
         print_table("Failed checks", ("check", "figure", "what is wrong"), wrong)
+    warn_of(report.warnings or ())
     passed = len(report.checks) - len(report.failed)
     say(f"{passed} of {len(report.checks)} checks passed.")

@@ -27,9 +27,16 @@ def quality_command(
             show_default=False,
         ),
     ] = None,
+    stability: Annotated[
+        bool,
+        typer.Option(
+            "--stability",
+            help="Cluster the topics anew by several seeds and compare; takes longer.",
+        ),
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Measure topics and themes: coherence, diversity, coverage, reach, grounding, recovery.
+    """Measure topics and themes: coherence, diversity, coverage, grounding, stability, recovery.
 
     Figures beyond the thresholds of `ftm config` are warnings; the exit code stays 0.
 
@@ -40,7 +47,7 @@ def quality_command(
 
         ftm quality --quarter 2023Q1
 
-        ftm quality --key themes_by_hand.csv --json
+        ftm quality --stability --key themes_by_hand.csv --json
     """
     from ftm_cli.console import print_json
     from ftm_cli.targets import chosen_quarter, open_data
@@ -50,7 +57,9 @@ def quality_command(
     storage = open_data(data)
     chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings.quality
-    report = measure_quality(storage, chosen, settings, _key(storage, chosen, key))
+    report = measure_quality(
+        storage, chosen, settings, _key(storage, chosen, key), with_stability=stability
+    )
     if json_output:
         print_json(report.as_json())
     else:
@@ -69,6 +78,7 @@ def _key(storage: Storage, quarter: Quarter, path: Path | None) -> Key | None:
 
 def _show(report: QualityReport) -> None:
     from ftm_cli.console import print_table, say
+    from ftm_cli.render import warn_of
 
     rows = [
         (
@@ -86,7 +96,5 @@ def _show(report: QualityReport) -> None:
         ("", "measure", "what", "figure", "wanted", "detail"),
         rows,
     )
-    for measure in report.warnings:
-        figure = "cannot be measured" if measure.value is None else f"is {measure.value:.3f}"
-        say(f"warning: {measure.id} {figure}, wanted {measure.threshold}", style="yellow")
+    warn_of(report.warnings)
     say(f"{len(report.warnings)} of {len(report.measures)} measures warn.")

@@ -28,7 +28,7 @@ def themes_command(
     data: DataOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Follow themes over successive quarters: continued, merged, gone, born, growth by firms.
+    """Follow themes over successive quarters: continued, merged, gone, split, born, with growth.
 
     JSON: {quarters, threshold, steps: [{earlier, later, links: [{kind, before, after, similarity,
     growth}]}]}.
@@ -64,6 +64,7 @@ def themes_command(
 
 def _show(steps: Sequence[Step]) -> None:
     from ftm_cli.console import print_table, say
+    from ftm_core.quality.linking import KINDS
 
     for step in steps:
         rows = [
@@ -83,10 +84,8 @@ def _show(steps: Sequence[Step]) -> None:
             ("", step.earlier, step.later, "similar", "firms", "then", "growth"),
             rows,
         )
-        say(
-            f"{step.earlier} to {step.later}: {step.count('continued')} continued, "
-            f"{step.count('merged')} merged, {step.count('gone')} gone, {step.count('born')} born."
-        )
+        told = ", ".join(f"{step.count(kind)} {kind}" for kind in KINDS)
+        say(f"{step.earlier} to {step.later}: {told}.")
 
 
 def _named(theme: Theme | None) -> str:

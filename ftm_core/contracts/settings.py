@@ -115,8 +115,18 @@ class FirmTopicSettings(_TopicModelSettings):
 
 
 class ThemeSettings(_TopicModelSettings):
-    """Theme level: topic summaries of all firms to themes."""
+    """Theme level: topics of all firms to themes."""
 
+    input: Literal[
+        "sentences",
+        "summaries",
+        "keywords",
+        "sentences+summaries",
+        "sentences+keywords",
+        "summaries+keywords",
+    ] = _setting(
+        "sentences", "THEME_INPUT", "which text of a topic is clustered into themes", rows=True
+    )
     umap_neighbors: int = _setting(30, "THEME_UMAP_NEIGHBORS", "UMAP neighbours", rows=True, ge=2)
     umap_components: int = _setting(15, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
     umap_min_dist: float = _setting(
@@ -136,6 +146,14 @@ class ThemeSettings(_TopicModelSettings):
     )
     n_keywords: int = _setting(10, "THEME_N_KEYWORDS", "keywords per theme", rows=True, ge=1)
     seed: int = _setting(42, "THEME_SEED", "UMAP seed", rows=True)
+    merge_similarity: float = _setting(
+        0.9,
+        "THEME_MERGE_SIMILARITY",
+        "cosine of their centres from which two themes are one",
+        rows=True,
+        gt=0,
+        le=1,
+    )
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(
         0.4,
@@ -152,6 +170,12 @@ class QualitySettings(_Group):
 
     min_coherence: float = _setting(
         0.0, "QUALITY_MIN_COHERENCE", "mean NPMI of keywords to warn below", ge=-1, le=1
+    )
+    min_coherence_cv: float = _setting(
+        0.4, "QUALITY_MIN_COHERENCE_CV", "mean C_v of keywords to warn below", ge=0, le=1
+    )
+    min_stability: float = _setting(
+        0.5, "QUALITY_MIN_STABILITY", "agreement of themes over seeds to warn below", ge=-1, le=1
     )
     min_diversity: float = _setting(
         0.5, "QUALITY_MIN_DIVERSITY", "distinct share of themes' keywords to warn below", ge=0, le=1
@@ -180,6 +204,9 @@ class QualitySettings(_Group):
     )
     min_recovery: float = _setting(
         0.7, "QUALITY_MIN_RECOVERY", "share of a key's themes found to warn below", ge=0, le=1
+    )
+    min_pure: float = _setting(
+        0.9, "QUALITY_MIN_PURE", "share of a key's themes come back pure to warn below", ge=0, le=1
     )
     link_threshold: float = _setting(
         0.3,

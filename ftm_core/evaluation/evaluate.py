@@ -15,6 +15,8 @@ from ftm_core.evaluation.report import EvaluationReport, Samples
 from ftm_core.evaluation.sentiment_checks import check_sentiment
 from ftm_core.evaluation.table_checks import check_tables
 from ftm_core.evaluation.theme_checks import ThemeChecks
+from ftm_core.quality.measure import measure_quality
+from ftm_core.quality.recovery import own_key
 from ftm_core.storage import Storage
 from ftm_core.themes.finished import open_finished
 
@@ -26,8 +28,9 @@ _CONTRIBUTION_COLUMNS = ("theme_id", "firm_name", "permno", "gvkey", "earnings_c
 def evaluate(storage: Storage, quarter: Quarter, settings: Settings) -> EvaluationReport:
     """Check a quarter against its input, its kept answers, its schemas and the design's rules.
 
-    Of ``settings`` only the tolerance for failed firms counts: the rows are judged by the
-    settings that their run recorded. Reads every table once, part by part. Raises InputError when
+    Of ``settings`` only the tolerance for failed firms and the thresholds of quality count: the
+    rows are judged by the settings that their run recorded. Reads every table part by part, and
+    once more to measure quality where all checks passed. Raises InputError when
     the quarter is not finished or a record of it is unreadable, StorageError when storage fails.
     """
     finished = open_finished(storage, quarter)
@@ -46,19 +49,25 @@ def evaluate(storage: Storage, quarter: Quarter, settings: Settings) -> Evaluati
         finished, reader, given, facts, theme_checks.themes, contributions
     )
     counts = check_counts(finished, given, facts.sentences, settings.map.max_failure_rate)
+    checks = (
+        *reader.checks(),
+        same_input,
+        *counts,
+        *of_map,
+        *of_themes,
+        *of_tables,
+        *of_sentiment,
+    )
+    warnings = None
+    if all(check.passed for check in checks):
+        key = own_key(quarter, finished.manifest.source)
+        warnings = measure_quality(storage, quarter, settings.quality, key).warnings
     return EvaluationReport(
         quarter=str(quarter),
         data=storage.uri,
         run_id=finished.identity.run_id,
-        checks=(
-            *reader.checks(),
-            same_input,
-            *counts,
-            *of_map,
-            *of_themes,
-            *of_tables,
-            *of_sentiment,
-        ),
+        checks=checks,
+        warnings=warnings,
         samples=Samples(
             topics=tuple(facts.samples),
             themes=_first(theme_checks.themes, _THEME_COLUMNS),

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from ftm_core.quality.figures import Measure
+
 EXAMPLES_SHOWN = 3
 
 
@@ -35,13 +37,18 @@ class Samples:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """All checks of one quarter, in the order of the pipeline, and sample rows."""
+    """All checks of one quarter, in the order of the pipeline, and sample rows.
+
+    ``warnings`` are the quality measures beyond their thresholds, which fail nothing. They are
+    taken of sound tables alone: None where a check failed.
+    """
 
     quarter: str
     data: str
     run_id: str
     checks: tuple[Check, ...]
     samples: Samples
+    warnings: tuple[Measure, ...] | None
 
     @property
     def passed(self) -> bool:
@@ -63,6 +70,9 @@ class EvaluationReport:
             "n_passed": len(self.checks) - len(self.failed),
             "n_failed": len(self.failed),
             "checks": [dataclasses.asdict(check) for check in self.checks],
+            "warnings": None
+            if self.warnings is None
+            else [dataclasses.asdict(measure) for measure in self.warnings],
             "samples": {
                 name: [_plain(row) for row in rows]
                 for name, rows in (

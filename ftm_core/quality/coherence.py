@@ -1,92 +1,62 @@
-"""Coherence of keywords by NPMI, from counts of the sentences in which they occur together."""
+"""Coherence and diversity of keywords; coherence by gensim, from words said near each other."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-import numpy as np
+import re
+from collections.abc import Container, Iterable, Sequence
+from typing import Literal
 
 from ftm_core.topics.words import WORD_PATTERN
 
+_WORD = re.compile(WORD_PATTERN)
+# Words of a topic that are judged, as is usual.
+WORDS_JUDGED = 10
 
-def npmi(n_both: int, n_first: int, n_second: int, n_sentences: int) -> float:
-    """Normalised pointwise mutual information of two events, from -1 to 1.
-
-    NPMI(x, y) = ln(p(x, y) / (p(x) p(y))) / -ln p(x, y), after G. Bouma, "Normalized (Pointwise)
-    Mutual Information in Collocation Extraction", GSCL 2009. Its limits stand where the formula
-    has no value: -1 for events that never meet, 1 for two that are in every sentence.
-    """
-    if n_both == 0:
-        return -1.0
-    if n_both == n_sentences:
-        return 1.0
-    both = n_both / n_sentences
-    expected = (n_first / n_sentences) * (n_second / n_sentences)
-    return math.log(both / expected) / -math.log(both)
+Kind = Literal["c_npmi", "c_v"]
 
 
-class Cooccurrence:
-    """In which sentences each keyword occurs, kept sparse."""
+class CallWords:
+    """The words of some calls, in the order spoken, stop words left out."""
 
-    def __init__(self, keywords: Iterable[str]) -> None:
-        from sklearn.feature_extraction.text import CountVectorizer
+    def __init__(self) -> None:
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-        words = sorted({keyword.lower() for keyword in keywords})
-        self._places = {word: place for place, word in enumerate(words)}
-        longest = max((len(word.split()) for word in words), default=1)
-        # Keywords are cut from the text in this way, so that a bigram may span a stop word.
-        self._vectorizer = CountVectorizer(
-            vocabulary=self._places,
-            ngram_range=(1, longest),
-            stop_words="english",
-            token_pattern=WORD_PATTERN,
-            binary=True,
-            dtype=np.int32,
-        )
-        self._matrices: list[Any] = []
-        self._columns: Any = None
-        self.n_sentences = 0
+        self._stop_words = ENGLISH_STOP_WORDS
+        self._words: dict[str, list[str]] = {}
 
-    def add(self, texts: Sequence[str]) -> None:
-        """Count more sentences."""
-        self.n_sentences += len(texts)
-        if texts and self._places:
-            self._matrices.append(self._vectorizer.transform(texts))
-            self._columns = None
+    def add(self, transcript_id: str, text: str) -> None:
+        """Take in the next sentence of a call."""
+        words = (word for word in _WORD.findall(text.lower()) if word not in self._stop_words)
+        self._words.setdefault(transcript_id, []).extend(words)
 
-    def coherence(self, keywords: Sequence[str]) -> float | None:
-        """Mean NPMI over the pairs of keywords, or None when no pair can be judged.
+    def coherence(self, keywords_of: Sequence[Sequence[str]], kind: Kind) -> list[float | None]:
+        """Coherence of each group of keywords, of as many as are given; None where not one pair is.
 
-        A pair that shares a word ("freight", "ocean freight") meets by its form and says nothing,
-        so it is left out; so is a keyword that occurs in no sentence counted.
+        ``c_npmi`` is the mean NPMI of pairs within ten words (Bouma, GSCL 2009), from -1 to 1;
+        ``c_v`` compares the words' contexts of 110 words (Röder, Both and Hinneburg, WSDM 2015),
+        from 0 to 1. A keyword counts by its words; those in no call are left out.
         """
-        chosen = [word.lower() for word in dict.fromkeys(keywords)]
-        places = [self._places[word] for word in chosen if word in self._places]
-        if len(places) < 2 or not self._matrices:
-            return None
-        if self._columns is None:
-            from scipy.sparse import vstack
+        from gensim.corpora import Dictionary
+        from gensim.models import CoherenceModel
 
-            self._columns = vstack(self._matrices).tocsc()
-        columns = self._columns[:, places]
-        counts = (columns.T @ columns).toarray()
-        words = [word for word in chosen if word in self._places]
-        values = [
-            npmi(
-                int(counts[first, second]),
-                int(counts[first, first]),
-                int(counts[second, second]),
-                self.n_sentences,
-            )
-            for first, second in itertools.combinations(range(len(words)), 2)
-            if counts[first, first]
-            and counts[second, second]
-            and not set(words[first].split()) & set(words[second].split())
-        ]
-        return sum(values) / len(values) if values else None
+        texts = list(self._words.values())
+        dictionary = Dictionary(texts)
+        words_of = [self._known(keywords, dictionary.token2id) for keywords in keywords_of]
+        judged = {place: words for place, words in enumerate(words_of) if len(words) > 1}
+        found: list[float | None] = [None] * len(words_of)
+        if judged:
+            model = CoherenceModel(
+                topics=list(judged.values()), texts=texts, dictionary=dictionary, coherence=kind,
+                topn=WORDS_JUDGED, processes=1,
+            )  # fmt: skip
+            for place, value in zip(judged, model.get_coherence_per_topic(), strict=True):
+                found[place] = None if math.isnan(value) else float(value)
+        return found
+
+    def _known(self, keywords: Sequence[str], known: Container[str]) -> list[str]:
+        words = (word for keyword in keywords for word in keyword.lower().split())
+        return [word for word in dict.fromkeys(words) if word in known][:WORDS_JUDGED]
 
 
 def diversity(keywords_of: Iterable[Sequence[str]]) -> float | None:

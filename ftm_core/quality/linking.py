@@ -1,4 +1,4 @@
-"""Link themes of successive quarters by their words: born, continued, merged, gone."""
+"""Link themes of successive quarters by their words: continued, merged, gone, split, born."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ftm_core.contracts import keys, schemas
-from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
+from ftm_core.themes.finished import open_finished
 from ftm_core.topics.words import WORD_PATTERN
 
 # More quarters than this in one range are a slip of the pen.
 MOST_QUARTERS = 200
 _RANGE = re.compile(r"(\S+?)\.\.(\S+)")
 
-Kind = Literal["born", "continued", "merged", "gone"]
+Kind = Literal["continued", "merged", "gone", "split", "born"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Theme:
 class Link:
     """What became of one theme from a quarter to the next.
 
-    A merged theme names the theme it went into, which another theme continues as. ``growth`` is
-    the change in the number of firms, of continued themes alone.
+    A merged theme names the theme it went into, which another theme continues as; a split one the
+    theme it came from, which continues as another. ``growth`` is the change in the number of firms,
+    of continued themes alone.
     """
 
     kind: Kind
@@ -91,7 +94,7 @@ def parse_range(text: str) -> list[Quarter]:
 
 
 def follow(storage: Storage, quarters: Sequence[Quarter], threshold: float) -> list[Step]:
-    """Link each quarter of ``quarters`` to the next; raises InputError when one has no themes."""
+    """Link each quarter of ``quarters`` to the next; raises InputError when one is not finished."""
     themes = [read_themes(storage, quarter) for quarter in quarters]
     return [
         Step(str(earlier), str(later), tuple(link(before, after, threshold)))
@@ -102,15 +105,9 @@ def follow(storage: Storage, quarters: Sequence[Quarter], threshold: float) -> l
 
 
 def read_themes(storage: Storage, quarter: Quarter) -> list[Theme]:
-    """A quarter's themes; raises InputError when it was not run to the end."""
-    try:
-        rows = read_table(storage, keys.themes(quarter), schemas.THEMES).to_pylist()
-    except ObjectMissingError as error:
-        raise InputError(
-            f"quarter {quarter} in {storage.uri}",
-            "has no themes",
-            f"Run `ftm run --quarter {quarter}` first, or ask for other quarters.",
-        ) from error
+    """A finished quarter's themes; raises InputError when it was not run to the end."""
+    run_id = open_finished(storage, quarter).identity.run_id
+    rows = read_table(storage, keys.themes(quarter), schemas.THEMES, run_id=run_id).to_pylist()
     return [_theme(row) for row in rows]
 
 
@@ -150,10 +147,11 @@ def _cosines(texts: Sequence[str], n_before: int) -> np.ndarray:
 
 
 def link(before: Sequence[Theme], after: Sequence[Theme], threshold: float) -> list[Link]:
-    """What became of each theme: continued, merged, gone, then born.
+    """What became of each theme: continued, merged, gone, then split and born.
 
     The assignment is one to one and of the largest total similarity; pairs below ``threshold``
-    are none. An earlier theme left over that is similar enough to a later one has merged into it.
+    are none. An earlier theme left over that is similar enough to a later one has merged into it;
+    a later theme left over that is similar enough to an earlier one has split from it.
     The result does not depend on the order of themes.
     """
     from scipy.optimize import linear_sum_assignment
@@ -180,9 +178,14 @@ def link(before: Sequence[Theme], after: Sequence[Theme], threshold: float) -> l
         else:
             gone.append(Link("gone", theme, None, None, None))
     taken = set(pairs.values())
-    born = [
-        Link("born", None, theme, None, None)
-        for column, theme in enumerate(after)
-        if column not in taken
-    ]
-    return [*continued, *merged, *gone, *born]
+    split, born = [], []
+    for column, theme in enumerate(after):
+        if column in taken:
+            continue
+        row = int(worth[:, column].argmax()) if before else 0
+        similar = float(worth[row, column]) if before else 0.0
+        if similar > 0:
+            split.append(Link("split", before[row], theme, similar, None))
+        else:
+            born.append(Link("born", None, theme, None, None))
+    return [*continued, *merged, *gone, *split, *born]

@@ -2,75 +2,50 @@
 
 from __future__ import annotations
 
-import dataclasses
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualitySettings
-from ftm_core.quality.coherence import Cooccurrence, diversity
+from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
+from ftm_core.quality.figures import Measure, QualityReport, at_least, at_most, mean, share
 from ftm_core.quality.grounding import Sources
-from ftm_core.quality.recovery import Key, Recovery, compare
+from ftm_core.quality.recovery import PURE_THEME, Key, Recovery, compare
+from ftm_core.quality.stability import SEEDS, stability
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
-from ftm_core.themes.finished import open_finished
+from ftm_core.themes.finished import FinishedQuarter, open_finished
 from ftm_core.transcripts.small_talk import is_set_aside
 
 EXAMPLES_SHOWN = 5
+# Coherence reads the calls word by word: of a large quarter, this many spread evenly over it.
+CALLS_FOR_COHERENCE = 60
+_COHERENCES: dict[Kind, tuple[str, str]] = {
+    "c_npmi": ("coherence", "NPMI"),
+    "c_v": ("coherence-cv", "C_v"),
+}
 _ROWS_AT_ONCE = 10_000
 _SENTENCE_COLUMNS = (
     "sentence_id", "firm_id", "transcript_id", "raw_text", "speaker_type", "position",
-    "local_topic_id",
+    "local_topic_id", "earnings_call_date",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One figure, its threshold where it has one, and what is worth knowing of it."""
-
-    id: str
-    title: str
-    value: float | None
-    threshold: str
-    warning: bool
-    detail: str
-
-
-@dataclass(frozen=True)
-class QualityReport:
-    """All measures of one quarter."""
-
-    quarter: str
-    data: str
-    run_id: str
-    measures: tuple[Measure, ...]
-    recovery: Recovery | None
-
-    @property
-    def warnings(self) -> tuple[Measure, ...]:
-        """The measures beyond their thresholds."""
-        return tuple(measure for measure in self.measures if measure.warning)
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape (docs/quality.md)."""
-        return {
-            "quarter": self.quarter,
-            "data": self.data,
-            "run_id": self.run_id,
-            "n_warnings": len(self.warnings),
-            "measures": [dataclasses.asdict(measure) for measure in self.measures],
-            "recovery": None if self.recovery is None else dataclasses.asdict(self.recovery),
-        }
-
-
 def measure_quality(
-    storage: Storage, quarter: Quarter, settings: QualitySettings, key: Key | None = None
+    storage: Storage,
+    quarter: Quarter,
+    settings: QualitySettings,
+    key: Key | None = None,
+    *,
+    with_stability: bool = False,
 ) -> QualityReport:
     """Measure a finished quarter, against ``key`` too where one is given.
+
+    ``with_stability`` clusters its topics anew by several seeds, which takes the embedding model.
 
     Raises InputError when the quarter is not finished, or ``key`` is of another quarter.
     """
@@ -83,6 +58,7 @@ def measure_quality(
         *_keyword_measures(quarter_rows, settings),
         *_coverage_measures(quarter_rows, settings),
         *_text_measures(quarter_rows, settings),
+        *(_stability_measures(finished, settings) if with_stability else ()),
         *(_recovery_measures(recovery, settings) if recovery is not None else ()),
     ]
     return QualityReport(
@@ -103,9 +79,13 @@ class _Rows:
         self.topics = read(keys.processed_table("topics", quarter), schemas.TOPICS)
         self.firms = read(keys.processed_table("firms", quarter), schemas.FIRMS)
         self._theme_of_topic = {row["topic_id"]: row["theme_id"] for row in self.contributions}
-        self.cooccurrence = Cooccurrence(
-            keyword for row in (*self.topics, *self.themes) for keyword in row["keywords"]
+        calls = sorted(_call(row) for row in self.firms)
+        self.n_calls = len(calls)
+        n_chosen = min(self.n_calls, CALLS_FOR_COHERENCE)
+        self.chosen_calls = frozenset(
+            calls[number * self.n_calls // n_chosen] for number in range(n_chosen)
         )
+        self.words = CallWords()
         self.n_sentences = self.n_small_talk = self.n_in_topic = self.n_in_theme = 0
         self.topic_of_place: dict[tuple[str, int], str | None] = {}
         self.theme_of_place: dict[tuple[str, int], str | None] = {}
@@ -121,7 +101,6 @@ class _Rows:
             self._take(batch.to_pylist())
 
     def _take(self, rows: Sequence[dict[str, Any]]) -> None:
-        substance = []
         for row in rows:
             small_talk = is_set_aside(row["raw_text"], row["speaker_type"]) is not None
             local = row["local_topic_id"]
@@ -135,34 +114,42 @@ class _Rows:
             self.n_in_theme += theme is not None
             if small_talk and topic is None:
                 self.n_small_talk += 1
-            else:
-                substance.append(row["raw_text"])
+            elif _call(row) in self.chosen_calls:
+                self.words.add(row["transcript_id"], row["raw_text"])
             if topic in self.texts_of_topic:
                 self.texts_of_topic[topic].append(row["raw_text"])
-        self.cooccurrence.add(substance)
+
+
+def _call(row: dict[str, Any]) -> tuple[str, dt.date]:
+    return row["firm_id"], row["earnings_call_date"]
 
 
 def _keyword_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
-    for level, items, identifier in (
-        ("topic", rows.topics, "topic_id"),
-        ("theme", rows.themes, "theme_id"),
-    ):
-        found = [(rows.cooccurrence.coherence(row["keywords"]), row[identifier]) for row in items]
-        judged = sorted((value, name) for value, name in found if value is not None)
-        lowest = ", ".join(f"{name} {value:.2f}" for value, name in judged[:3])
-        yield _at_least(
-            f"{level}-coherence",
-            f"Mean NPMI of {level}s' keywords",
-            _mean([value for value, _ in judged]),
-            settings.min_coherence,
-            f"{len(judged)} of {len(items)} {level}s judged; lowest: {lowest}" if judged else "",
-        )
+    topics = [row for row in rows.topics if _call(row) in rows.chosen_calls]
+    calls = f"by the words of {len(rows.chosen_calls)} of {rows.n_calls} calls"
+    for level, items in (("topic", topics), ("theme", rows.themes)):
+        for kind, (id, title) in _COHERENCES.items():
+            found = rows.words.coherence([row["keywords"] for row in items], kind)
+            judged = sorted(
+                (value, row[f"{level}_id"])
+                for value, row in zip(found, items, strict=True)
+                if value is not None
+            )
+            lowest = ", ".join(f"{name} {value:.2f}" for value, name in judged[:3])
+            told = f"{len(judged)} of {len(items)} {level}s judged {calls}; lowest: {lowest}"
+            yield at_least(
+                f"{level}-{id}",
+                f"Mean {title} of {level}s' keywords",
+                mean([value for value, _ in judged]),
+                settings.min_coherence if kind == "c_npmi" else settings.min_coherence_cv,
+                told if judged else "",
+            )
     # Topics of many firms are meant to share words, so only themes are held to a threshold.
     yield Measure(
         "topic-diversity", "Distinct words among topics' keywords",
         diversity(row["keywords"] for row in rows.topics), "", False, "",
     )  # fmt: skip
-    yield _at_least(
+    yield at_least(
         "theme-diversity",
         "Distinct words among themes' keywords",
         diversity(row["keywords"] for row in rows.themes),
@@ -172,24 +159,24 @@ def _keyword_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measur
 
 def _coverage_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
     substance = rows.n_sentences - rows.n_small_talk
-    yield _at_least(
+    yield at_least(
         "coverage",
         "Sentences of substance in a topic",
-        _share(rows.n_in_topic, substance),
+        share(rows.n_in_topic, substance),
         settings.min_coverage,
         f"{rows.n_in_topic} of {substance}; {rows.n_small_talk} of {rows.n_sentences} "
         "are small talk set aside",
     )
     yield Measure(
         "theme-coverage", "Sentences of substance in a theme",
-        _share(rows.n_in_theme, substance), "", False, f"{rows.n_in_theme} of {substance}",
+        share(rows.n_in_theme, substance), "", False, f"{rows.n_in_theme} of {substance}",
     )  # fmt: skip
     reached = {row["firm_id"] for row in rows.contributions}
     firms = {row["firm_id"] for row in rows.firms}
-    yield _at_least(
+    yield at_least(
         "firms-reached",
         "Firms in a theme",
-        _share(len(reached), len(firms)),
+        share(len(reached), len(firms)),
         settings.min_firms_reached,
         f"{len(reached)} of {len(firms)}",
     )
@@ -203,12 +190,21 @@ def _coverage_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measu
     ]
     # The largest share, and of several as large the first by theme and firm.
     top = min(shares, key=lambda share: (-share[0], share[1], share[2]), default=None)
-    yield _at_most(
+    yield at_most(
         "dominance",
         "Largest share of one firm in a theme",
         None if top is None else top[0],
         settings.max_dominance,
         "" if top is None else f"{top[2]} in {top[1]}",
+    )
+
+
+def _stability_measures(finished: FinishedQuarter, settings: QualitySettings) -> Iterator[Measure]:
+    yield at_least(
+        "stability",
+        f"Agreement of themes over {SEEDS} seeds, adjusted Rand index",
+        stability(finished),
+        settings.min_stability,
     )
 
 
@@ -260,36 +256,52 @@ def _grounding(
 ) -> Measure:
     wrong = [(name, missing) for name, missing in found if missing]
     told = _shortened(f"{name}: {', '.join(missing)}" for name, missing in wrong)
-    return _at_most(
+    return at_most(
         id,
         title,
-        _share(len(wrong), len(found)),
+        share(len(wrong), len(found)),
         settings.max_ungrounded,
         f"{len(wrong)} of {len(found)}" + (f"; {told}" if told else ""),
     )
 
 
 def _recovery_measures(found: Recovery, settings: QualitySettings) -> Iterator[Measure]:
-    yield _at_least(
+    yield at_least(
         "theme-purity",
-        "Sentences of the commonest planted theme of their theme",
+        "Sentences of the commonest label of their theme",
         found.purity,
         settings.min_purity,
     )
-    yield Measure(
-        "topic-purity", "The same of topics", found.topic_purity, "", False, "",
-    )  # fmt: skip
-    yield _at_least(
+    for id, title, value in (
+        ("theme-purity-planted", "The same of planted sentences alone", found.planted_purity),
+        ("topic-purity", "Sentences of the commonest label of their topic", found.topic_purity),
+    ):
+        yield Measure(id, title, value, "", False, "")
+    n_wanted = found.n_key_themes
+    yield at_least(
         "planted-recovered",
         "Planted themes that a theme is mostly made of",
         found.share_recovered,
         settings.min_recovery,
-        f"{len(found.recovered)} of {found.n_key_themes}"
+        f"{len(found.recovered)} of {n_wanted}"
         + (f"; missed: {', '.join(found.missed)}" if found.missed else ""),
     )
+    yield at_least(
+        "planted-pure",
+        f"Planted themes that come back as one of purity {PURE_THEME:g}, planted sentences",
+        share(len(found.pure), n_wanted),
+        settings.min_pure,
+        f"{len(found.pure)} of {n_wanted}"
+        + (f"; not: {', '.join(found.not_pure)}" if found.not_pure else ""),
+    )
+    yield Measure(
+        "planted-pure-all", "The same of all sentences",
+        share(len(found.pure_of_all), n_wanted), "", False,
+        f"{len(found.pure_of_all)} of {n_wanted}",
+    )  # fmt: skip
     yield Measure(
         "planted-in-theme", "Planted sentences in a theme",
-        _share(found.n_planted_in_theme, found.n_planted), "", False,
+        share(found.n_planted_in_theme, found.n_planted), "", False,
         f"{found.n_planted_in_theme} of {found.n_planted}",
     )  # fmt: skip
     for id, title, value in (
@@ -299,29 +311,6 @@ def _recovery_measures(found: Recovery, settings: QualitySettings) -> Iterator[M
         ("ami-all", "Adjusted mutual information, the same", found.ami_all),
     ):
         yield Measure(id, title, value, "", False, "")
-
-
-def _at_least(
-    id: str, title: str, value: float | None, threshold: float, detail: str = ""
-) -> Measure:
-    # What could not be measured is no reason for calm.
-    warning = value is None or value < threshold
-    return Measure(id, title, value, f"at least {threshold:g}", warning, detail)
-
-
-def _at_most(
-    id: str, title: str, value: float | None, threshold: float, detail: str = ""
-) -> Measure:
-    warning = value is None or value > threshold
-    return Measure(id, title, value, f"at most {threshold:g}", warning, detail)
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _shortened(texts: Iterable[str]) -> str:

@@ -15,6 +15,8 @@ from ftm_core.contracts.quarters import Quarter
 
 # What a key calls a sentence that was written for no theme.
 NO_THEME = frozenset({"other", "small_talk"})
+# Share of a theme's sentences from which it counts as a planted theme come back.
+PURE_THEME = 0.8
 _COLUMNS = ("transcript_id", "position", "planted_theme")
 
 # Which theme each sentence was written for, by transcript and position.
@@ -25,6 +27,9 @@ Key = dict[tuple[str, int], str]
 class Recovery:
     """Figures against a key; None where nothing could be compared.
 
+    ``purity`` is of all sentences in themes, those written for no theme counting against it;
+    ``planted_purity`` is of planted sentences alone. A planted theme comes back pure when the theme
+    that holds most of its sentences is of it to PURE_THEME at least, by either reading.
     ``ari`` and ``ami`` compare planted sentences that are in a theme; the ``_all`` ones compare
     every planted sentence, those in no theme as one group more.
     """
@@ -32,10 +37,13 @@ class Recovery:
     n_planted: int
     n_planted_in_theme: int
     purity: float | None
+    planted_purity: float | None
     topic_purity: float | None
     n_key_themes: int
     recovered: tuple[str, ...]
     missed: tuple[str, ...]
+    pure: tuple[str, ...]
+    pure_of_all: tuple[str, ...]
     ari: float | None
     ami: float | None
     ari_all: float | None
@@ -45,6 +53,11 @@ class Recovery:
     def share_recovered(self) -> float | None:
         """Themes of the key that some theme is mostly made of."""
         return len(self.recovered) / self.n_key_themes if self.n_key_themes else None
+
+    @property
+    def not_pure(self) -> tuple[str, ...]:
+        """Themes of the key that do not come back pure, by planted sentences."""
+        return tuple(sorted({*self.recovered, *self.missed} - set(self.pure)))
 
 
 def sample_key(quarter: Quarter) -> Key | None:
@@ -92,7 +105,9 @@ def _parse(text: str, where: str) -> Key:
 def purity(groups: Mapping[str, Counter[str]]) -> float | None:
     """Share of items whose label is the commonest of their group (Manning et al. 2008, 16.3)."""
     total = sum(group.total() for group in groups.values())
-    return sum(max(group.values()) for group in groups.values()) / total if total else None
+    return (
+        sum(max(group.values(), default=0) for group in groups.values()) / total if total else None
+    )
 
 
 def compare(
@@ -112,6 +127,10 @@ def compare(
     majorities = {
         min(group.items(), key=lambda item: (-item[1], item[0]))[0] for group in themes.values()
     }
+    planted_themes = {
+        name: Counter({label: count for label, count in group.items() if label not in NO_THEME})
+        for name, group in themes.items()
+    }
     planted = [place for place in common if key[place] not in NO_THEME]
     wanted = {key[place] for place in planted}
     in_theme = [place for place in planted if theme_of[place] is not None]
@@ -123,10 +142,13 @@ def compare(
         n_planted=len(planted),
         n_planted_in_theme=len(in_theme),
         purity=purity(themes),
+        planted_purity=purity(planted_themes),
         topic_purity=purity(topics),
         n_key_themes=len(wanted),
         recovered=tuple(sorted(wanted & majorities)),
         missed=tuple(sorted(wanted - majorities)),
+        pure=_come_back_pure(wanted, planted_themes),
+        pure_of_all=_come_back_pure(wanted, themes),
         ari=ari,
         ami=ami,
         ari_all=ari_all,
@@ -140,6 +162,16 @@ def _groups(key: Key, group_of: Mapping[tuple[str, int], str | None]) -> dict[st
         if group is not None:
             groups.setdefault(group, Counter())[key[place]] += 1
     return groups
+
+
+def _come_back_pure(wanted: set[str], themes: Mapping[str, Counter[str]]) -> tuple[str, ...]:
+    """Labels of which the theme that holds most sentences is theirs to PURE_THEME at least."""
+    found = []
+    for label in sorted(wanted):
+        home = max(themes.values(), key=lambda group: group[label], default=Counter[str]())
+        if home[label] and home[label] / home.total() >= PURE_THEME:
+            found.append(label)
+    return tuple(found)
 
 
 def _indices(truth: list[str], found: list[str]) -> tuple[float | None, float | None]:

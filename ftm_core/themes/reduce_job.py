@@ -21,6 +21,7 @@ from ftm_core.storage import Storage, tables
 from ftm_core.themes import descriptions
 from ftm_core.themes.descriptions import DescribedTheme, describe_themes
 from ftm_core.themes.map_output import MapOutput, read_topics
+from ftm_core.themes.points import read_points
 from ftm_core.themes.tables import DownstreamReport, write_downstream
 from ftm_core.themes.theme_model import ThemeDraft, TopicPoint, find_themes
 from ftm_core.topics.workers import ModelWorkers
@@ -73,7 +74,8 @@ async def run_reduce(context: ReduceContext) -> ReduceOutcome:
         ["topic_id", "firm_id", "firm_name", "permno", "gvkey", "earnings_call_date",
          "summary", "keywords", "n_sentences"]
     ).to_pylist()  # fmt: skip
-    drafts = await _cluster(rows, context)
+    points = await asyncio.to_thread(read_points, context.storage, context.output, topics)
+    drafts = await _cluster(points, context)
     named = _theme_ids(quarter, len(drafts))
     described = await _describe(named, drafts, rows, context)
     failures = tuple(item for item in described if isinstance(item, Failure))
@@ -118,11 +120,7 @@ def judge_failures(output: MapOutput, settings: Settings) -> None:
         )
 
 
-async def _cluster(rows: Sequence[dict[str, Any]], context: ReduceContext) -> list[ThemeDraft]:
-    points = [
-        TopicPoint(row["topic_id"], row["firm_id"], row["summary"], tuple(row["keywords"]))
-        for row in rows
-    ]
+async def _cluster(points: Sequence[TopicPoint], context: ReduceContext) -> list[ThemeDraft]:
     context.listener(StageStarted(CLUSTER_STAGE, None, "topics"))
     started = asyncio.get_running_loop().time()
     work = asyncio.create_task(context.workers.call(find_themes, points))

@@ -18,16 +18,28 @@ if TYPE_CHECKING:
 # Below this many topics per smallest theme, the smallest theme shrinks with the input.
 TOPICS_PER_SMALLEST_THEME = 30
 SMALLEST_THEME = 3
+# Sentences that stand for a topic: enough to carry it, and within what the embedder reads.
+SENTENCES_PER_TOPIC = 4
 
 
 @dataclass(frozen=True)
 class TopicPoint:
-    """What the theme level sees of one topic."""
+    """What the theme level sees of one topic; its sentences most representative first."""
 
     topic_id: str
     firm_id: str
     summary: str
     keywords: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+    def text(self, parts: str) -> str:
+        """Its text of the ``parts`` that THEME_INPUT names, joined by plus signs."""
+        found = {
+            "sentences": " ".join(self.sentences[:SENTENCES_PER_TOPIC]),
+            "summaries": self.summary,
+            "keywords": ", ".join(self.keywords),
+        }
+        return " ".join(found[part] for part in parts.split("+"))
 
 
 @dataclass(frozen=True)
@@ -48,15 +60,20 @@ def find_themes(
     is dissolved; a firm with too large a share of a theme keeps only its most central topics
     there. Topics in no theme stay in none.
     """
+    texts = [point.text(settings.themes.input) for point in points]
+    return cluster_points(points, texts, embedder.embed(texts), settings) if texts else []
+
+
+def cluster_points(
+    points: Sequence[TopicPoint], texts: Sequence[str], vectors: Vectors, settings: Settings
+) -> list[ThemeDraft]:
+    """The themes of ``points`` by their ``vectors``, with keywords from their ``texts``."""
     # Only worker processes cluster: what plans and asks must not load the model libraries.
     from ftm_core.topics.topic_model import fit_topics
 
     order = sorted(range(len(points)), key=lambda number: points[number].topic_id)
     ordered = [points[number] for number in order]
-    texts = [f"{point.summary} {', '.join(point.keywords)}" for point in ordered]
-    if not texts:
-        return []
-    vectors = embedder.embed(texts)
+    texts, vectors = [texts[number] for number in order], vectors[order]
     fitted = fit_topics(texts, vectors, scaled_parameters(settings.themes, len(texts)))
     drafts = []
     for label, keywords in fitted.keywords.items():
@@ -85,18 +102,11 @@ def scaled_parameters(settings: ThemeSettings, n_topics: int) -> TopicModelParam
     from ftm_core.topics.topic_model import TopicModelParameters
 
     parameters = TopicModelParameters(
-        **settings.model_dump(exclude={"min_firms", "max_firm_dominance"})
+        **settings.model_dump(exclude={"input", "min_firms", "max_firm_dominance"})
     )
-    smallest = max(SMALLEST_THEME, n_topics // TOPICS_PER_SMALLEST_THEME)
-    if smallest >= parameters.min_cluster_size:
-        return parameters
-    share = smallest / parameters.min_cluster_size
-    return replace(
-        parameters,
-        min_cluster_size=smallest,
-        min_samples=max(1, round(parameters.min_samples * share)),
-        umap_neighbors=max(5, round(parameters.umap_neighbors * share)),
-    )
+    shrunk = parameters.shrunk_to(max(SMALLEST_THEME, n_topics // TOPICS_PER_SMALLEST_THEME))
+    share = shrunk.min_cluster_size / parameters.min_cluster_size
+    return replace(shrunk, min_samples=max(1, round(parameters.min_samples * share)))
 
 
 def _most_central_first(members: np.ndarray, vectors: Vectors) -> list[int]:

@@ -58,6 +58,9 @@ class FirmModel:
 
 # Enough for the longest prompt; more would only be cut again.
 LEADING_TEXTS = 20
+# Below this many sentences per smallest topic, the smallest topic shrinks with the call.
+SENTENCES_PER_SMALLEST_TOPIC = 16
+SMALLEST_TOPIC = 3
 
 
 def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSettings) -> FirmModel:
@@ -84,7 +87,7 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
         n_set_aside += (stop - start) - len(kept)
         texts = [rows[number]["raw_text"] for number in kept]
         vectors = embedder.embed(texts)
-        fitted = fit_topics(texts, vectors, _parameters(settings))
+        fitted = fit_topics(texts, vectors, scaled_parameters(settings, len(texts)))
         offset = len(topics)
         for label in sorted(fitted.keywords):
             members = _most_representative_first(fitted, label, vectors)
@@ -124,7 +127,14 @@ def _most_representative_first(fitted: FittedTopics, label: int, vectors: Vector
     return [int(member) for member in members[np.lexsort((members, -similarity.round(6)))]]
 
 
-def _parameters(settings: FirmTopicSettings) -> TopicModelParameters:
+def scaled_parameters(settings: FirmTopicSettings, n_sentences: int) -> TopicModelParameters:
+    """The firm-level parameters for a call of ``n_sentences``.
+
+    The settings suit a whole call. With fewer than SENTENCES_PER_SMALLEST_TOPIC sentences per
+    smallest topic, the smallest topic is one sentence in that many, SMALLEST_TOPIC at least, and
+    the neighbourhood keeps its proportion to it: wider than a topic, it joins two.
+    """
     from ftm_core.topics.topic_model import TopicModelParameters
 
-    return TopicModelParameters(**settings.model_dump())
+    parameters = TopicModelParameters(**settings.model_dump())
+    return parameters.shrunk_to(max(SMALLEST_TOPIC, n_sentences // SENTENCES_PER_SMALLEST_TOPIC))

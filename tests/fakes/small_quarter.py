@@ -102,37 +102,38 @@ def build_small_quarter(
     reverse: bool = False,
     max_firms: int | None = None,
     until: str = "end",
+    of: Quarter = QUARTER,
 ) -> SmallQuarter:
-    """Build the quarter in ``storage``.
+    """Build the quarter in ``storage``, as that ``of`` the calendar.
 
     ``reverse`` finishes the firms of each batch in the opposite order. ``until`` stops before the
     ``map`` or before the ``reduce``. Without topics or themes none are found.
     """
     shape = _Shape(with_topics, with_themes and with_topics, reverse, until != "reduce")
     settings = settings_of_small_quarter()
-    manifest = _ingest(storage)
+    manifest = _ingest(storage, of)
     parts = {**runs.ingredients(manifest, settings), "max_firms": max_firms}
-    identity = runs.begin(storage, QUARTER, parts, runs.this_process(RUN_NAME))
+    identity = runs.begin(storage, of, parts, runs.this_process(RUN_NAME))
     plan = plan_batches(manifest, batch_size, max_firms)
-    write_plan(storage, QUARTER, plan)
-    quarter = SmallQuarter(storage, QUARTER, settings, manifest, tuple(plan), identity.run_id)
+    write_plan(storage, of, plan)
+    quarter = SmallQuarter(storage, of, settings, manifest, tuple(plan), identity.run_id)
     if until != "map":
         asyncio.run(_run(quarter, shape))
-    runs.release(storage, QUARTER, RUN_NAME, finished=until == "end")
+    runs.release(storage, of, RUN_NAME, finished=until == "end")
     return quarter
 
 
-def _ingest(storage: Storage) -> Manifest:
-    writer = ChunkWriter(storage, QUARTER, run_id="ingest", firms_per_chunk=4)
+def _ingest(storage: Storage, quarter: Quarter) -> Manifest:
+    writer = ChunkWriter(storage, quarter, run_id="ingest", firms_per_chunk=4)
     for number in range(1, 8):
-        writer.add_firm(_firm(number))
+        writer.add_firm(_firm(number, quarter))
     return writer.finish(source="made up", source_sha256="0" * 64)
 
 
-def _firm(number: int) -> FirmTranscripts:
-    days = [dt.date(2023, 1, number)]
+def _firm(number: int, quarter: Quarter) -> FirmTranscripts:
+    days = [quarter.first_day.replace(day=number)]
     if number == 3:
-        days.append(dt.date(2023, 3, 31))
+        days.append(quarter.last_day)
     name = f"Firm {number}"
     substance = [text.format(firm=name) for texts in _SPOKEN.values() for text in texts]
     texts = [_SMALL_TALK, *substance, f"Nothing like this at {number}."]
@@ -158,7 +159,7 @@ class _Shape:
 
 
 async def _run(quarter: SmallQuarter, shape: _Shape) -> None:
-    answers = AnswerStore.open(quarter.storage, QUARTER, writer="run")
+    answers = AnswerStore.open(quarter.storage, quarter.quarter, writer="run")
     transport = httpx.MockTransport(_answer)
     async with LlmClient(quarter.settings.llm, answers=answers, transport=transport) as client:
         for batch in quarter.plan:
@@ -183,7 +184,7 @@ async def _map_batch(batch: Batch, quarter: SmallQuarter, client: LlmClient, sha
                 model,
                 table,
                 client,
-                quarter=str(QUARTER),
+                quarter=str(quarter.quarter),
                 max_tokens=quarter.settings.llm.summary_max_tokens,
             )
         )
@@ -225,7 +226,7 @@ def _model(firm_id: str, rows: list[dict[str, Any]], shape: _Shape) -> FirmModel
 
 
 async def _reduce(quarter: SmallQuarter, client: LlmClient, shape: _Shape) -> None:
-    output = read_map_output(quarter.storage, QUARTER, quarter.plan, quarter.run_id)
+    output = read_map_output(quarter.storage, quarter.quarter, quarter.plan, quarter.run_id)
     await run_reduce(
         ReduceContext(
             storage=quarter.storage,

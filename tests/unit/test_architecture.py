@@ -17,7 +17,7 @@ MODULES = sorted(
 ALL_CODE = [*MODULES, *sorted((REPOSITORY / "tests").rglob("*.py"))]
 
 HEAVY = (
-    "bertopic", "boto3", "botocore", "duckdb", "hdbscan", "pandas", "pyarrow",
+    "bertopic", "boto3", "botocore", "duckdb", "gensim", "hdbscan", "pandas", "pyarrow",
     "sentence_transformers", "sklearn", "torch", "transformers", "umap", "xllamacpp",
 )  # fmt: skip
 NOT_AT_IMPORT = {"TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'"}

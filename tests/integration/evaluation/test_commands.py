@@ -54,6 +54,15 @@ def test_evaluate_shows_every_check_and_the_sample_rows(finished_quarter: SmallQ
     assert "checks passed" in shown.stderr
 
 
+def test_evaluate_warns_by_the_thresholds_of_quality(
+    finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUALITY_MIN_COVERAGE", "0.99")
+    shown = ftm("evaluate", "--quarter", "2023Q1", "--data", finished_quarter.storage.uri)
+    assert shown.exit_code == 0, shown.output
+    assert "warning: coverage is 0.833, wanted at least 0.99" in " ".join(shown.stderr.split())
+
+
 def test_evaluate_takes_the_latest_quarter_and_json_stands_alone(
     finished_quarter: SmallQuarter,
 ) -> None:

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from ftm_cli.app import app
 from ftm_core.contracts import keys
+from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.themes.theme_model import ThemeDraft, TopicPoint
 from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table, read_rows
 
 
@@ -87,6 +90,36 @@ def test_themes_that_follow_a_given_key_are_pure(
     assert found["theme-purity"]["value"] == 1.0
     assert found["planted-recovered"]["value"] == 1.0
     assert found["ari"]["value"] == 1.0
+
+
+class NoEmbedder:
+    """Stands in for the embedding model where the clustering is given."""
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        return np.zeros((len(texts), 3), np.float32)
+
+
+def test_stability_is_the_mean_agreement_of_the_seeds(
+    finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four seeds part prices from freight, one does not: six of ten pairs agree, four by chance."""
+
+    def cluster(
+        points: list[TopicPoint], texts: list[str], vectors: np.ndarray, settings: Settings
+    ) -> list[ThemeDraft]:
+        if settings.themes.seed == ThemeSettings().seed:
+            return [ThemeDraft(("all",), tuple(range(len(points))), 6)]
+        return [
+            ThemeDraft((word,), tuple(n for n, text in enumerate(texts) if word in text), 6)
+            for word in ("price", "freight")
+        ]
+
+    monkeypatch.setattr("ftm_core.topics.embedding.load_embedder", lambda settings: NoEmbedder())
+    monkeypatch.setattr("ftm_core.quality.stability.cluster_points", cluster)
+    assert "stability" not in measures(finished_quarter)
+    found = measures(finished_quarter, "--stability")["stability"]
+    assert found["value"] == pytest.approx(0.6)
+    assert found["threshold"] == "at least 0.5"
 
 
 def test_an_unfinished_quarter_and_a_missing_key_are_refused(

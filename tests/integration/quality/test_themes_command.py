@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from ftm_cli.app import app
-from ftm_core.contracts import keys, schemas
+from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.schemas import table_from_rows
-from ftm_core.storage.tables import write_table
-from tests.fakes.small_quarter import QUARTER, SmallQuarter, read_rows
+from tests.fakes.small_quarter import (
+    SmallQuarter,
+    build_small_quarter,
+    edit_json,
+    edit_table,
+)
 
 NEXT = Quarter(2023, 2)
 
@@ -26,36 +30,47 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def two_quarters(small_quarter: SmallQuarter) -> str:
+def two_quarters(small_quarter: SmallQuarter) -> SmallQuarter:
     """The second quarter keeps the first theme with two firms more, and has a new one."""
-    first, second = read_rows(small_quarter.storage, keys.themes(QUARTER))
-    kept = {**first, "theme_id": "theme_2023Q2_001", "n_firms": first["n_firms"] + 2}
-    new = {
-        **second, "theme_id": "theme_2023Q2_002", "name": "Cyber", "description": "Attacks.",
-        "keywords": ["malware"],
-    }  # fmt: skip
-    rows = [{**row, "quarter": "2023Q2"} for row in (kept, new)]
-    table = table_from_rows(rows, schemas.THEMES, run_id="other", where="themes")
-    write_table(small_quarter.storage, keys.themes(NEXT), table)
-    return small_quarter.storage.uri
+    later = build_small_quarter(small_quarter.storage, of=NEXT)
+
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first, second = rows
+        new = {"name": "Cyber", "description": "Attacks.", "keywords": ["malware"]}
+        return [{**first, "n_firms": first["n_firms"] + 2}, {**second, **new}]
+
+    edit_table(later.storage, keys.themes(NEXT), change)
+    return later
 
 
 def ftm(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def test_themes_are_followed_with_their_growth(two_quarters: str) -> None:
+def test_themes_are_followed_with_their_growth(two_quarters: SmallQuarter) -> None:
     options = ("themes", "--quarters", "2023Q1..2023Q2", "--threshold", "0.6", "--data")
-    shown = ftm(*options, two_quarters)
+    shown = ftm(*options, two_quarters.storage.uri)
     assert shown.exit_code == 0, shown.output
-    assert "1 continued, 0 merged, 1 gone, 1 born" in " ".join(shown.stderr.split())
+    assert "1 continued, 0 merged, 1 gone, 0 split, 1 born" in " ".join(shown.stderr.split())
     assert "+2" in shown.stdout
-    (step,) = json.loads(ftm(*options, two_quarters, "--json").stdout)["steps"]
+    (step,) = json.loads(ftm(*options, two_quarters.storage.uri, "--json").stdout)["steps"]
     assert [link["kind"] for link in step["links"]] == ["continued", "gone", "born"]
     assert step["links"][0]["growth"] == 2
 
 
-def test_a_quarter_that_was_not_run_is_named(two_quarters: str) -> None:
-    shown = ftm("themes", "--quarters", "2023Q1..2023Q3", "--data", two_quarters)
+def test_a_quarter_that_was_not_run_is_named(two_quarters: SmallQuarter) -> None:
+    data = two_quarters.storage.uri
+    shown = ftm("themes", "--quarters", "2023Q1..2023Q3", "--data", data)
     assert shown.exit_code == 2
     assert "quarter 2023Q3" in " ".join(shown.stderr.split())
+
+
+def test_themes_made_from_other_topics_are_refused(two_quarters: SmallQuarter) -> None:
+    def age(state: dict[str, Any]) -> None:
+        state["map_output"] = "of an earlier map"
+
+    edit_json(two_quarters.storage, keys.reduce_state(NEXT), age)
+    shown = ftm("themes", "--quarters", "2023Q1..2023Q2", "--data", two_quarters.storage.uri)
+    assert shown.exit_code == 2
+    assert "2023Q2" in shown.stderr
+    assert "is not finished" in " ".join(shown.stderr.split())

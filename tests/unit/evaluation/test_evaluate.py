@@ -10,7 +10,7 @@ import pytest
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.settings import MapSettings, Settings
+from ftm_core.contracts.settings import MapSettings, QualitySettings, Settings
 from ftm_core.evaluation.evaluate import evaluate
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import (
@@ -50,11 +50,30 @@ def test_the_json_shape_is_plain(finished_quarter: SmallQuarter) -> None:
     report = evaluate(finished_quarter.storage, QUARTER, finished_quarter.settings)
     shape = json.loads(json.dumps(report.as_json()))
     assert set(shape) == {
-        "quarter", "data", "run_id", "passed", "n_passed", "n_failed", "checks", "samples",
+        "quarter", "data", "run_id", "passed", "n_passed", "n_failed", "checks", "warnings",
+        "samples",
     }  # fmt: skip
     assert set(shape["checks"][0]) == {"id", "group", "title", "passed", "figure", "detail"}
     assert shape["n_passed"] == len(shape["checks"])
     assert shape["samples"]["contributions"][0]["earnings_call_date"] == "2023-01-01"
+
+
+def test_figures_beyond_their_thresholds_are_warnings_and_fail_nothing(
+    small_quarter: SmallQuarter,
+) -> None:
+    settings = small_quarter.settings
+    demanding = settings.model_copy(update={"quality": QualitySettings(min_coverage=0.99)})
+
+    calm = evaluate(small_quarter.storage, QUARTER, settings)
+    warned = evaluate(small_quarter.storage, QUARTER, demanding)
+
+    assert calm.warnings is not None
+    assert "coverage" not in [measure.id for measure in calm.warnings]
+    assert warned.passed
+    assert warned.warnings is not None
+    assert "coverage" in [measure.id for measure in warned.warnings]
+    small_quarter.storage.delete(keys.themes(QUARTER))
+    assert evaluate(small_quarter.storage, QUARTER, demanding).warnings is None
 
 
 def test_a_run_over_some_firms_accounts_for_the_others(tmp_path: Path) -> None:

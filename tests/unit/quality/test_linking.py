@@ -50,6 +50,18 @@ def test_of_two_that_flow_into_one_the_less_similar_has_merged() -> None:
     ]
 
 
+def test_of_two_that_come_from_one_the_less_similar_has_split_off() -> None:
+    after = [theme(1, "freight trucks", quarter="2016Q4"), theme(2, "freight ocean")]
+    assert told([theme(1, "freight ocean")], after) == [
+        "continued freight ocean > freight ocean",
+        "split freight ocean > freight trucks",
+    ]
+    assert told([theme(1, "freight ocean")], after, threshold=0.9) == [
+        "continued freight ocean > freight ocean",
+        "born - > freight trucks",
+    ]
+
+
 def test_the_assignment_is_the_best_in_total_not_the_first_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -91,7 +103,7 @@ def test_every_theme_is_told_of_once_whatever_the_order(
     before: list[Theme], after: list[Theme], seed: int
 ) -> None:
     found = link(before, after, 0.3)
-    earlier = [item.before.theme_id for item in found if item.before]
+    earlier = [item.before.theme_id for item in found if item.before and item.kind != "split"]
     later = [item.after.theme_id for item in found if item.after and item.kind != "merged"]
     assert sorted(earlier) == [item.theme_id for item in before]
     assert sorted(later) == [item.theme_id for item in after]

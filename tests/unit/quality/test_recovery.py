@@ -35,6 +35,21 @@ def test_figures_against_a_key_counted_by_hand() -> None:
     assert found.ari == pytest.approx(0.4 / 2.4)
 
 
+def test_purity_is_told_with_and_without_the_sentences_of_no_theme() -> None:
+    key = {("T", number): label for number, label in enumerate(["fx"] * 4 + ["other"] * 2)}
+    found = compare(key, places(*"aaaaaa"), places(*"aaaaaa"))
+    assert found.purity == pytest.approx(4 / 6)
+    assert found.planted_purity == 1.0
+    assert (found.pure, found.pure_of_all) == (("fx",), ())
+
+
+def test_a_small_pure_theme_does_not_make_up_for_a_mixed_large_one() -> None:
+    key = {("T", n): label for n, label in enumerate(["fx"] * 4 + ["hiring"] * 2 + ["energy"])}
+    found = compare(key, places(*"aaabaac"), places(*"aaabaac"))
+    assert found.pure == ("energy",)
+    assert found.not_pure == ("fx", "hiring")
+
+
 def test_themes_as_planted_are_perfect() -> None:
     found = compare(KEY, places("a", "a", "a", "b", "b", None, "c"), places(*"aaabbcd"))
     assert (found.purity, found.ari, found.ami, found.ari_all) == (1.0, 1.0, 1.0, 1.0)

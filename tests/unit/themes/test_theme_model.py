@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import ClassVar
 from zlib import crc32
 
@@ -21,17 +22,21 @@ class DirectionEmbedder:
     def embed(self, texts: list[str]) -> np.ndarray:
         rows = []
         for text in texts:
-            direction = self.DIRECTIONS[text.split()[0]]
+            subject = text.split()[0]
+            # Trucking is freight by another name, near it and yet a cluster of its own.
+            towards = np.eye(32)[self.DIRECTIONS["freight" if subject == "trucking" else subject]]
+            if subject == "trucking":
+                towards = towards + 0.42 * np.eye(32)[9]
             noise = np.random.default_rng(crc32(text.encode()))
-            rows.append(np.eye(32)[direction] + noise.normal(0, 0.03, 32))
+            rows.append(towards + noise.normal(0, 0.03, 32))
         stacked = np.asarray(rows)
         return (stacked / np.linalg.norm(stacked, axis=1, keepdims=True)).astype(np.float32)
 
 
 def topics(subject: str, firms: list[str], each: int = 1) -> list[TopicPoint]:
     return [
-        TopicPoint(f"{firm}_{subject}_{n}", firm, f"{subject} costs and plans of {firm} {n}",
-                   (subject, "plan"))
+        TopicPoint(f"{firm}_{subject}_{n}", firm, "The company reports.", (subject, "plan"),
+                   (f"{subject} costs and plans of {firm} {n}", "More of it."))
         for firm in firms
         for n in range(each)
     ]  # fmt: skip
@@ -91,6 +96,36 @@ def test_fault_4_theme_settings_are_used() -> None:
     drafts = find_themes(DirectionEmbedder(), few_keywords, points)
     assert drafts
     assert all(len(draft.keywords) <= 2 for draft in drafts)
+
+
+def test_themes_do_not_hang_on_what_a_weak_llm_wrote() -> None:
+    points = three_subjects()
+    garbled = [replace(point, summary=point.firm_id, keywords=("the",)) for point in points]
+
+    assert members(garbled) == members(points)
+
+
+def test_the_input_named_is_the_one_clustered() -> None:
+    swapped = [
+        replace(point, summary=point.sentences[0], sentences=("freight",))
+        for point in three_subjects()
+    ]
+    by_summaries = Settings(themes=ThemeSettings(input="summaries"))
+
+    assert members(swapped, by_summaries) == members(three_subjects())
+    assert members(swapped) != members(three_subjects())
+
+
+def test_near_duplicate_themes_are_one_from_the_similarity_set() -> None:
+    points = three_subjects() + topics("trucking", FIRMS)
+    apart = Settings(themes=ThemeSettings(merge_similarity=1.0))
+    drafts = find_themes(DirectionEmbedder(), Settings(), points)
+
+    assert len(members(points, apart)) == 4
+    assert len(drafts) == 3
+    largest = drafts[0]
+    assert {points[member].keywords[0] for member in largest.members} == {"freight", "trucking"}
+    assert {"freight", "trucking"} <= set(largest.keywords)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 9])
