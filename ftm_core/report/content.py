@@ -20,7 +20,8 @@ from ftm_core.evaluation.evaluate import evaluate
 from ftm_core.evaluation.failures import FailuresReport, collect_failures
 from ftm_core.evaluation.report import EvaluationReport
 from ftm_core.llm.answers import AnswerStore
-from ftm_core.quality.measure import QualityReport, measure_quality
+from ftm_core.quality.figures import QualityReport
+from ftm_core.quality.measure import measure_quality
 from ftm_core.quality.recovery import own_key
 from ftm_core.report.heatmap import Heatmap, heatmap
 from ftm_core.report.tables import QuarterTables
