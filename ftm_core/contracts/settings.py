@@ -146,14 +146,6 @@ class ThemeSettings(_TopicModelSettings):
     )
     n_keywords: int = _setting(10, "THEME_N_KEYWORDS", "keywords per theme", rows=True, ge=1)
     seed: int = _setting(42, "THEME_SEED", "UMAP seed", rows=True)
-    merge_similarity: float = _setting(
-        0.9,
-        "THEME_MERGE_SIMILARITY",
-        "cosine of their centres from which two themes are one",
-        rows=True,
-        gt=0,
-        le=1,
-    )
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(
         0.4,

@@ -47,8 +47,6 @@ class TopicModelParameters:
     mmr_diversity: float
     n_keywords: int
     seed: int
-    # Cosine of their centres from which two clusters are one; only themes are merged.
-    merge_similarity: float | None = None
 
     def shrunk_to(self, smallest: int) -> TopicModelParameters:
         """Lower the smallest cluster to ``smallest`` and the neighbourhood in proportion."""
@@ -94,38 +92,12 @@ def fit_topics(
         return nothing
     model = _build(words, parameters.fitted_to(len(texts)))
     labels, _ = model.fit_transform(list(texts), embeddings=vectors)
-    if parameters.merge_similarity is not None:
-        groups = _near_duplicates(np.asarray(labels), vectors, parameters.merge_similarity)
-        if groups:
-            model.merge_topics(list(texts), groups)
-            labels = model.topics_
     found = sorted(set(labels) - {NO_TOPIC})
     keywords = {
         topic: tuple(word for word, _ in model.get_topic(topic) if word)[: parameters.n_keywords]
         for topic in found
     }
     return FittedTopics(np.asarray(labels, np.int32), keywords)
-
-
-def _near_duplicates(
-    labels: npt.NDArray[Any], vectors: Vectors, similarity: float
-) -> list[list[int]]:
-    """Groups of clusters to be merged: the two of nearest centres first, while near enough.
-
-    The centre of a cluster is the mean of its vectors, and that of a merged one is taken anew.
-    """
-    groups = [[label] for label in sorted(set(labels.tolist()) - {NO_TOPIC})]
-    centres = [vectors[np.isin(labels, group)].mean(axis=0) for group in groups]
-    while len(groups) > 1:
-        unit = normalize(np.vstack(centres))
-        cosines = np.triu((unit @ unit.T).round(6), k=1)
-        first, second = (int(place) for place in np.unravel_index(cosines.argmax(), cosines.shape))
-        if cosines[first, second] < similarity:
-            break
-        groups[first] += groups.pop(second)
-        del centres[second]
-        centres[first] = vectors[np.isin(labels, groups[first])].mean(axis=0)
-    return [group for group in groups if len(group) > 1]
 
 
 class _WordVectors(BaseEmbedder):  # type: ignore[misc]

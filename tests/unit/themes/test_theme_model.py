@@ -22,13 +22,9 @@ class DirectionEmbedder:
     def embed(self, texts: list[str]) -> np.ndarray:
         rows = []
         for text in texts:
-            subject = text.split()[0]
-            # Trucking is freight by another name, near it and yet a cluster of its own.
-            towards = np.eye(32)[self.DIRECTIONS["freight" if subject == "trucking" else subject]]
-            if subject == "trucking":
-                towards = towards + 0.42 * np.eye(32)[9]
+            direction = self.DIRECTIONS[text.split()[0]]
             noise = np.random.default_rng(crc32(text.encode()))
-            rows.append(towards + noise.normal(0, 0.03, 32))
+            rows.append(np.eye(32)[direction] + noise.normal(0, 0.03, 32))
         stacked = np.asarray(rows)
         return (stacked / np.linalg.norm(stacked, axis=1, keepdims=True)).astype(np.float32)
 
@@ -114,18 +110,6 @@ def test_the_input_named_is_the_one_clustered() -> None:
 
     assert members(swapped, by_summaries) == members(three_subjects())
     assert members(swapped) != members(three_subjects())
-
-
-def test_near_duplicate_themes_are_one_from_the_similarity_set() -> None:
-    points = three_subjects() + topics("trucking", FIRMS)
-    apart = Settings(themes=ThemeSettings(merge_similarity=1.0))
-    drafts = find_themes(DirectionEmbedder(), Settings(), points)
-
-    assert len(members(points, apart)) == 4
-    assert len(drafts) == 3
-    largest = drafts[0]
-    assert {points[member].keywords[0] for member in largest.members} == {"freight", "trucking"}
-    assert {"freight", "trucking"} <= set(largest.keywords)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 9])
