@@ -95,12 +95,14 @@ def parse_range(text: str) -> list[Quarter]:
 
 def follow(storage: Storage, quarters: Sequence[Quarter], threshold: float) -> list[Step]:
     """Link each quarter of ``quarters`` to the next; raises InputError when one is not finished."""
-    themes = [read_themes(storage, quarter) for quarter in quarters]
+    return link_in_turn({quarter: read_themes(storage, quarter) for quarter in quarters}, threshold)
+
+
+def link_in_turn(themes: Mapping[Quarter, Sequence[Theme]], threshold: float) -> list[Step]:
+    """Link each quarter's themes to those of the next in ``themes``."""
     return [
         Step(str(earlier), str(later), tuple(link(before, after, threshold)))
-        for (earlier, before), (later, after) in itertools.pairwise(
-            zip(quarters, themes, strict=True)
-        )
+        for (earlier, before), (later, after) in itertools.pairwise(themes.items())
     ]
 
 

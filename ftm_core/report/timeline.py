@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.quality.linking import Step, Theme, follow
+from ftm_core.quality.linking import Step, Theme, link_in_turn, read_themes
 from ftm_core.storage import Storage
+from ftm_core.themes.finished import is_finished
 
 MOST_QUARTERS = 12
 
@@ -47,17 +48,25 @@ class Timeline:
 
 
 def read_timeline(storage: Storage, quarter: Quarter, threshold: float) -> Timeline | None:
-    """Chains over at most MOST_QUARTERS quarters with themes, ``quarter`` among them.
-
-    None when it is the only one. Largest chains first. Raises InputError when a quarter's themes
-    cannot be read.
-    """
+    """The timeline around ``quarter``; quarters that no run has finished are passed over."""
     found = keys.quarters_in(list(storage.list("processed/themes/")))
-    if len(found) < 2:
+    themes = {one: read_themes(storage, one) for one in found if is_finished(storage, one)}
+    return timeline_around(quarter, themes, threshold)
+
+
+def timeline_around(
+    quarter: Quarter, themes: Mapping[Quarter, Sequence[Theme]], threshold: float
+) -> Timeline | None:
+    """Chains over at most MOST_QUARTERS of the quarters in ``themes``, ``quarter`` among them.
+
+    None when it is the only one, or not among them. Largest chains first.
+    """
+    found = sorted(themes)
+    if len(found) < 2 or quarter not in themes:
         return None
     first = max(0, min(found.index(quarter), len(found) - MOST_QUARTERS))
     shown = found[first : first + MOST_QUARTERS]
-    steps = follow(storage, shown, threshold)
+    steps = link_in_turn({one: themes[one] for one in shown}, threshold)
     return Timeline(tuple(map(str, shown)), len(found), tuple(steps), tuple(_chains(steps)))
 
 
@@ -71,7 +80,8 @@ def _chains(steps: Sequence[Step]) -> list[Chain]:
         for link in step.links:
             if link.after is None or link.kind == "merged":
                 continue
-            if link.before is None:
+            # A theme that split from another begins a chain: the other's own goes on.
+            if link.before is None or link.kind == "split":
                 chain: list[Theme | None] = [None] * place
                 chains.append(chain)
             else:

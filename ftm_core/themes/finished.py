@@ -65,6 +65,15 @@ def open_finished(storage: Storage, quarter: Quarter) -> FinishedQuarter:
     return FinishedQuarter(storage, quarter, identity, manifest, tuple(plan), output)
 
 
+def is_finished(storage: Storage, quarter: Quarter) -> bool:
+    """Whether a quarter stands to the end; `open_finished` says what is missing where not."""
+    try:
+        open_finished(storage, quarter)
+    except InputError:
+        return False
+    return True
+
+
 def _reduced_from(storage: Storage, quarter: Quarter) -> tuple[str, str] | None:
     """Run and map output that the quarter's tables were made from, or None without a reduce."""
     key = keys.reduce_state(quarter)

@@ -13,14 +13,13 @@ from playwright.sync_api import Browser, sync_playwright
 from typer.testing import CliRunner
 
 from ftm_cli.app import app
-from ftm_core.contracts import keys, schemas
+from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.schemas import table_from_rows
 from ftm_core.storage.local import LocalStorage
-from ftm_core.storage.tables import write_table
 from tests.fakes.small_quarter import (
     QUARTER,
     SmallQuarter,
+    build_small_quarter,
     edit_table,
     finished_quarter,
     read_rows,
@@ -74,10 +73,14 @@ def make_hostile(quarter: SmallQuarter) -> None:
 def add_earlier_quarter(quarter: SmallQuarter) -> None:
     """The quarter before has the first theme, of four firms fewer, and no other."""
     first = read_rows(quarter.storage, keys.themes(QUARTER))[0]
-    earlier = {**first, "theme_id": "theme_2022Q4_001", "quarter": "2022Q4"}
-    earlier["n_firms"] -= 4
-    table = table_from_rows([earlier], schemas.THEMES, run_id="earlier", where="themes")
-    write_table(quarter.storage, keys.themes(Quarter(2022, 4)), table)
+    before = Quarter(2022, 4)
+    build_small_quarter(quarter.storage, of=before)
+
+    def only_the_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        kept = {"theme_id": rows[0]["theme_id"], "quarter": rows[0]["quarter"]}
+        return [{**first, **kept, "n_firms": first["n_firms"] - 4}]
+
+    edit_table(quarter.storage, keys.themes(before), only_the_first)
 
 
 @pytest.fixture(scope="module")

@@ -4,42 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.schemas import table_from_rows
-from ftm_core.report.timeline import MOST_QUARTERS, read_timeline
+from ftm_core.quality.linking import Theme
+from ftm_core.report.timeline import MOST_QUARTERS, read_timeline, timeline_around
 from ftm_core.storage.local import LocalStorage
-from ftm_core.storage.tables import write_table
-
-FREIGHT = ("Freight", "ocean freight containers", ["freight", "ocean"])
-PRICING = ("Pricing", "raising list prices", ["prices", "margin"])
-CYBER = ("Cyber", "malware attacks", ["malware", "breach"])
+from tests.fakes.small_quarter import build_small_quarter
 
 
-def put(
-    storage: LocalStorage, quarter: Quarter, *themes: tuple[tuple[str, str, list[str]], int]
-) -> None:
-    rows = [
-        {
-            "theme_id": f"theme_{quarter}_{place:03d}", "name": name, "description": description,
-            "keywords": keywords, "n_topics": n_firms, "n_firms": n_firms, "quarter": str(quarter),
-        }
-        for place, ((name, description, keywords), n_firms) in enumerate(themes, 1)
-    ]  # fmt: skip
-    table = table_from_rows(rows, schemas.THEMES, run_id="run", where="themes")
-    write_table(storage, keys.themes(quarter), table)
+def freight(n_firms: int) -> Theme:
+    return Theme("freight", "Freight", "ocean freight containers", ("freight", "ocean"), n_firms)
 
 
-def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last(tmp_path: Path) -> None:
-    storage = LocalStorage(tmp_path)
+def pricing(n_firms: int) -> Theme:
+    return Theme("pricing", "Pricing", "raising list prices", ("prices", "margin"), n_firms)
+
+
+def cyber(n_firms: int) -> Theme:
+    return Theme("cyber", "Cyber", "malware attacks", ("malware", "breach"), n_firms)
+
+
+def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last() -> None:
     first, second, fourth = Quarter(2023, 1), Quarter(2023, 2), Quarter(2023, 4)
-    put(storage, first, (FREIGHT, 9), (PRICING, 4))
-    assert read_timeline(storage, first, 0.3) is None
-    put(storage, second, (PRICING, 6), (CYBER, 3))
-    put(storage, fourth, (PRICING, 5), (CYBER, 2), (FREIGHT, 2))
-    timeline = read_timeline(storage, second, 0.3)
+    themes = {
+        first: [freight(9), pricing(4)],
+        second: [pricing(6), cyber(3)],
+        # The third quarter was not run.
+        fourth: [pricing(5), cyber(2), freight(2)],
+    }
+    timeline = timeline_around(second, themes, 0.3)
     assert timeline is not None
-    # A quarter that was not run is passed over.
     assert timeline.quarters == ("2023Q1", "2023Q2", "2023Q4")
     assert [(chain.name, chain.n_firms, chain.growth) for chain in timeline.chains] == [
         ("Freight", (9, None, None), None),
@@ -50,18 +43,27 @@ def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last(tmp_path: Path
     ]
 
 
-def test_many_quarters_are_cut_around_the_one_asked_for(tmp_path: Path) -> None:
-    storage = LocalStorage(tmp_path)
-    quarter = Quarter(2020, 1)
-    quarters = []
-    for _ in range(MOST_QUARTERS + 2):
-        put(storage, quarter, (PRICING, 4))
-        quarters.append(str(quarter))
-        quarter = quarter.next()
-    latest = read_timeline(storage, Quarter.parse(quarters[-1]), 0.3)
-    oldest = read_timeline(storage, Quarter.parse(quarters[0]), 0.3)
+def test_many_quarters_are_cut_around_the_one_asked_for() -> None:
+    quarters = [Quarter(2020, 1)]
+    while len(quarters) < MOST_QUARTERS + 2:
+        quarters.append(quarters[-1].next())
+    themes = {quarter: [pricing(4)] for quarter in quarters}
+    latest = timeline_around(quarters[-1], themes, 0.3)
+    oldest = timeline_around(quarters[0], themes, 0.3)
     assert latest is not None
     assert oldest is not None
-    assert latest.quarters == tuple(quarters[2:])
-    assert oldest.quarters == tuple(quarters[:MOST_QUARTERS])
+    assert latest.quarters == tuple(map(str, quarters[2:]))
+    assert oldest.quarters == tuple(map(str, quarters[:MOST_QUARTERS]))
     assert latest.n_quarters_found == MOST_QUARTERS + 2
+
+
+def test_a_quarter_that_is_not_finished_is_passed_over(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    first, second, third = Quarter(2023, 1), Quarter(2023, 2), Quarter(2023, 3)
+    build_small_quarter(storage, of=first)
+    assert read_timeline(storage, first, 0.3) is None
+    build_small_quarter(storage, of=second, until="reduce")
+    build_small_quarter(storage, of=third)
+    timeline = read_timeline(storage, first, 0.3)
+    assert timeline is not None
+    assert timeline.quarters == ("2023Q1", "2023Q3")
