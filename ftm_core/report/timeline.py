@@ -71,10 +71,9 @@ def timeline_around(
 
 
 def _chains(steps: Sequence[Step]) -> list[Chain]:
-    chains: list[list[Theme | None]] = [
-        [link.before] for link in steps[0].links if link.before is not None
-    ]
-    reaching = {chain[0].theme_id: chain for chain in chains if chain[0] is not None}
+    began = {link.before.theme_id: link.before for link in steps[0].links if link.before}
+    reaching: dict[str, list[Theme | None]] = {name: [theme] for name, theme in began.items()}
+    chains = list(reaching.values())
     for place, step in enumerate(steps, 1):
         reached = {}
         for link in step.links:

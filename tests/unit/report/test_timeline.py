@@ -43,6 +43,17 @@ def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last() -> None:
     ]
 
 
+def test_a_theme_that_split_begins_a_chain_of_its_own() -> None:
+    whole = Theme("costs", "Costs", "freight and wages", ("freight", "wages"), 8)
+    trucks = Theme("trucks", "Costs", "freight and wages", ("freight", "wages"), 5)
+    wages = Theme("wages", "Wages", "wages rise", ("wages", "pay"), 4)
+    themes = {Quarter(2023, 1): [whole], Quarter(2023, 2): [trucks, wages]}
+    timeline = timeline_around(Quarter(2023, 2), themes, 0.3)
+    assert timeline is not None
+    assert [link.kind for link in timeline.steps[0].links] == ["continued", "split"]
+    assert [chain.n_firms for chain in timeline.chains] == [(8, 5), (None, 4)]
+
+
 def test_many_quarters_are_cut_around_the_one_asked_for() -> None:
     quarters = [Quarter(2020, 1)]
     while len(quarters) < MOST_QUARTERS + 2:
