@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,16 +109,17 @@ def _without_dominance(
     members: list[int], points: Sequence[TopicPoint], settings: ThemeSettings
 ) -> list[int]:
     """Drop the least central topics of a firm that has too large a share; may leave none."""
-    kept = list(members)
-    while kept:
-        counts = Counter(points[member].firm_id for member in kept)
-        firm, count = max(counts.items(), key=lambda item: (item[1], item[0]))
-        if count / len(kept) <= settings.max_firm_dominance:
-            return kept
-        if count == 1:
+    of_firm: dict[str, list[int]] = defaultdict(list)
+    for member in members:
+        of_firm[points[member].firm_id].append(member)
+    n_kept = len(members)
+    while n_kept:
+        firm = max(of_firm, key=lambda name: (len(of_firm[name]), name))
+        if len(of_firm[firm]) / n_kept <= settings.max_firm_dominance:
+            kept = set(chain.from_iterable(of_firm.values()))
+            return [member for member in members if member in kept]
+        if len(of_firm[firm]) == 1:
             return []
-        last = max(
-            position for position, member in enumerate(kept) if points[member].firm_id == firm
-        )
-        del kept[last]
-    return kept
+        of_firm[firm].pop()
+        n_kept -= 1
+    return []
