@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Below this many topics per smallest theme, the smallest theme shrinks with the input.
 TOPICS_PER_SMALLEST_THEME = 30
 SMALLEST_THEME = 3
+# UMAP's own 200 epochs for large inputs only polish what half of them have separated.
+EPOCHS_AT_SCALE = 100
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,17 @@ def scaled_parameters(settings: ThemeSettings, n_topics: int) -> TopicModelParam
     The settings suit a whole quarter. With fewer than TOPICS_PER_SMALLEST_THEME topics per
     smallest theme, the smallest theme is one topic in that many, SMALLEST_THEME at least, and
     min_samples and the neighbourhood keep their proportion to it.
+
+    With more than ``exact_up_to`` topics UMAP starts from principal components and takes
+    EPOCHS_AT_SCALE epochs: its spectral start costs the square of the number of topics.
     """
     from ftm_core.topics.topic_model import TopicModelParameters
 
     parameters = TopicModelParameters(
-        **settings.model_dump(exclude={"min_firms", "max_firm_dominance"})
+        **settings.model_dump(exclude={"min_firms", "max_firm_dominance", "exact_up_to"})
     )
+    if n_topics > settings.exact_up_to:
+        parameters = replace(parameters, umap_start="pca", umap_epochs=EPOCHS_AT_SCALE)
     smallest = max(SMALLEST_THEME, n_topics // TOPICS_PER_SMALLEST_THEME)
     if smallest >= parameters.min_cluster_size:
         return parameters
