@@ -146,6 +146,13 @@ class ThemeSettings(_TopicModelSettings):
     )
     n_keywords: int = _setting(10, "THEME_N_KEYWORDS", "keywords per theme", rows=True, ge=1)
     seed: int = _setting(42, "THEME_SEED", "UMAP seed", rows=True)
+    exact_up_to: int = _setting(
+        30_000,
+        "THEME_EXACT_UP_TO",
+        "topics up to which UMAP starts spectrally and takes its full epochs",
+        rows=True,
+        ge=0,
+    )
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(
         0.4,

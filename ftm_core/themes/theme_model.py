@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ TOPICS_PER_SMALLEST_THEME = 30
 SMALLEST_THEME = 3
 # Sentences that stand for a topic: enough to carry it, and within what the embedder reads.
 SENTENCES_PER_TOPIC = 4
+# UMAP's own 200 epochs for large inputs only polish what half of them have separated.
+EPOCHS_AT_SCALE = 100
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,17 @@ def scaled_parameters(settings: ThemeSettings, n_topics: int) -> TopicModelParam
     The settings suit a whole quarter. With fewer than TOPICS_PER_SMALLEST_THEME topics per
     smallest theme, the smallest theme is one topic in that many, SMALLEST_THEME at least, and
     min_samples and the neighbourhood keep their proportion to it.
+
+    With more than ``exact_up_to`` topics UMAP starts from principal components and takes
+    EPOCHS_AT_SCALE epochs: its spectral start costs the square of the number of topics.
     """
     from ftm_core.topics.topic_model import TopicModelParameters
 
     parameters = TopicModelParameters(
-        **settings.model_dump(exclude={"input", "min_firms", "max_firm_dominance"})
+        **settings.model_dump(exclude={"input", "min_firms", "max_firm_dominance", "exact_up_to"})
     )
+    if n_topics > settings.exact_up_to:
+        parameters = replace(parameters, umap_start="pca", umap_epochs=EPOCHS_AT_SCALE)
     shrunk = parameters.shrunk_to(max(SMALLEST_THEME, n_topics // TOPICS_PER_SMALLEST_THEME))
     share = shrunk.min_cluster_size / parameters.min_cluster_size
     return replace(shrunk, min_samples=max(1, round(parameters.min_samples * share)))
@@ -118,16 +126,17 @@ def _without_dominance(
     members: list[int], points: Sequence[TopicPoint], settings: ThemeSettings
 ) -> list[int]:
     """Drop the least central topics of a firm that has too large a share; may leave none."""
-    kept = list(members)
-    while kept:
-        counts = Counter(points[member].firm_id for member in kept)
-        firm, count = max(counts.items(), key=lambda item: (item[1], item[0]))
-        if count / len(kept) <= settings.max_firm_dominance:
-            return kept
-        if count == 1:
+    of_firm: dict[str, list[int]] = defaultdict(list)
+    for member in members:
+        of_firm[points[member].firm_id].append(member)
+    n_kept = len(members)
+    while n_kept:
+        firm = max(of_firm, key=lambda name: (len(of_firm[name]), name))
+        if len(of_firm[firm]) / n_kept <= settings.max_firm_dominance:
+            kept = set(chain.from_iterable(of_firm.values()))
+            return [member for member in members if member in kept]
+        if len(of_firm[firm]) == 1:
             return []
-        last = max(
-            position for position, member in enumerate(kept) if points[member].firm_id == firm
-        )
-        del kept[last]
-    return kept
+        of_firm[firm].pop()
+        n_kept -= 1
+    return []

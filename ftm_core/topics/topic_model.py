@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from hdbscan import HDBSCAN
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 from umap import UMAP
 
 from ftm_core.topics.embedding import Vectors
@@ -47,6 +49,8 @@ class TopicModelParameters:
     mmr_diversity: float
     n_keywords: int
     seed: int
+    umap_start: Literal["spectral", "pca"] = "spectral"
+    umap_epochs: int | None = None
 
     def shrunk_to(self, smallest: int) -> TopicModelParameters:
         """Lower the smallest cluster to ``smallest`` and the neighbourhood in proportion."""
@@ -91,7 +95,9 @@ def fit_topics(
     if words is None:
         return nothing
     model = _build(words, parameters.fitted_to(len(texts)))
-    labels, _ = model.fit_transform(list(texts), embeddings=vectors)
+    # PCA multiplies matrices on all cores, and its last bits would follow their number.
+    with threadpool_limits(1) if parameters.umap_start == "pca" else nullcontext():
+        labels, _ = model.fit_transform(list(texts), embeddings=vectors)
     found = sorted(set(labels) - {NO_TOPIC})
     keywords = {
         topic: tuple(word for word, _ in model.get_topic(topic) if word)[: parameters.n_keywords]
@@ -166,6 +172,8 @@ def _build(words: _WordVectors, parameters: TopicModelParameters) -> BERTopic:
             n_components=parameters.umap_components,
             min_dist=parameters.umap_min_dist,
             metric="cosine",
+            init=parameters.umap_start,
+            n_epochs=parameters.umap_epochs,
             random_state=parameters.seed,
             n_jobs=1,
         ),

@@ -9,6 +9,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.themes.theme_model import TopicPoint, find_themes, scaled_parameters
@@ -25,6 +26,20 @@ class DirectionEmbedder:
             direction = self.DIRECTIONS[text.split()[0]]
             noise = np.random.default_rng(crc32(text.encode()))
             rows.append(np.eye(32)[direction] + noise.normal(0, 0.03, 32))
+        stacked = np.asarray(rows)
+        return (stacked / np.linalg.norm(stacked, axis=1, keepdims=True)).astype(np.float32)
+
+
+class PlantedEmbedder:
+    """A fake embedder: a text holds the number of its planted theme."""
+
+    PLACES = np.linalg.qr(np.random.default_rng(1).normal(size=(64, 64)))[0]
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        rows = []
+        for text in texts:
+            noise = np.random.default_rng(crc32(text.encode()))
+            rows.append(self.PLACES[int(text.split()[1])] + noise.normal(0, 0.06, 64))
         stacked = np.asarray(rows)
         return (stacked / np.linalg.norm(stacked, axis=1, keepdims=True)).astype(np.float32)
 
@@ -126,3 +141,75 @@ def test_small_inputs_scale_the_parameters_and_large_ones_do_not() -> None:
     assert small.min_cluster_size == 5
     assert large.min_cluster_size == settings.min_cluster_size
     assert large.umap_neighbors == settings.umap_neighbors
+
+
+AT_SCALE = Settings(themes=ThemeSettings(exact_up_to=0))
+NO_THEME = -1
+
+
+def planted_points() -> list[TopicPoint]:
+    """Ten themes of 20 to 155 topics by 40 firms, one of them by a single firm."""
+    rng = np.random.default_rng(5)
+    planted = np.concatenate([np.repeat(n, 20 + 15 * n) for n in range(10)])
+    firms = np.where(planted == 4, 0, rng.integers(40, size=len(planted)))
+    # One firm has two in three topics of another theme.
+    firms[np.flatnonzero(planted == 6)[::3]] = 1
+    firms[np.flatnonzero(planted == 6)[1::3]] = 1
+    return [
+        TopicPoint(
+            f"t{n:04d}", f"F{firm:02d}", f"planted {theme} of firm {firm}", ("costs", f"k{n}")
+        )
+        for n, (theme, firm) in enumerate(zip(planted, firms, strict=True))
+    ]
+
+
+def planted_in(points: list[TopicPoint]) -> list[int]:
+    return [int(point.summary.split()[1]) for point in points]
+
+
+def labels(points: list[TopicPoint], settings: Settings) -> np.ndarray:
+    found = np.full(len(points), NO_THEME)
+    for number, draft in enumerate(find_themes(PlantedEmbedder(), settings, points)):
+        assert (found[list(draft.members)] == NO_THEME).all()
+        found[list(draft.members)] = number
+    return found
+
+
+def test_the_path_for_many_topics_finds_the_themes_of_the_exact_path() -> None:
+    points = planted_points()
+
+    exact, scaled = labels(points, Settings()), labels(points, AT_SCALE)
+
+    assert adjusted_rand_score(exact, scaled) >= 0.9
+    # Nor does it force into themes what the exact path leaves out.
+    assert abs((scaled == NO_THEME).mean() - (exact == NO_THEME).mean()) < 0.05
+    in_themes = scaled != NO_THEME
+    assert adjusted_rand_score(np.array(planted_in(points))[in_themes], scaled[in_themes]) >= 0.9
+
+
+def test_the_path_for_many_topics_keeps_the_rules_and_does_not_depend_on_order() -> None:
+    points = planted_points()
+    shuffled = [points[n] for n in np.random.default_rng(3).permutation(len(points))]
+
+    drafts = find_themes(PlantedEmbedder(), AT_SCALE, points)
+    again = find_themes(PlantedEmbedder(), AT_SCALE, shuffled)
+
+    found = [[points[member].topic_id for member in draft.members] for draft in drafts]
+    assert found == [[shuffled[member].topic_id for member in draft.members] for draft in again]
+    assert [draft.keywords for draft in drafts] == [draft.keywords for draft in again]
+    assert len(found) >= 8
+    for draft in drafts:
+        counts = Counter(points[member].firm_id for member in draft.members)
+        assert len(counts) >= ThemeSettings().min_firms
+        assert max(counts.values()) / len(draft.members) <= ThemeSettings().max_firm_dominance
+    of_one_firm = {point.topic_id for point in points if " 4 of " in point.summary}
+    assert not of_one_firm & {topic for theme in found for topic in theme}
+
+
+def test_only_more_topics_than_the_setting_leave_the_exact_path() -> None:
+    settings = ThemeSettings()
+
+    last, first = (scaled_parameters(settings, settings.exact_up_to + more) for more in (0, 1))
+
+    assert (last.umap_start, last.umap_epochs) == ("spectral", None)
+    assert (first.umap_start, first.umap_epochs) == ("pca", 100)
