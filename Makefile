@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: run test test-fast chaos chaos-long vllm-conformance lint lock clean help
+.PHONY: run test test-fast chaos chaos-long vllm-conformance bench lint lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -39,6 +39,11 @@ chaos-long: $(VENV)/.installed ## The same at length: hundreds of kills and rest
 
 vllm-conformance: $(VENV)/.installed ## The LLM client's contract against the real vLLM on this CPU
 	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest tests/conformance
+
+BENCHES := startup input_output memory_curve quarter_on_paper embedding
+
+bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes
+	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 
 lint: $(VENV)/.installed ## Style and types
 	$(BIN)/ruff check .
