@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: run test test-fast chaos chaos-long e2e vllm-conformance lint docs lock clean help
+.PHONY: run test test-fast chaos chaos-long e2e vllm-conformance bench lint docs lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,11 @@ e2e: $(VENV)/.installed ## Build the images, deploy on emulated AWS, run a quart
 
 vllm-conformance: $(VENV)/.installed ## The LLM client's contract against the real vLLM on this CPU
 	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest tests/conformance
+
+BENCHES := startup input_output memory_curve quarter_on_paper embedding
+
+bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes
+	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 
 lint: $(VENV)/.installed ## Style and types
 	$(BIN)/ruff check .

@@ -203,6 +203,11 @@ def show_plan(plan: RunPlan) -> None:
             f"${estimate.total_usd:.2f}: vLLM ${estimate.vllm_usd:.2f}, "
             f"jobs ${estimate.batch_usd:.2f}",
         ),
+        (
+            "slowest part",
+            f"{estimate.bottleneck} (LLM answers {duration(estimate.answer_seconds)}, "
+            f"topic models {duration(estimate.model_seconds)})",
+        ),
         ("based on", estimate.note),
     ]
     print_table(f"Plan for {plan.quarter}", ("", ""), rows, console=stderr)

@@ -58,9 +58,24 @@ class Estimate:
     firms: int
     batches: int
     seconds: float
+    model_seconds: float
+    answer_seconds: float
+    reduce_seconds: float
+    start_seconds: float
     vllm_usd: float
     batch_usd: float
     note: str
+
+    @property
+    def bottleneck(self) -> str:
+        """What takes longest, and so what more of would help first."""
+        parts = {
+            "LLM answers": self.answer_seconds,
+            "topic models": self.model_seconds,
+            "reduce": self.reduce_seconds,
+            "starting up": self.start_seconds,
+        }
+        return max(parts, key=lambda name: parts[name])
 
     @property
     def total_usd(self) -> float:
@@ -72,6 +87,11 @@ class Estimate:
         return {
             **asdict(self),
             "seconds": round(self.seconds),
+            "model_seconds": round(self.model_seconds),
+            "answer_seconds": round(self.answer_seconds),
+            "reduce_seconds": round(self.reduce_seconds),
+            "start_seconds": round(self.start_seconds),
+            "bottleneck": self.bottleneck,
             "vllm_usd": round(self.vllm_usd, 2),
             "batch_usd": round(self.batch_usd, 2),
             "total_usd": round(self.total_usd, 2),
@@ -109,21 +129,55 @@ def read_prices(folder: Path | None = None) -> Prices:
     )
 
 
+@dataclass(frozen=True)
+class Pace:
+    """What the rates come to for firms of one size."""
+
+    model_seconds_per_firm: float
+    answers_per_firm: float
+    answers_per_second: float
+
+
+def pace(prices: Prices, sentences_per_firm: float) -> Pace:
+    """Seconds of one process for a firm's topics, its answers, and answers a second of one vLLM."""
+    rates = prices.rates
+    topics = sentences_per_firm * rates["topics_per_sentence"]
+    tokens_seconds = (
+        rates["prompt_tokens"] / rates["prefill_tokens_per_second"]
+        + rates["answer_tokens"] / rates["decode_tokens_per_second"]
+    )
+    return Pace(
+        model_seconds_per_firm=sentences_per_firm * rates["seconds_per_sentence"]
+        + rates["seconds_per_call"],
+        # Each theme is asked for twice, its description and its title.
+        answers_per_firm=topics * (1 + 2 / rates["topics_per_theme"]),
+        answers_per_second=1 / tokens_seconds,
+    )
+
+
 def estimate_run(
     prices: Prices,
     *,
     firms: int,
     batches: int,
     vllm_instances: int,
+    sentences_per_firm: float | None = None,
     instance_type: str = DEFAULT_INSTANCE,
 ) -> Estimate:
-    """Expected rest of a run of ``firms`` in ``batches``; the slower of models and LLM decides."""
-    rates = {name: float(v) for name, v in prices.rates.items() if isinstance(v, int | float)}
-    jobs = max(1.0, min(float(batches), rates["parallel_map_jobs"]))
-    model_seconds = firms * rates["map_seconds_per_firm"] / jobs
-    answers = firms * rates["topics_per_firm"] * (1 + 1 / rates["topics_per_theme"])
-    answer_seconds = answers / (rates["answers_per_second"] * max(1, vllm_instances))
-    map_seconds = max(model_seconds, answer_seconds) if firms else 0.0
+    """Expected rest of a run of ``firms`` in ``batches``; the slower of models and LLM decides.
+
+    Without ``sentences_per_firm`` the table's own figure is taken. Batches beyond the jobs that
+    run at once wait for a second round.
+    """
+    rates = prices.rates
+    step = pace(prices, sentences_per_firm or rates["sentences_per_firm"])
+    jobs = max(1, min(batches, int(rates["parallel_map_jobs"])))
+    rounds = math.ceil(batches / jobs)
+    processes = max(1.0, rates["map_vcpus"] - 1)
+    model_seconds = rounds * (firms / max(1, batches)) * step.model_seconds_per_firm / processes
+    answers = firms * step.answers_per_firm
+    answer_seconds = answers / (step.answers_per_second * max(1, vllm_instances))
+    map_seconds = max(model_seconds, answer_seconds)
     start = rates["batch_start_seconds"] + (rates["vllm_start_seconds"] if vllm_instances else 0.0)
     seconds = start + map_seconds + rates["reduce_seconds"]
     vcpu_hours = (jobs * map_seconds + rates["reduce_seconds"]) * rates["map_vcpus"] / 3600
@@ -131,6 +185,10 @@ def estimate_run(
         firms=firms,
         batches=batches,
         seconds=seconds,
+        model_seconds=model_seconds,
+        answer_seconds=answer_seconds,
+        reduce_seconds=rates["reduce_seconds"],
+        start_seconds=start,
         vllm_usd=prices.vllm_hourly(vllm_instances, instance_type) * seconds / 3600,
         batch_usd=vcpu_hours * prices.hourly["batch_vcpu"],
         note=prices.note,

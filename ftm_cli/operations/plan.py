@@ -92,7 +92,12 @@ def plan_run(
     open_batches = sum(batch.finished < batch.firms for batch in planned)
     used = instances if scale == "auto" else 0
     estimate = estimate_run(
-        prices, firms=left, batches=open_batches, vllm_instances=used, instance_type=instance_type
+        prices,
+        firms=left,
+        batches=open_batches,
+        vllm_instances=used,
+        sentences_per_firm=manifest.n_sentences / max(1, manifest.n_firms),
+        instance_type=instance_type,
     )
     return RunPlan(quarter, bucket, execution_name, scale, instances, restart, planned, estimate)
 

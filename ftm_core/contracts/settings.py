@@ -83,7 +83,16 @@ class EmbeddingSettings(_Group):
         "sentence-transformers name or folder; the default is the embedded one",
         rows=True,
     )
-    batch_size: int = _setting(64, "EMBEDDING_BATCH_SIZE", "sentences per forward pass", ge=1)
+    precision: Literal["auto", "int8", "float32"] = _setting(
+        "auto",
+        "EMBEDDING_PRECISION",
+        "int8 (embedded model, CPU), float32 (GPU if any), auto: int8 where it can",
+        rows=True,
+    )
+    # Vectors in 8-bit integers differ a little with the texts that share their pass.
+    batch_size: int = _setting(
+        16, "EMBEDDING_BATCH_SIZE", "sentences per forward pass", rows=True, ge=1
+    )
 
 
 class _TopicModelSettings(_Group):

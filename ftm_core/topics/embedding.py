@@ -1,4 +1,4 @@
-"""Sentence embeddings: one narrow protocol, and the sentence-transformers model behind it."""
+"""Sentence embeddings: one narrow protocol, and the models behind it."""
 
 from __future__ import annotations
 
@@ -59,11 +59,29 @@ class SentenceTransformerEmbedder:
         return np.ascontiguousarray(vectors[[row[text] for text in texts]])
 
 
-def load_embedder(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
+def load_embedder(settings: EmbeddingSettings) -> Embedder:
     """Load the embedding model, the embedded one with its weights verified.
 
-    Raises InputError when the model cannot be found or its weights differ from the published.
+    Which model computes is settled by the settings alone, never by the machine: ``auto`` takes the
+    embedded model in 8-bit integers, any other as it is. Raises InputError when the model cannot be
+    found, its weights differ from the published, or it cannot be had in the precision asked for.
     """
+    is_embedded = settings.model_name == EMBEDDED_MODEL
+    if settings.precision == "int8" and not is_embedded:
+        raise InputError(
+            f"embedding model {settings.model_name}",
+            f"cannot be run in 8-bit integers; only {EMBEDDED_MODEL} can",
+            "Set EMBEDDING_PRECISION=auto or float32.",
+        )
+    if is_embedded and settings.precision != "float32":
+        from ftm_core.topics.int8_embedding import Int8Embedder
+
+        return Int8Embedder(embedded_model_folder(), settings.batch_size)
+    return _load_full(settings)
+
+
+def _load_full(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
+    """The model as it is, by sentence-transformers."""
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging

@@ -76,4 +76,34 @@ def test_more_firms_take_longer_and_cost_more(tmp_path: Path) -> None:
     large = estimate_run(prices, firms=3000, batches=12, vllm_instances=1)
     assert large.seconds > small.seconds
     assert large.total_usd > small.total_usd
-    assert "not measured" in small.note
+    assert "none measured on AWS" in small.note
+
+
+def test_an_estimate_names_what_takes_longest(tmp_path: Path) -> None:
+    prices = read_prices(tmp_path)
+
+    one, four, many = (
+        estimate_run(prices, firms=5000, batches=20, vllm_instances=count, sentences_per_firm=300)
+        for count in (1, 4, 64)
+    )
+
+    assert one.bottleneck == "LLM answers"
+    assert four.answer_seconds == pytest.approx(one.answer_seconds / 4)
+    assert four.seconds < one.seconds
+    assert many.bottleneck != "LLM answers"
+    # More GPUs than the topic models can feed only cost.
+    assert many.seconds - many.start_seconds >= many.model_seconds
+    longer = estimate_run(prices, firms=5000, batches=20, vllm_instances=1, sentences_per_firm=600)
+    assert longer.answer_seconds == pytest.approx(2 * one.answer_seconds)
+
+
+def test_batches_beyond_the_jobs_at_once_wait_for_a_second_round(tmp_path: Path) -> None:
+    prices = read_prices(tmp_path)
+    at_once = int(prices.rates["parallel_map_jobs"])
+
+    full, over = (
+        estimate_run(prices, firms=250 * batches, batches=batches, vllm_instances=1)
+        for batches in (at_once, at_once + 1)
+    )
+
+    assert over.model_seconds == pytest.approx(2 * full.model_seconds)

@@ -1,0 +1,134 @@
+"""Firms a minute of the map without LLM, against the loop that one would write, and its topics.
+
+Run from the project root: ``python -m bench.map_firms [FIRMS] [PAIRS]``. Each pair takes its own
+share of the firms, both sides the same. Models are loaded and UMAP compiled on both sides before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from bertopic import BERTopic
+from bertopic.representation import KeyBERTInspired, MaximalMarginalRelevance
+from hdbscan import HDBSCAN
+from sentence_transformers import SentenceTransformer
+from sklearn.feature_extraction.text import CountVectorizer
+from umap import UMAP
+
+from bench.corpus import maec_firms
+from bench.measuring import alternate, report
+from ftm_core.contracts.settings import Settings
+from ftm_core.quality.coherence import Cooccurrence, diversity
+from ftm_core.topics.embedding import embedded_model_folder
+from ftm_core.topics.workers import ModelWorkers, model_one_firm
+
+Keywords = tuple[str, ...]
+
+
+@dataclass
+class Loop:
+    """The loop: encode, cluster, describe, one firm after another, at the design's parameters."""
+
+    settings: Settings = field(default_factory=Settings)
+    model: SentenceTransformer = field(
+        default_factory=lambda: SentenceTransformer(
+            str(embedded_model_folder()), local_files_only=True, device="cpu"
+        )
+    )
+
+    def topics(self, firms: Sequence[pa.Table]) -> list[list[Keywords]]:
+        """Keywords of each firm's topics."""
+        return [self._one(firm["raw_text"].to_pylist()) for firm in firms]
+
+    def _one(self, texts: list[str]) -> list[Keywords]:
+        chosen = self.settings.firm_topics
+        model = BERTopic(
+            embedding_model=self.model,
+            umap_model=UMAP(
+                n_neighbors=chosen.umap_neighbors,
+                n_components=chosen.umap_components,
+                min_dist=chosen.umap_min_dist,
+                metric="cosine",
+                random_state=chosen.seed,
+            ),
+            hdbscan_model=HDBSCAN(
+                min_cluster_size=chosen.min_cluster_size,
+                min_samples=chosen.min_samples,
+                cluster_selection_method=chosen.cluster_selection,
+            ),
+            # BERTopic counts documents of joined sentences, where min_df 2 would leave no word of
+            # one topic alone (docs/architecture.md), so the loop's is 1.
+            vectorizer_model=CountVectorizer(
+                stop_words="english", ngram_range=(1, chosen.ngram_max)
+            ),
+            representation_model=[
+                KeyBERTInspired(),
+                MaximalMarginalRelevance(diversity=chosen.mmr_diversity),
+            ],
+        )
+        labels, _ = model.fit_transform(texts, self.model.encode(texts, show_progress_bar=False))
+        found = sorted(set(labels) - {-1})
+        return [tuple(word for word, _ in model.get_topic(topic) if word) for topic in found]
+
+
+async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
+    """The ratio of the times, and coherence and diversity of both sides' keywords."""
+    settings, loop = Settings(), Loop()
+    n_workers = os.cpu_count() or 1
+    found: dict[str, list[list[Keywords]]] = {"ours": [], "loop": []}
+    async with ModelWorkers(settings, n_workers) as workers:
+
+        async def model(some: Sequence[pa.Table]) -> list[list[Keywords]]:
+            models = await asyncio.gather(*(workers.call(model_one_firm, firm) for firm in some))
+            return [[topic.keywords for topic in model.topics] for model in models]
+
+        def ours(pair: int) -> None:
+            done = asyncio.run_coroutine_threadsafe(model(firms[pair::n_pairs]), running).result()
+            found["ours"] += done
+
+        def theirs(pair: int) -> None:
+            found["loop"] += loop.topics(firms[pair::n_pairs])
+
+        running = asyncio.get_running_loop()
+        await model(firms[:1] * (2 * n_workers))
+        await asyncio.to_thread(loop.topics, firms[:1])
+        ratio = await asyncio.to_thread(alternate, ours, theirs, n_pairs)
+    in_order = [firm for pair in range(n_pairs) for firm in firms[pair::n_pairs]]
+    figures: dict[str, Any] = {
+        "times the firms a minute of the loop": ratio,
+        "firms": len(firms),
+        "sentences": sum(len(firm) for firm in firms),
+        "firms a minute, ours": 60 * len(firms) / sum(ratio.ours_seconds),
+        "firms a minute, loop": 60 * len(firms) / sum(ratio.theirs_seconds),
+    }
+    for side, keywords in found.items():
+        figures[f"NPMI, {side}"] = _coherence(in_order, keywords)
+        spread = [value for firm in keywords if (value := diversity(firm)) is not None]
+        figures[f"diversity within a firm, {side}"] = sum(spread) / len(spread)
+        figures[f"topics, {side}"] = sum(len(firm) for firm in keywords)
+    return figures
+
+
+def _coherence(firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]]) -> float:
+    """Mean NPMI of all topics, counted over all sentences of the corpus."""
+    counts = Cooccurrence(word for firm in keywords for topic in firm for word in topic)
+    for firm in firms:
+        counts.add(firm["raw_text"].to_pylist())
+    values = [counts.coherence(topic) for firm in keywords for topic in firm]
+    judged = [value for value in values if value is not None]
+    return sum(judged) / len(judged)
+
+
+def main() -> None:
+    n_firms, n_pairs = (int(given) for given in (sys.argv[1:] + ["40", "4"][len(sys.argv) - 1 :]))
+    report("map_firms", asyncio.run(measure(maec_firms(n_firms), n_pairs)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Peak memory of the map's own process from 100 to 5,000 firms.
+
+Run from the project root: ``python -m bench.memory_curve [FIRMS ...]``. Firms are made up, topics
+are by rule and answers come at once from a fake server: memory is that of the job, whose queues
+must not grow. The models' processes hold one firm each, whatever the quarter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.measuring import report
+from bench.quarters import FixedRateServer, made_up_firms, make_quarter, map_quarter
+from ftm_core.pipeline import peak_memory_mib
+from ftm_core.storage.local import LocalStorage
+from tests.fakes.chaos_models import RuleWorkers
+
+SENTENCES = 60
+TOPICS = 4
+
+
+class ForgetfulWorkers(RuleWorkers):
+    """Keeps no list of what it modelled."""
+
+    def __init__(self) -> None:
+        super().__init__(topics_per_firm=TOPICS)
+
+    async def call(self, function: object, argument: object) -> object:
+        self.modelled.clear()
+        return await super().call(function, argument)  # type: ignore[arg-type]
+
+
+def child(n_firms: int, folder: str) -> None:
+    """One size in a process of its own: the quarter is made by another."""
+    from bench.quarters import QUARTER, MadeQuarter
+    from ftm_core.contracts.settings import Settings
+    from ftm_core.topics.batches import plan_batches
+    from ftm_core.transcripts.reading import read_manifest
+
+    storage = LocalStorage(Path(folder))
+    manifest = read_manifest(storage, QUARTER)
+    quarter = MadeQuarter(storage, manifest, plan_batches(manifest, Settings().map.batch_size))
+    outcomes = asyncio.run(map_quarter(quarter, ForgetfulWorkers(), FixedRateServer()))
+    completed = sum(outcome.n_completed for outcome in outcomes)
+    print(json.dumps({"completed": completed, "peak_mib": peak_memory_mib()}))
+
+
+def main() -> None:
+    sizes = [int(given) for given in sys.argv[1:]] or [100, 1000, 5000]
+    curve: dict[str, object] = {}
+    for n_firms in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            make_quarter(LocalStorage(Path(folder)), made_up_firms(n_firms, SENTENCES))
+            command = f"from bench.memory_curve import child; child({n_firms}, {folder!r})"
+            done = subprocess.run(
+                [sys.executable, "-c", command], stdout=subprocess.PIPE, check=True
+            )
+        told = json.loads(done.stdout)
+        if told["completed"] != n_firms:
+            raise RuntimeError(f"{told['completed']} of {n_firms} firms completed")
+        curve[f"peak MiB at {n_firms} firms"] = round(told["peak_mib"], 1)
+    curve["what plays models and LLM"] = "topics by rule, a fake server that answers at once"
+    report("memory_curve", curve)
+
+
+if __name__ == "__main__":
+    main()
