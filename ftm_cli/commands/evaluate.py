@@ -76,11 +76,11 @@ def _is_deployed(storage: Storage) -> bool:
 def _with_request_log(
     report: EvaluationReport, storage: Storage, quarter: Quarter
 ) -> EvaluationReport:
-    """The report with what vLLM's log tells of the run; without it where no log can tell."""
+    """The report with what vLLM's log tells of the run; without it where no log can tell us."""
     from dataclasses import replace
 
     from ftm_cli.console import say
-    from ftm_cli.operations.aws.errors import AwsMissingError
+    from ftm_cli.operations.aws.errors import AwsForbiddenError, AwsMissingError
     from ftm_cli.operations.aws.logs import Logs
     from ftm_cli.operations.aws.request_log import check_requests
     from ftm_cli.operations.aws.session import pinned_session
@@ -90,7 +90,7 @@ def _with_request_log(
     assert identity is not None
     try:
         check = check_requests(Logs(pinned_session()), identity)
-    except AwsMissingError as error:
+    except (AwsMissingError, AwsForbiddenError) as error:
         say(f"Not checked whether vLLM served the run: {error.where} {error.cause}.")
         return report
     return replace(report, checks=(*report.checks, check))

@@ -123,7 +123,7 @@ def test_evaluate_asks_vllms_log_whether_it_served_the_run(deployed: Project) ->
     requests_in_log(deployed)
     after = deployed.ftm("evaluate", "--json")
     assert after.code == 0, after.stderr
-    assert after.json["checks"][-1]["figure"] == "1 requests"
+    assert after.json["checks"][-1]["figure"] == "1 request"
     deployed.stage.client("logs").delete_log_group(logGroupName="/ecs/ftm-vllm")
     without = deployed.ftm("evaluate", "--json")
     assert without.code == 0
