@@ -165,6 +165,8 @@ def _panel(look: Snapshot, trouble: Trouble | None, poll: float) -> RenderableTy
         title_align="left",
         subtitle=Text(foot if look.is_running else _clock_time(), style="dim"),
         subtitle_align="left",
+        # Room for the ^C that a terminal echoes: in a full line it would wrap and shift the screen.
+        width=stdout.width - 3,
     )
 
 
@@ -205,7 +207,7 @@ def _firms(look: Snapshot) -> str:
     assert look.firms is not None
     parts = [f"{look.firms.finished:,} of {look.firms.firms:,} done"]
     if look.firms.failed:
-        parts.append(f"{look.firms.failed:,} failed")
+        parts.append(f"{look.firms.failed:,} with failures")
     if look.firms_per_minute and look.is_running:
         parts.append(f"{look.firms_per_minute:.1f} a minute")
     if look.seconds_left:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
 if TYPE_CHECKING:
+    from ftm_core.contracts.quarters import Quarter
     from ftm_core.evaluation.report import EvaluationReport
+    from ftm_core.storage import Storage
 
 
 def evaluate_command(
@@ -17,9 +19,10 @@ def evaluate_command(
 ) -> None:
     """Check a finished quarter: the runbook's checklist, and that all tables fit together.
 
-    Shows a table of all checks and sample rows. Ends with exit code 3 when a check fails. Of a
-    sound quarter it also tells which figures of `ftm quality` are beyond their thresholds; these
-    are warnings, and the exit code stays 0.
+    Shows a table of all checks and sample rows. Ends with exit code 3 when a check fails. For the
+    deployed bucket vLLM's own log must also show that it served the run. Of a sound quarter it
+    also tells which figures of `ftm quality` are beyond their thresholds; these are warnings, and
+    the exit code stays 0.
 
     JSON: {quarter, data, run_id, passed, n_passed, n_failed, checks: [{id, group, title, passed,
     figure, detail}], samples: {topics, themes, contributions}}.
@@ -42,6 +45,8 @@ def evaluate_command(
     chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings
     report = evaluate(storage, chosen, settings)
+    if _is_deployed(storage):
+        report = _with_request_log(report, storage, chosen)
     if json_output:
         print_json(report.as_json())
     else:
@@ -53,6 +58,44 @@ def evaluate_command(
             + ", ".join(check.id for check in report.failed),
             "docs/evaluation.md says what each check means and what to do.",
         )
+
+
+def _is_deployed(storage: Storage) -> bool:
+    """Whether the data is that of the pinned account's deploy, whose vLLM served it."""
+    from ftm_cli.operations.aws.outputs import deployed_bucket
+    from ftm_cli.targets import chosen_target
+    from ftm_core.contracts.errors import InputError
+
+    if not storage.uri.startswith("s3://") or chosen_target(None) != "aws":
+        return False
+    try:
+        return storage.uri == f"s3://{deployed_bucket()}"
+    except InputError:
+        # Nothing was deployed from this folder, so no vLLM of ours either.
+        return False
+
+
+def _with_request_log(
+    report: EvaluationReport, storage: Storage, quarter: Quarter
+) -> EvaluationReport:
+    """The report with what vLLM's log tells of the run; without it where no log can tell us."""
+    from dataclasses import replace
+
+    from ftm_cli.console import say
+    from ftm_cli.operations.aws.errors import AwsForbiddenError, AwsMissingError
+    from ftm_cli.operations.aws.logs import Logs
+    from ftm_cli.operations.aws.request_log import check_requests
+    from ftm_cli.operations.aws.session import pinned_session
+    from ftm_core.runs import read_identity
+
+    identity = read_identity(storage, quarter)
+    assert identity is not None
+    try:
+        check = check_requests(Logs(pinned_session()), identity)
+    except (AwsMissingError, AwsForbiddenError) as error:
+        say(f"Not checked whether vLLM served the run: {error.where} {error.cause}.")
+        return report
+    return replace(report, checks=(*report.checks, check))
 
 
 def _show(report: EvaluationReport) -> None:

@@ -136,8 +136,15 @@ def _show(test: SmokeTest, *, as_json: bool) -> None:
             for step in test.steps
         ]
         title = f"Smoke test of {test.quarter}, {test.run or 'no run'}"
-        print_table(title, ("step", "", "time", ""), steps)
-        lines = [(_TICKS[line.passed], line.item, line.figure) for line in test.checklist]
+        print_table(title, ("step", "state", "time", "what"), steps)
+        lines = [
+            (
+                _TICKS[line.passed],
+                line.item,
+                line.figure or ("not reached" if line.passed is None else ""),
+            )
+            for line in test.checklist
+        ]
         print_table("Checklist", ("", "", "found"), lines)
 
 

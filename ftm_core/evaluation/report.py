@@ -15,7 +15,8 @@ EXAMPLES_SHOWN = 3
 class Check:
     """One check: whether it passed, the figure that says so, and what was wrong where it did not.
 
-    ``group`` is one of ``files``, ``input``, ``map``, ``themes``, ``tables`` and ``sentiment``.
+    ``group`` is one of ``files``, ``input``, ``map``, ``themes``, ``tables`` and ``sentiment``,
+    to which `ftm evaluate` on AWS adds ``serving``.
     """
 
     id: str

@@ -77,6 +77,16 @@ class Logs:
             if not token:
                 return
 
+    def kept_from(self, source: str) -> dt.datetime | None:
+        """The earliest time that the log still holds; None when it is kept for ever."""
+        group, _ = _place(source)
+        with translated(f"log group {group}", self._profile):
+            found = self._logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        for item in found:
+            if item["logGroupName"] == group and "retentionInDays" in item:
+                return dt.datetime.now(dt.UTC) - dt.timedelta(days=item["retentionInDays"])
+        return None
+
     def follow(
         self, source: str, start: dt.datetime, *, pattern: str | None = None
     ) -> Iterator[LogEvent | None]:

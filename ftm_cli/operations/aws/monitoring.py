@@ -17,6 +17,7 @@ from ftm_cli.operations.aws.jobs import Job, Jobs
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.aws.progress import FirmProgress, ProgressReader
+from ftm_cli.operations.aws.request_log import REQUESTS
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm, VllmStatus
 from ftm_cli.operations.costs import Prices, read_prices
@@ -29,8 +30,6 @@ from ftm_core.storage.s3 import S3Storage
 
 _Found = TypeVar("_Found")
 
-# vLLM logs one such line for each request it has answered.
-REQUESTS = '"POST /v1/chat/completions"'
 # Words that make a line of a job's log worth showing.
 WARNING_WORDS = ("ERROR", "WARNING", "unhealthy")
 _WARNINGS_SHOWN = 5

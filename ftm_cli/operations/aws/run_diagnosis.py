@@ -44,7 +44,13 @@ class RunDiagnosis:
         try:
             jobs = self._jobs.since(self._execution.started, self._execution.quarter)
         except AwsMissingError as error:
-            yield Finding("jobs", "problem", "have no queue", (str(error),), "`ftm deploy`")
+            yield Finding(
+                "jobs",
+                "problem",
+                "have no queue",
+                (f"{error.where} {error.cause}",),
+                "`ftm deploy`",
+            )
             return
         yield from self._of_jobs(jobs)
         yield from self._of_failures()
@@ -139,7 +145,13 @@ def diagnosed_run(executions: Executions, name: str | None) -> Execution | Findi
     try:
         executions.check_deployed()
     except AwsMissingError as error:
-        return Finding("runs", "problem", "the state machine is missing", (str(error),), error.hint)
+        return Finding(
+            "runs",
+            "problem",
+            "the state machine is missing",
+            (f"{error.where} {error.cause}",),
+            error.hint,
+        )
     if name:
         return executions.look(name)
     try:

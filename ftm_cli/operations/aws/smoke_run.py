@@ -11,9 +11,9 @@ from ftm_cli.operations.aws.deployment import deploy_settings
 from ftm_cli.operations.aws.errors import AwsMissingError
 from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
 from ftm_cli.operations.aws.logs import Logs
-from ftm_cli.operations.aws.monitoring import REQUESTS
 from ftm_cli.operations.aws.preflight import check_aws
 from ftm_cli.operations.aws.remote_run import RemoteRun, raise_if_failed
+from ftm_cli.operations.aws.request_log import REQUESTS
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm
 from ftm_cli.operations.aws.waiting import stopped_by_signals, undisturbed

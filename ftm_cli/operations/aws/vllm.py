@@ -321,20 +321,21 @@ class _PhaseTeller:
         self._began = 0.0
 
     def show(self, status: VllmStatus, count: int) -> None:
-        if status.phase != self._phase:
-            now = self._clock.monotonic()
-            if self._phase is not None:
-                self._listener(StageFinished(f"waiting for {self._phase}", now - self._began))
-            self._phase = status.phase if status.phase in PHASES else None
-            if self._phase is None:
-                return
-            self._began, self._done = now, status.done_in(self._phase)
-            self._listener(
-                StageStarted(f"waiting for {self._phase}", count, _UNITS[self._phase], self._done)
-            )
-        elif self._phase is not None and (more := status.done_in(self._phase) - self._done) > 0:
+        if self._phase is not None and (more := status.done_in(self._phase) - self._done) > 0:
             self._done += more
             self._listener(StageAdvanced(f"waiting for {self._phase}", more))
+        if status.phase == self._phase:
+            return
+        now = self._clock.monotonic()
+        if self._phase is not None:
+            self._listener(StageFinished(f"waiting for {self._phase}", now - self._began))
+        self._phase = status.phase if status.phase in PHASES else None
+        if self._phase is None:
+            return
+        self._began, self._done = now, status.done_in(self._phase)
+        self._listener(
+            StageStarted(f"waiting for {self._phase}", count, _UNITS[self._phase], self._done)
+        )
 
 
 def _tell(listener: Listener, text: str) -> None:

@@ -51,7 +51,9 @@ class VllmDiagnosis:
             what = "is not deployed; the jobs use an LLM given by URL"
             yield Finding(_ABOUT, "note", what, (f"LLM_BASE_URL {url}",))
             return
-        yield Finding(_ABOUT, "problem", "is not deployed", (str(error),), "`ftm deploy`")
+        yield Finding(
+            _ABOUT, "problem", "is not deployed", (f"{error.where} {error.cause}",), "`ftm deploy`"
+        )
 
     def _counts(self, status: VllmStatus, *, is_needed: bool) -> Iterator[Finding]:
         counts = (

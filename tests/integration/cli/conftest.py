@@ -66,9 +66,11 @@ def served_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSt
 
 
 @pytest.fixture
-def stage(served_stage: RunningStage) -> RunningStage:
+def stage(served_stage: RunningStage) -> Iterator[RunningStage]:
     served_stage.reset()
-    return served_stage
+    yield served_stage
+    # However a test ended, its faults must not be met by what is set up before the next reset.
+    served_stage.reset()
 
 
 @pytest.fixture

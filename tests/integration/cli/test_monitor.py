@@ -81,6 +81,7 @@ def test_a_login_that_stays_lost_ends_with_what_to_do(running: Project) -> None:
     assert process.returncode == 2
     assert "the run itself goes on" in told
     assert "aws sso login" in told
+    running.stage.set(expired=[])
     assert statuses(running) == ["RUNNING"]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ftm_core.contracts import keys
+from ftm_core.storage.s3 import S3Storage
 from tests.fakes.aws_stage import ACCOUNT, BUCKET, REGION
-from tests.fakes.small_quarter import SmallQuarter, finished_quarter
+from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_json, finished_quarter
 
 from .conftest import Project
 from .test_build import put_image
@@ -103,8 +107,31 @@ def test_without_capacity_it_ends_at_0(deployed: Project) -> None:
     assert deployed.stage.desired_counts() == (0, 0)
 
 
+def test_evaluate_asks_vllms_log_whether_it_served_the_run(deployed: Project) -> None:
+    def begun_a_minute_ago(identity: Any) -> None:
+        now = dt.datetime.now(dt.UTC)
+        identity["started"] = (now - dt.timedelta(minutes=1)).isoformat()
+        # The request is logged a minute from now.
+        identity["finished"] = (now + dt.timedelta(minutes=2)).isoformat()
+
+    session = deployed.stage.client("s3")
+    edit_json(S3Storage(session, BUCKET), keys.run_identity(QUARTER), begun_a_minute_ago)
+    before = deployed.ftm("evaluate", "--json")
+    assert before.code == 3, before.stderr
+    failed = [check["id"] for check in before.json["checks"] if not check["passed"]]
+    assert failed == ["vllm-requests"]
+    requests_in_log(deployed)
+    after = deployed.ftm("evaluate", "--json")
+    assert after.code == 0, after.stderr
+    assert after.json["checks"][-1]["figure"] == "1 request"
+    deployed.stage.client("logs").delete_log_group(logGroupName="/ecs/ftm-vllm")
+    without = deployed.ftm("evaluate", "--json")
+    assert without.code == 0
+    assert "Not checked whether vLLM served" in " ".join(without.stderr.split())
+
+
 @pytest.mark.parametrize(
-    ("stage", "number"),
+    ("said", "number"),
     [
         ("── preflight", signal.SIGINT),
         ("waiting for image", signal.SIGINT),
@@ -116,22 +143,22 @@ def test_without_capacity_it_ends_at_0(deployed: Project) -> None:
     ],
 )
 def test_fault_23_stopped_at_any_step_it_ends_at_0(
-    deployed: Project, stage: str, number: signal.Signals
+    deployed: Project, said: str, number: signal.Signals
 ) -> None:
-    deployed.stage.deploy_state_machine(LONG if "Process" in stage else SUCCEEDING)
-    if stage == "── preflight":
+    deployed.stage.deploy_state_machine(LONG if "Process" in said else SUCCEEDING)
+    if said == "── preflight":
         # An instance that somebody left on is not left on by the test, however short it was.
         assert deployed.ftm("scale-up", "--yes").code == 0
         deployed.stage.set(busy={"ecr": 1000})
-    if stage == "waiting for image":
+    if said == "waiting for image":
         deployed.stage.set(image_seconds=600)
     process = deployed.start(*SMOKE, "--json")
-    wait_for_line(process.stderr, stage)
+    wait_for_line(process.stderr, said)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=120)
     assert deployed.stage.desired_counts() == (0, 0), stderr
     assert "RUNNING" not in statuses(deployed)
     assert '"vLLM down"' in stdout
     # The last two may be over before the signal comes; taking vLLM down hears none.
-    if stage not in ("── failures", "── vLLM down"):
+    if said not in ("── failures", "── vLLM down"):
         assert process.returncode == 75, stderr
