@@ -25,7 +25,7 @@ def evaluate_command(
     the exit code stays 0.
 
     JSON: {quarter, data, run_id, passed, n_passed, n_failed, checks: [{id, group, title, passed,
-    figure, detail}], samples: {topics, themes, contributions}}.
+    figure, detail}], warnings: [measure], samples: {topics, themes, contributions}}.
 
     Examples:
 
