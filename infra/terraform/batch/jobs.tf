@@ -13,7 +13,10 @@ locals {
 
   # One environment for all jobs of a run: settings that rows depend on are part of the run's
   # identity, so plan, map and reduce must agree on them.
-  environment = merge(var.settings_environment, {
+  environment = merge(var.use_gpu ? {
+    # 8-bit integers are for processors; a GPU takes the embedding model as it is.
+    EMBEDDING_PRECISION = "float32"
+    } : {}, var.settings_environment, {
     LLM_MODEL_NAME      = var.vllm_model
     LLM_MAX_CONCURRENT  = tostring(var.llm_max_concurrent)
     CHECKPOINT_INTERVAL = tostring(var.checkpoint_interval)

@@ -173,6 +173,11 @@ run "gpu_map" {
   }
 
   assert {
+    condition     = contains(jsondecode(aws_batch_job_definition.jobs["plan"].container_properties).environment, { name = "EMBEDDING_PRECISION", value = "float32" })
+    error_message = "Embedding in 8-bit integers would leave the GPU idle; plan must say so too."
+  }
+
+  assert {
     condition     = keys(aws_batch_compute_environment.jobs) == ["on-demand"] && one(aws_batch_compute_environment.jobs["on-demand"].compute_resources[0].ec2_configuration).image_type == "ECS_AL2023_NVIDIA"
     error_message = "GPU instances need the image with drivers; without Spot only on demand is left."
   }
