@@ -8,6 +8,7 @@ object of the Stage's fields to /stage to change them while it serves; GET shows
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -228,7 +229,7 @@ class RunningStage(Emulator):
         """What the ecs module makes, as far as the commands look at it."""
         ec2, balancer, ecs = self.client("ec2"), self.client("elbv2"), self.client("ecs")
         vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-        image = ec2.describe_images()["Images"][0]["ImageId"]
+        image = _first_image(self)
         ec2.create_launch_template(
             LaunchTemplateName="ftm-vllm",
             LaunchTemplateData={"ImageId": image, "InstanceType": "g5.xlarge"},
@@ -309,6 +310,13 @@ class RunningStage(Emulator):
             environment.pop(name, None)
         environment.pop("AWS_DEFAULT_REGION", None)
         return environment
+
+
+@functools.cache
+def _first_image(stage: RunningStage) -> str:
+    """An image to launch; asked for once, as moto takes seconds to list what it always has."""
+    image: str = stage.client("ec2").describe_images()["Images"][0]["ImageId"]
+    return image
 
 
 @contextlib.contextmanager
