@@ -157,7 +157,11 @@ def planted_points() -> list[TopicPoint]:
     firms[np.flatnonzero(planted == 6)[1::3]] = 1
     return [
         TopicPoint(
-            f"t{n:04d}", f"F{firm:02d}", f"planted {theme} of firm {firm}", ("costs", f"k{n}")
+            f"t{n:04d}",
+            f"F{firm:02d}",
+            f"planted {theme} of firm {firm}",
+            ("costs",),
+            (f"planted {theme} of firm {firm}", f"costs k{n}"),
         )
         for n, (theme, firm) in enumerate(zip(planted, firms, strict=True))
     ]
