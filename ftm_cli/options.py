@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from typing import Annotated
 
 import typer
 
+ExecutionArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="EXECUTION",
+        help="Name or ARN of the execution, here the quarter; the latest when left out.",
+        show_default=False,
+    ),
+]
 QuarterOption = Annotated[
     str, typer.Option("--quarter", "-q", help="Calendar quarter, such as 2023Q1.")
 ]

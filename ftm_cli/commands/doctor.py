@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from ftm_cli.options import DataOption, JsonOption, TargetOption
+from ftm_cli.options import DataOption, ExecutionArgument, JsonOption, TargetOption
 
 if TYPE_CHECKING:
     from ftm_cli.operations.findings import Finding
@@ -16,14 +14,7 @@ _MARKS = {"ok": ("ok", "green"), "note": ("note", "cyan"), "problem": ("PROBLEM"
 
 
 def doctor_command(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="EXECUTION",
-            help="Name or ARN of the execution, here the quarter; the latest when left out.",
-            show_default=False,
-        ),
-    ] = None,
+    run: ExecutionArgument = None,
     data: DataOption = None,
     target: TargetOption = None,
     json_output: JsonOption = False,

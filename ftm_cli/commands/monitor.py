@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from ftm_cli.options import DataOption, JsonOption, TargetOption
+from ftm_cli.options import DataOption, ExecutionArgument, JsonOption, TargetOption
 
 if TYPE_CHECKING:
     from ftm_cli.operations.aws.monitoring import AwsMonitor
@@ -15,14 +13,7 @@ if TYPE_CHECKING:
 
 
 def monitor_command(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="EXECUTION",
-            help="Name or ARN of the execution, here the quarter; the latest when left out.",
-            show_default=False,
-        ),
-    ] = None,
+    run: ExecutionArgument = None,
     data: DataOption = None,
     target: TargetOption = None,
     json_output: JsonOption = False,
