@@ -15,6 +15,7 @@ from ftm_core.evaluation.report import EvaluationReport, Samples
 from ftm_core.evaluation.sentiment_checks import check_sentiment
 from ftm_core.evaluation.table_checks import check_tables
 from ftm_core.evaluation.theme_checks import ThemeChecks
+from ftm_core.quality.figures import QualityReport
 from ftm_core.quality.measure import measure_quality
 from ftm_core.quality.recovery import own_key
 from ftm_core.storage import Storage
@@ -25,13 +26,19 @@ _THEME_COLUMNS = ("theme_id", "name", "description", "n_firms", "n_topics")
 _CONTRIBUTION_COLUMNS = ("theme_id", "firm_name", "permno", "gvkey", "earnings_call_date")
 
 
-def evaluate(storage: Storage, quarter: Quarter, settings: Settings) -> EvaluationReport:
+def evaluate(
+    storage: Storage,
+    quarter: Quarter,
+    settings: Settings,
+    quality: QualityReport | None = None,
+) -> EvaluationReport:
     """Check a quarter against its input, its kept answers, its schemas and the design's rules.
 
     Of ``settings`` only the tolerance for failed firms and the thresholds of quality count: the
     rows are judged by the settings that their run recorded. Reads every table part by part, and
-    once more to measure quality where all checks passed. Raises InputError when
-    the quarter is not finished or a record of it is unreadable, StorageError when storage fails.
+    once more to measure quality where all checks passed, unless ``quality`` holds that already.
+    Raises InputError when the quarter is not finished or a record of it is unreadable, StorageError
+    when storage fails.
     """
     finished = open_finished(storage, quarter)
     reader = CheckedReader(storage, finished.identity.run_id)
@@ -60,8 +67,10 @@ def evaluate(storage: Storage, quarter: Quarter, settings: Settings) -> Evaluati
     )
     warnings = None
     if all(check.passed for check in checks):
-        key = own_key(quarter, finished.manifest.source)
-        warnings = measure_quality(storage, quarter, settings.quality, key).warnings
+        if quality is None:
+            key = own_key(quarter, finished.manifest.source)
+            quality = measure_quality(storage, quarter, settings.quality, key)
+        warnings = quality.warnings
     return EvaluationReport(
         quarter=str(quarter),
         data=storage.uri,

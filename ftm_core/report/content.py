@@ -92,11 +92,11 @@ def collect(
     Raises InputError when it is not finished or one of its tables or records is unreadable.
     """
     finished = open_finished(storage, quarter)
-    with _stage(listener, "check the quarter"):
-        evaluation = evaluate(storage, quarter, settings)
     with _stage(listener, "measure its quality"):
         key = own_key(quarter, finished.manifest.source)
         quality = measure_quality(storage, quarter, settings.quality, key)
+    with _stage(listener, "check the quarter"):
+        evaluation = evaluate(storage, quarter, settings, quality)
     with _stage(listener, "lay out themes and topics"):
         views = quarter_views(QuarterTables(storage, quarter, finished.identity.run_id))
     return ReportContent(
