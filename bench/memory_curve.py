@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.measuring import report
 from bench.quarters import FixedRateServer, made_up_firms, make_quarter, map_quarter
-from ftm_core.pipeline import peak_memory_mib
+from ftm_core.memory import give_memory_back, peak_memory_mib
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.chaos_models import RuleWorkers
 
@@ -51,6 +51,7 @@ def child(n_firms: int, folder: str) -> None:
 
 
 def main() -> None:
+    give_memory_back()
     sizes = [int(given) for given in sys.argv[1:]] or [100, 1000, 5000]
     curve: dict[str, object] = {}
     for n_firms in sizes:

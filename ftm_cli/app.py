@@ -77,7 +77,9 @@ def root(
 ) -> None:
     """Find what earnings calls talk about: firm topics and cross-firm themes, by quarter."""
     from ftm_cli.console import start_logging
+    from ftm_core.memory import give_memory_back
 
+    give_memory_back()
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
     start_logging(debug=debug)

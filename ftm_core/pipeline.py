@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import resource
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from ftm_core.contracts.records import Batch, Failure, Manifest, RunIdentity
 from ftm_core.contracts.settings import Settings
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.client import LlmClient
+from ftm_core.memory import peak_memory_mib
 from ftm_core.storage import Storage
 from ftm_core.themes.map_output import read_map_output
 from ftm_core.themes.reduce_job import ReduceContext, ReduceOutcome, run_reduce
@@ -316,17 +315,6 @@ class _StageClock:
             seconds = time.monotonic() - started
             self.timings.append(StageTiming(name, seconds))
             self._listener(StageFinished(name, seconds))
-
-
-def peak_memory_mib() -> float:
-    """Largest resident size so far of this process and of any one ended child, in MiB.
-
-    Source: getrusage(2); ru_maxrss is in KiB on Linux and in bytes on macOS.
-    """
-    unit = 1024 if sys.platform == "darwin" else 1
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return max(own, children) / 1024 / unit
 
 
 def _write_timings(request: RunRequest, clock: _StageClock) -> None:

@@ -9,17 +9,20 @@ short by a crash is passed over: its answer is asked for again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
+import sqlite3
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
+from contextlib import contextmanager
+from typing import Any, Self
 
 from ftm_core.contracts import keys
+from ftm_core.contracts.errors import StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import utc_now
 from ftm_core.llm.journals import Journal, open_journal
@@ -29,20 +32,21 @@ from ftm_core.storage.base import Storage
 FLUSH_SECONDS = 5.0
 FLUSH_ANSWERS = 100
 _READERS = 8
+_CACHE_KIB = 2048
+_PAGE = 500
 _FIELDS = ("text", "model", "prompt_tokens", "completion_tokens", "finish_reason")
 
 
 class AnswerStore:
     """Answers by content hash; ``open`` loads them, ``add`` keeps one more.
 
-    Memory is the answers' own lines, about 20 MB for the 30,000 answers of 5,000 firms.
+    The answers stand in a temporary file, so that memory does not grow with them.
     """
 
     def __init__(self, journal: Journal | None, *, clock: Callable[[], float]) -> None:
         self._journal = journal
         self._clock = clock
-        self._lines: dict[str, bytes] = {}
-        self._hash_by_text: dict[bytes, str] = {}
+        self._lines = _Lines()
         self._pending = 0
         self._oldest_pending = 0.0
         self._lock = threading.Lock()
@@ -87,32 +91,16 @@ class AnswerStore:
     def find(self, content_hash: str) -> Answer | None:
         """The answer to what has this hash, if it was ever received."""
         line = self._lines.get(content_hash)
-        if line is None:
-            return None
-        record = json.loads(line)
-        return Answer(
-            **{name: record[name] for name in _FIELDS}, content_hash=content_hash, from_store=True
-        )
-
-    def find_by_text(self, text: str) -> Answer | None:
-        """An answer received with exactly this text."""
-        found = self._hash_by_text.get(_digest(text))
-        return None if found is None else self.find(found)
+        return None if line is None else _from_line(line)
 
     def contains(self, content_hash: str) -> bool:
         """Whether what has this hash was ever answered."""
         return content_hash in self._lines
 
-    def contains_text(self, text: str) -> bool:
-        """Whether an answer with exactly this text was ever received."""
-        return _digest(text) in self._hash_by_text
-
     def answers(self) -> Iterator[Answer]:
         """Every answer, for checks that compare texts made from answers."""
-        for content_hash in list(self._lines):
-            answer = self.find(content_hash)
-            assert answer is not None
-            yield answer
+        for line in self._lines:
+            yield _from_line(line)
 
     def add(self, answer: Answer) -> None:
         """Keep one answer received; a question already answered keeps its first answer.
@@ -128,7 +116,7 @@ class AnswerStore:
             if answer.content_hash in self._lines:
                 return
             self._journal.append(line + b"\n")
-            self._keep(answer.content_hash, answer.text, line)
+            self._lines.put(answer.content_hash, line)
             if self._pending == 0:
                 self._oldest_pending = self._clock()
             self._pending += 1
@@ -157,20 +145,72 @@ class AnswerStore:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-                content_hash, text = record["hash"], record["text"]
-                complete = isinstance(text, str) and all(name in record for name in _FIELDS)
+                answer = _from_line(line)
             except (ValueError, KeyError, TypeError):
-                complete = False
-            if not complete:
                 self.n_unreadable += 1
-            elif content_hash not in self._lines:
-                self._keep(content_hash, text, line)
+                continue
+            if isinstance(answer.text, str) and isinstance(answer.content_hash, str):
+                self._lines.put(answer.content_hash, line)
+            else:
+                self.n_unreadable += 1
 
-    def _keep(self, content_hash: str, text: str, line: bytes) -> None:
-        self._lines[content_hash] = line
-        self._hash_by_text.setdefault(_digest(text), content_hash)
+
+class _Lines:
+    """The lines of answers by content hash, each hash's first, in a file of SQLite's own.
+
+    A private temporary database: it needs no name, and the system removes it with the process.
+    Source: https://www.sqlite.org/inmemorydb.html#temp_db
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        with _translated():
+            self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+            self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            self._database.execute("PRAGMA journal_mode = OFF")
+            self._database.execute("CREATE TABLE lines (hash TEXT UNIQUE, line BLOB)")
+
+    def put(self, content_hash: str, line: bytes) -> None:
+        self._run("INSERT OR IGNORE INTO lines VALUES (?, ?)", content_hash, line)
+
+    def get(self, content_hash: str) -> bytes | None:
+        found = self._run("SELECT line FROM lines WHERE hash = ?", content_hash)
+        return found[0][0] if found else None
+
+    def __contains__(self, content_hash: str) -> bool:
+        return bool(self._run("SELECT 1 FROM lines WHERE hash = ?", content_hash))
+
+    def __len__(self) -> int:
+        return int(self._run("SELECT count(*) FROM lines")[0][0])
+
+    def __iter__(self) -> Iterator[bytes]:
+        last = 0
+        while rows := self._run(
+            "SELECT rowid, line FROM lines WHERE rowid > ? ORDER BY rowid LIMIT ?", last, _PAGE
+        ):
+            yield from (line for _, line in rows)
+            last = rows[-1][0]
+
+    def _run(self, statement: str, *values: object) -> list[Any]:
+        with self._lock, _translated():
+            return self._database.execute(statement, values).fetchall()
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"temporary folder {tempfile.gettempdir()}",
+            f"could not hold the LLM's answers ({error})",
+            "Free some space there, or point SQLITE_TMPDIR elsewhere, and run the same command "
+            "again; finished work is kept.",
+        ) from error
+
+
+def _from_line(line: bytes) -> Answer:
+    record = json.loads(line)
+    return Answer(
+        **{name: record[name] for name in _FIELDS}, content_hash=record["hash"], from_store=True
+    )
