@@ -20,6 +20,7 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 from umap import UMAP
 
+from ftm_core.topics.compiled import keep_compiled
 from ftm_core.topics.embedding import Vectors
 from ftm_core.topics.words import WORD_PATTERN
 
@@ -94,6 +95,7 @@ def fit_topics(
     words = _WordVectors.of(texts, vectors, parameters)
     if words is None:
         return nothing
+    keep_compiled()
     model = _build(words, parameters.fitted_to(len(texts)))
     # PCA multiplies matrices on all cores, and its last bits would follow their number.
     with threadpool_limits(1) if parameters.umap_start == "pca" else nullcontext():
