@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import traceback
-from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
 import typer
@@ -13,9 +12,34 @@ from typer.exceptions import TyperException
 
 DEBUG_VARIABLE = "FTM_DEBUG"
 
+# In the order in which an operator needs them.
+PHASES = {
+    "Prepare": ("pin-profile", "config", "validate", "build", "deploy"),
+    "Bring transcripts in": ("ingest",),
+    "Run": ("vllm", "scale-up", "run", "smoke", "scale-down"),
+    "Watch": ("monitor", "logs", "runs", "failures", "doctor"),
+    "Use the results": (
+        "evaluate", "quality", "themes", "browse", "report", "package", "export",
+    ),
+    "Clear away": ("destroy",),
+}  # fmt: skip
+
 
 class ErrorRenderingGroup(TyperGroup):
     """Shows an FtmError as where, what and what next, and ends with its exit code."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Plain text for the list of commands: Rich would triple the time until it shows."""
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands by phase, each with its first sentence in full."""
+        for phase, names in PHASES.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(phase):
+                formatter.write_dl(
+                    [(name, found.get_short_help_str(200)) for name, found in commands if found]
+                )
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; no traceback unless ``--debug``."""
@@ -59,6 +83,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version as installed_version
+
         typer.echo(f"ftm {installed_version('ftm')}")
         raise typer.Exit
 

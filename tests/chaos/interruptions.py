@@ -100,6 +100,7 @@ def let_live(process: Process, how: str, seconds: float) -> None:
 
 
 def moments(n: int, longest: float, seed: int) -> list[tuple[str, float]]:
-    """``n`` interruptions of both kinds, each with the seconds that it comes after the start."""
+    """``n`` interruptions, four of five by kill -9, each with its seconds after the start."""
     chance = random.Random(seed)
-    return [(chance.choice([KILL, TERMINATE]), chance.uniform(0, longest)) for _ in range(n)]
+    kinds = [KILL] * 4 + [TERMINATE]
+    return [(chance.choice(kinds), chance.uniform(0, longest)) for _ in range(n)]

@@ -1,7 +1,8 @@
 """A fake LLM server as a process of its own: each answer is a pure function of its question.
 
 `python -m tests.fakes.chaos_llm --log FILE` prints its port and serves until its input ends. The
-log has a line for each question received and for each answer sent.
+log has a line for each question received and for each answer sent. With `--upstream URL` it is no
+fake but a recorder: the real server there answers.
 """
 
 from __future__ import annotations
@@ -60,16 +61,17 @@ class Entry:
 class FakeLlm:
     """A running fake server, seen from the test."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int, log: Path, model: str = MODEL) -> None:
         self.base_url = f"http://127.0.0.1:{port}/v1"
         self._log = log
+        self._model = model
 
     @property
     def environment(self) -> dict[str, str]:
         """Settings of a run that asks this server."""
         return {
             "LLM_BASE_URL": self.base_url,
-            "LLM_MODEL_NAME": MODEL,
+            "LLM_MODEL_NAME": self._model,
             "LLM_SUMMARY_MAX_TOKENS": str(SUMMARY_TOKENS),
             "LLM_THEME_MAX_TOKENS": str(DESCRIPTION_TOKENS),
             "LLM_MAX_CONCURRENT": "4",
@@ -108,10 +110,10 @@ class FakeLlm:
 
 
 @contextmanager
-def serving(log: Path) -> Iterator[FakeLlm]:
-    """A server process while the block lasts."""
+def serving(log: Path, *, upstream: str = "", model: str = MODEL) -> Iterator[FakeLlm]:
+    """A server process while the block lasts; ``upstream`` is a real server's URL to record."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.chaos_llm", "--log", str(log)],
+        [sys.executable, "-m", "tests.fakes.chaos_llm", "--log", str(log), "--upstream", upstream],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -120,7 +122,7 @@ def serving(log: Path) -> Iterator[FakeLlm]:
     )
     assert process.stdout is not None
     try:
-        yield FakeLlm(int(process.stdout.readline()), log)
+        yield FakeLlm(int(process.stdout.readline()), log, model)
     finally:
         process.kill()
         process.wait()
@@ -130,7 +132,8 @@ def serving(log: Path) -> Iterator[FakeLlm]:
 class _State:
     """What the server has been told, and its log."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, upstream: str) -> None:
+        self.upstream = upstream
         self.lock = threading.Lock()
         self.held: dict[str, int] = {}
         self.released = threading.Event()
@@ -172,6 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        if self.state.upstream:
+            self._forward("GET", None)
+            return
         models = {"data": [{"id": MODEL, "max_model_len": 2048}]}
         self._send(200, models if self.path.endswith("/models") else {"status": "ok"})
 
@@ -187,6 +193,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.state.refused is not None and self.state.refused in question:
             self._send(400, {"error": {"message": "not this one", "code": 400}})
             return
+        if self.state.upstream:
+            self._forward("POST", body)
+            self.state.note("answered", kind, asked)
+            return
         self.state.wait_if_held(kind)
         # Not all alike, so that answers come in another order than questions.
         time.sleep(self.state.latency * (0.5 + int(asked[:4], 16) / 0xFFFF))
@@ -194,6 +204,11 @@ class _Handler(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 100, "completion_tokens": 20}
         self._send(200, {"model": MODEL, "choices": [choice], "usage": usage})
         self.state.note("answered", kind, asked)
+
+    def _forward(self, method: str, body: dict[str, Any] | None) -> None:
+        url = f"{self.state.upstream}{self.path}"
+        answer = httpx.request(method, url, json=body, timeout=600, trust_env=False)
+        self._send(answer.status_code, answer.json())
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
@@ -222,8 +237,10 @@ class _Server(ThreadingHTTPServer):
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--upstream", default="")
     options = parser.parse_args()
-    handler = type("Handler", (_Handler,), {"state": _State(options.log)})
+    state = _State(options.log, options.upstream)
+    handler = type("Handler", (_Handler,), {"state": state})
     server = _Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
