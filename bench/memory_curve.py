@@ -30,9 +30,9 @@ class ForgetfulWorkers(RuleWorkers):
     def __init__(self) -> None:
         super().__init__(topics_per_firm=TOPICS)
 
-    async def call(self, function: object, argument: object) -> object:
+    async def call(self, function: object, *arguments: object) -> object:
         self.modelled.clear()
-        return await super().call(function, argument)  # type: ignore[arg-type]
+        return await super().call(function, *arguments)  # type: ignore[arg-type]
 
 
 def child(n_firms: int, folder: str) -> None:

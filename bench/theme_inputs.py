@@ -2,8 +2,8 @@
 
 Run from the project root: ``python -m bench.theme_inputs --data data --quarter 2023Q1``.
 Reads a quarter of the sample corpus whose map is finished, clusters its topics by each input over
-several seeds, and compares with the key. The row "topic vectors" takes the mean of all sentence
-vectors of a topic, which no setting offers: it shows what the leading sentences lose by it.
+several seeds, and compares with the key. Each input is
+clustered with several numbers of levelled directions (THEME_LEVELLED_DIRECTIONS).
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.quality.recovery import Key, Recovery, compare, sample_key
 from ftm_core.storage.local import LocalStorage
 from ftm_core.themes.map_output import iterate_sentences, read_map_output, read_topics
-from ftm_core.themes.points import read_points
+from ftm_core.themes.points import read_points, read_vectors
 from ftm_core.themes.theme_model import TopicPoint, cluster_points
 from ftm_core.topics.batches import read_plan
 from ftm_core.topics.embedding import Embedder, Vectors, load_embedder
 
 Place = tuple[str, int]
+LEVELLED = (0, 2, 4, 8)
 FIGURES = ("themes", "purity", "purity_planted", "recovered", "pure", "ari", "ami", "in_theme")
 
 
 @dataclass(frozen=True)
 class Topics:
-    """The topics of a quarter, and the places and texts of all their sentences."""
+    """The topics of a quarter, and the places of all their sentences."""
 
     points: list[TopicPoint]
+    vectors: Vectors
     places: dict[str, list[Place]]
-    texts: dict[str, list[str]]
     unclustered: list[Place]
 
 
@@ -47,9 +48,9 @@ def read(storage: LocalStorage, quarter: Quarter) -> Topics:
     if identity is None or plan is None:
         raise SystemExit(f"{quarter} in {storage.uri} has no run: `ftm run` first")
     output = read_map_output(storage, quarter, plan, identity.run_id)
-    points = read_points(storage, output, read_topics(storage, output))
+    rows = read_topics(storage, output)
+    points = read_points(storage, output, rows)
     places: dict[str, list[Place]] = {point.topic_id: [] for point in points}
-    texts: dict[str, list[str]] = {point.topic_id: [] for point in points}
     unclustered = []
     for part in iterate_sentences(storage, output):
         for row in part.to_pylist():
@@ -59,31 +60,21 @@ def read(storage: LocalStorage, quarter: Quarter) -> Topics:
             )
             if topic in places:
                 places[topic].append(place)
-                texts[topic].append(row["raw_text"])
             else:
                 unclustered.append(place)
-    return Topics(points, places, texts, unclustered)
+    return Topics(points, read_vectors(rows), places, unclustered)
 
 
 def inputs(topics: Topics, embedder: Embedder) -> Iterator[tuple[str, list[str], Vectors]]:
     for name in get_args(ThemeSettings.model_fields["input"].annotation):
         texts = [point.text(name) for point in topics.points]
-        yield name, texts, embedder.embed(texts)
-    means = np.stack(
-        [embedder.embed(topics.texts[point.topic_id]).mean(axis=0) for point in topics.points]
-    )
-    vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
-    yield (
-        "topic vectors",
-        [" ".join(topics.texts[point.topic_id]) for point in topics.points],
-        vectors,
-    )
+        yield name, texts, topics.vectors if name == "vectors" else embedder.embed(texts)
 
 
 def recovery(
-    topics: Topics, texts: Sequence[str], vectors: Vectors, key: Key, seed: int
+    topics: Topics, texts: Sequence[str], vectors: Vectors, key: Key, themes: ThemeSettings
 ) -> tuple[int, Recovery]:
-    settings = Settings(themes=ThemeSettings(seed=seed))
+    settings = Settings(themes=themes)
     drafts = cluster_points(topics.points, texts, vectors, settings)
     theme_of: dict[Place, str | None] = dict.fromkeys(topics.unclustered)
     topic_of: dict[Place, str | None] = dict.fromkeys(topics.unclustered)
@@ -121,17 +112,24 @@ def main() -> None:
     topics = read(LocalStorage(given.data), given.quarter)
     first = ThemeSettings().seed
     print(f"{len(topics.points)} topics, mean of {given.seeds} seeds")
-    print(f"{'input':20}" + "".join(f"{name:>15}" for name in FIGURES))
+    print(f"{'input':30}" + "".join(f"{name:>15}" for name in FIGURES))
     results = {}
     for name, texts, vectors in inputs(topics, load_embedder(Settings().embedding)):
-        found = [
-            recovery(topics, texts, vectors, key, seed)
-            for seed in range(first, first + given.seeds)
-        ]
-        results[name] = figures(found)
-        print(
-            f"{name:20}" + "".join(f"{value:15g}" for value in results[name].values()), flush=True
-        )
+        for n_levelled in LEVELLED:
+            found = [
+                recovery(
+                    topics,
+                    texts,
+                    vectors,
+                    key,
+                    ThemeSettings(seed=seed, levelled_directions=n_levelled),
+                )
+                for seed in range(first, first + given.seeds)
+            ]
+            row = f"{name}, {n_levelled} levelled"
+            results[row] = figures(found)
+            values = "".join(f"{value:15g}" for value in results[row].values())
+            print(f"{row:30}{values}", flush=True)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(
         json.dumps(

@@ -25,6 +25,7 @@ _TEXT = pa.string()
 _INT = pa.int32()
 _DATE = pa.date32()
 _STRINGS = pa.list_(pa.field("element", pa.string(), nullable=False))
+_VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 
 TRANSCRIPTS = pa.schema(
     [
@@ -63,6 +64,8 @@ FIRM_TOPICS = pa.schema(
         _field("processing_timestamp", pa.timestamp("us", tz="UTC")),
         _field("llm_model", _TEXT),
         _field("prompt_version", _TEXT),
+        # What themes are made of: the mean of the topic's sentence vectors, of length 1.
+        _field("vector", _VECTOR),
     ]
 )
 
@@ -122,7 +125,11 @@ FIRMS = pa.schema(
     ]
 )
 
-TOPICS = FIRM_TOPICS.append(_field("theme_id", _TEXT, nullable=True))
+# All but the vector, which only the reduce has a use for.
+TOPIC_COLUMNS = tuple(name for name in FIRM_TOPICS.names if name != "vector")
+TOPICS = pa.schema(
+    [*map(FIRM_TOPICS.field, TOPIC_COLUMNS), _field("theme_id", _TEXT, nullable=True)]
+)
 
 _SENTENCE_STRUCT = pa.struct(
     [

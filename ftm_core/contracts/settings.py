@@ -127,6 +127,7 @@ class ThemeSettings(_TopicModelSettings):
     """Theme level: topics of all firms to themes."""
 
     input: Literal[
+        "vectors",
         "sentences",
         "summaries",
         "keywords",
@@ -134,7 +135,18 @@ class ThemeSettings(_TopicModelSettings):
         "sentences+keywords",
         "summaries+keywords",
     ] = _setting(
-        "sentences", "THEME_INPUT", "which text of a topic is clustered into themes", rows=True
+        "vectors",
+        "THEME_INPUT",
+        "what of a topic is clustered into themes: the mean of its sentence vectors, or its texts",
+        rows=True,
+    )
+    levelled_directions: int = _setting(
+        8,
+        "THEME_LEVELLED_DIRECTIONS",
+        "directions of most variance that are levelled before clustering",
+        rows=True,
+        ge=0,
+        le=100,
     )
     umap_neighbors: int = _setting(30, "THEME_UMAP_NEIGHBORS", "UMAP neighbours", rows=True, ge=2)
     umap_components: int = _setting(15, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
@@ -161,6 +173,9 @@ class ThemeSettings(_TopicModelSettings):
         "topics up to which UMAP starts spectrally and takes its full epochs",
         rows=True,
         ge=0,
+    )
+    max_share: float = _setting(
+        0.2, "THEME_MAX_SHARE", "largest share of all topics in one theme", rows=True, gt=0, le=1
     )
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(

@@ -42,7 +42,7 @@ class MapFacts:
     """The map output in a form that fits in memory: a fact a topic, a digest a firm."""
 
     topics: dict[str, TopicFact] = field(default_factory=dict)
-    topic_rows: FirmDigests = field(default_factory=lambda: FirmDigests(schemas.FIRM_TOPICS.names))
+    topic_rows: FirmDigests = field(default_factory=lambda: FirmDigests(schemas.TOPIC_COLUMNS))
     sentence_rows: FirmDigests = field(default_factory=lambda: FirmDigests(schemas.SENTENCES.names))
     spoken: FirmDigests = field(default_factory=lambda: FirmDigests(SPOKEN_COLUMNS))
     sentences: Counter[str] = field(default_factory=Counter)

@@ -102,7 +102,7 @@ def _topics(
         "topics equals the map output, with its themes",
         "firms and topics",
     )
-    digests = FirmDigests(schemas.FIRM_TOPICS.names)
+    digests = FirmDigests(schemas.TOPIC_COLUMNS)
     key = keys.processed_table("topics", quarter.quarter)
     for table in reader.stream(key, schemas.TOPICS):
         for row in table.to_pylist():

@@ -7,7 +7,7 @@ import itertools
 from ftm_core.contracts.settings import EmbeddingSettings, Settings, ThemeSettings
 from ftm_core.themes.finished import FinishedQuarter
 from ftm_core.themes.map_output import read_topics
-from ftm_core.themes.points import read_points
+from ftm_core.themes.points import read_points, read_vectors
 from ftm_core.themes.theme_model import ThemeDraft, cluster_points
 
 SEEDS = 5
@@ -25,13 +25,15 @@ def stability(finished: FinishedQuarter) -> float | None:
 
     recorded = finished.settings
     themes = ThemeSettings(**recorded["themes"])
-    points = read_points(
-        finished.storage, finished.output, read_topics(finished.storage, finished.output)
-    )
+    topics = read_topics(finished.storage, finished.output)
+    points = read_points(finished.storage, finished.output, topics)
     if not points:
         return None
     texts = [point.text(themes.input) for point in points]
-    vectors = load_embedder(EmbeddingSettings(**recorded["embedding"])).embed(texts)
+    if themes.input == "vectors":
+        vectors = read_vectors(topics)
+    else:
+        vectors = load_embedder(EmbeddingSettings(**recorded["embedding"])).embed(texts)
     found = []
     for seed in range(themes.seed, themes.seed + SEEDS):
         settings = Settings(themes=themes.model_copy(update={"seed": seed}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -9,6 +10,7 @@ from ftm_core.contracts.errors import InputError
 from ftm_core.storage import Storage
 from ftm_core.themes.map_output import MapOutput, iterate_sentences
 from ftm_core.themes.theme_model import SENTENCES_PER_TOPIC, TopicPoint
+from ftm_core.topics.embedding import Vectors
 
 _COLUMNS = ("topic_id", "firm_id", "summary", "keywords")
 
@@ -37,6 +39,12 @@ def read_points(storage: Storage, output: MapOutput, topics: pa.Table) -> list[T
             )
         )
     return points
+
+
+def read_vectors(topics: pa.Table) -> Vectors:
+    """The vectors of ``topics`` (rows of FIRM_TOPICS), of shape (topics, dimensions)."""
+    flat = pc.list_flatten(topics["vector"]).to_numpy()
+    return np.ascontiguousarray(flat.reshape(topics.num_rows, -1) if topics.num_rows else flat)
 
 
 def _texts(storage: Storage, output: MapOutput, wanted: pa.Array) -> dict[str, str]:

@@ -21,9 +21,10 @@ from ftm_core.storage import Storage, tables
 from ftm_core.themes import descriptions
 from ftm_core.themes.descriptions import DescribedTheme, describe_themes
 from ftm_core.themes.map_output import MapOutput, read_topics
-from ftm_core.themes.points import read_points
+from ftm_core.themes.points import read_points, read_vectors
 from ftm_core.themes.tables import DownstreamReport, write_downstream
 from ftm_core.themes.theme_model import ThemeDraft, TopicPoint, find_themes
+from ftm_core.topics.embedding import Vectors
 from ftm_core.topics.workers import ModelWorkers
 
 _Result = TypeVar("_Result")
@@ -75,7 +76,7 @@ async def run_reduce(context: ReduceContext) -> ReduceOutcome:
          "summary", "keywords", "n_sentences"]
     ).to_pylist()  # fmt: skip
     points = await asyncio.to_thread(read_points, context.storage, context.output, topics)
-    drafts = await _cluster(points, context)
+    drafts = await _cluster(points, read_vectors(topics), context)
     named = _theme_ids(quarter, len(drafts))
     described = await _describe(named, drafts, rows, context)
     failures = tuple(item for item in described if isinstance(item, Failure))
@@ -120,10 +121,12 @@ def judge_failures(output: MapOutput, settings: Settings) -> None:
         )
 
 
-async def _cluster(points: Sequence[TopicPoint], context: ReduceContext) -> list[ThemeDraft]:
+async def _cluster(
+    points: Sequence[TopicPoint], vectors: Vectors, context: ReduceContext
+) -> list[ThemeDraft]:
     context.listener(StageStarted(CLUSTER_STAGE, None, "topics"))
     started = asyncio.get_running_loop().time()
-    work = asyncio.create_task(context.workers.call(find_themes, points))
+    work = asyncio.create_task(context.workers.call(find_themes, points, vectors))
     drafts = await _unless_stopped(work, context)
     seconds = asyncio.get_running_loop().time() - started
     context.listener(StageFinished(CLUSTER_STAGE, seconds))

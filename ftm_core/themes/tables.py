@@ -192,7 +192,8 @@ class _Work:
 
     def _batch_topics(self, point: Checkpoint) -> pa.Table:
         order = ["local_topic_id"]
-        return self._batch_table(point, keys.firm_topics_part, schemas.FIRM_TOPICS, order)
+        table = self._batch_table(point, keys.firm_topics_part, schemas.FIRM_TOPICS, order)
+        return table.select(schemas.TOPIC_COLUMNS)
 
     def _batch_table(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.topics.embedding import Embedder, Vectors
@@ -21,6 +22,10 @@ TOPICS_PER_SMALLEST_THEME = 30
 SMALLEST_THEME = 3
 # Sentences that stand for a topic: enough to carry it, and within what the embedder reads.
 SENTENCES_PER_TOPIC = 4
+# With fewer topics or dimensions, a direction of much variance is a theme.
+TOPICS_PER_DIRECTION = 25
+DIMENSIONS_PER_DIRECTION = 16
+_NOTHING = 1e-6
 # UMAP's own 200 epochs for large inputs only polish what half of them have separated.
 EPOCHS_AT_SCALE = 100
 
@@ -36,8 +41,12 @@ class TopicPoint:
     sentences: tuple[str, ...]
 
     def text(self, parts: str) -> str:
-        """Its text of the ``parts`` that THEME_INPUT names, joined by plus signs."""
+        """Its text of the ``parts`` that THEME_INPUT names, joined by plus signs.
+
+        With "vectors" it is not embedded, and serves for the theme's keywords alone.
+        """
         found = {
+            "vectors": " ".join(self.sentences[:SENTENCES_PER_TOPIC]),
             "sentences": " ".join(self.sentences[:SENTENCES_PER_TOPIC]),
             "summaries": self.summary,
             "keywords": ", ".join(self.keywords),
@@ -55,16 +64,22 @@ class ThemeDraft:
 
 
 def find_themes(
-    embedder: Embedder, settings: Settings, points: Sequence[TopicPoint]
+    embedder: Embedder, settings: Settings, points: Sequence[TopicPoint], vectors: Vectors
 ) -> list[ThemeDraft]:
     """Cluster ``points`` into themes, largest first (by firms, topics, first topic id).
+
+    ``vectors`` has the topics' own vectors in its rows; other inputs than these are embedded now.
 
     The result depends on the set of points, not on their order. A theme that too few firms share
     is dissolved; a firm with too large a share of a theme keeps only its most central topics
     there. Topics in no theme stay in none.
     """
     texts = [point.text(settings.themes.input) for point in points]
-    return cluster_points(points, texts, embedder.embed(texts), settings) if texts else []
+    if not texts:
+        return []
+    if settings.themes.input != "vectors":
+        vectors = embedder.embed(texts)
+    return cluster_points(points, texts, vectors, settings)
 
 
 def cluster_points(
@@ -76,7 +91,8 @@ def cluster_points(
 
     order = sorted(range(len(points)), key=lambda number: points[number].topic_id)
     ordered = [points[number] for number in order]
-    texts, vectors = [texts[number] for number in order], vectors[order]
+    texts = [texts[number] for number in order]
+    vectors = levelled(vectors[order], settings.themes.levelled_directions)
     fitted = fit_topics(texts, vectors, scaled_parameters(settings.themes, len(texts)))
     drafts = []
     for label, keywords in fitted.keywords.items():
@@ -102,19 +118,52 @@ def scaled_parameters(settings: ThemeSettings, n_topics: int) -> TopicModelParam
     smallest theme, the smallest theme is one topic in that many, SMALLEST_THEME at least, and
     min_samples and the neighbourhood keep their proportion to it.
 
+    Where the settings hold as they are, a cluster of more than ``max_share`` of all topics is
+    taken apart: excess of mass prefers two clusters that hold everything to thirty that do not.
+
     With more than ``exact_up_to`` topics UMAP starts from principal components and takes
     EPOCHS_AT_SCALE epochs: its spectral start costs the square of the number of topics.
     """
     from ftm_core.topics.topic_model import TopicModelParameters
 
-    parameters = TopicModelParameters(
-        **settings.model_dump(exclude={"input", "min_firms", "max_firm_dominance", "exact_up_to"})
-    )
+    shared = {field.name for field in fields(TopicModelParameters)}
+    parameters = TopicModelParameters(**settings.model_dump(include=shared))
     if n_topics > settings.exact_up_to:
         parameters = replace(parameters, umap_start="pca", umap_epochs=EPOCHS_AT_SCALE)
+    if n_topics >= TOPICS_PER_SMALLEST_THEME * settings.min_cluster_size:
+        parameters = replace(parameters, max_cluster_size=int(settings.max_share * n_topics))
     shrunk = parameters.shrunk_to(max(SMALLEST_THEME, n_topics // TOPICS_PER_SMALLEST_THEME))
     share = shrunk.min_cluster_size / parameters.min_cluster_size
     return replace(shrunk, min_samples=max(1, round(parameters.min_samples * share)))
+
+
+def levelled(vectors: Vectors, n_directions: int) -> Vectors:
+    """Vectors less their mean, with the directions of most variance levelled; length 1.
+
+    Every topic is of an earnings call, and half of each vector says so: the mean goes. What varies
+    most among topics is then how they are told (figures or plans, speech or writing), which would
+    draw all topics of a quarter into two clusters. The first ``n_directions`` are brought down to
+    the variance of the next one: they still tell topics apart, and no longer before all else.
+    After Mu and Viswanath, All-but-the-Top, ICLR 2018, who take them out altogether.
+    """
+    n_topics, dimensions = vectors.shape
+    n_directions = min(
+        n_directions, n_topics // TOPICS_PER_DIRECTION, dimensions // DIMENSIONS_PER_DIRECTION
+    )
+    # One thread: sums over all topics would follow the number of cores in their last bits.
+    with threadpool_limits(1):
+        centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+        if n_directions:
+            variances, directions = np.linalg.eigh(centred.T @ centred)
+            first, level = variances[-n_directions:], max(variances[-n_directions - 1], 0.0)
+            excess = 1 - np.sqrt(level / np.maximum(first, max(level, _NOTHING)))
+            first_directions = directions[:, -n_directions:]
+            centred -= (centred @ first_directions * excess) @ first_directions.T
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    # A topic that is as all others are keeps its own direction.
+    alike = lengths[:, 0] < _NOTHING
+    centred[alike], lengths[alike] = vectors[alike], 1.0
+    return np.asarray(centred / lengths, np.float32)
 
 
 def _most_central_first(members: np.ndarray, vectors: Vectors) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,10 @@ INPUT_COLUMNS = [
 
 @dataclass(frozen=True)
 class TopicDraft:
-    """A topic before its summary: keywords, and its sentences, most representative first."""
+    """A topic before its summary: keywords, and its sentences, most representative first.
+
+    ``vector`` is the mean of its sentences' vectors, brought to length 1.
+    """
 
     topic_id: str
     local_topic_id: int
@@ -44,6 +48,7 @@ class TopicDraft:
     keywords: tuple[str, ...]
     sentence_ids: tuple[str, ...]
     leading_texts: tuple[str, ...]
+    vector: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,9 @@ class FirmModel:
     n_set_aside: int
 
 
+# Where a transcript hides a name nobody said this. Seen by the embedding model, it draws together
+# whatever addresses somebody.
+_MASK = re.compile(r"<unk>", re.IGNORECASE)
 # Enough for the longest prompt; more would only be cut again.
 LEADING_TEXTS = 20
 # Below this many sentences per smallest topic, the smallest topic shrinks with the call.
@@ -86,7 +94,7 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
         ]
         n_set_aside += (stop - start) - len(kept)
         texts = [rows[number]["raw_text"] for number in kept]
-        vectors = embedder.embed(texts)
+        vectors = embedder.embed([_MASK.sub("", text) for text in texts])
         fitted = fit_topics(texts, vectors, scaled_parameters(settings, len(texts)))
         offset = len(topics)
         for label in sorted(fitted.keywords):
@@ -103,6 +111,7 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
                     keywords=fitted.keywords[label],
                     sentence_ids=tuple(row["sentence_id"] for row in chosen),
                     leading_texts=tuple(row["raw_text"] for row in chosen[:LEADING_TEXTS]),
+                    vector=_mean(vectors[members]),
                 )
             )
         for member, label in zip(kept, fitted.labels, strict=True):
@@ -118,6 +127,11 @@ def _calls(rows: list[dict[str, object]]) -> list[tuple[int, int]]:
         if number == 0 or rows[number]["transcript_id"] != rows[number - 1]["transcript_id"]
     ]
     return list(zip(starts, [*starts[1:], len(rows)], strict=True))
+
+
+def _mean(vectors: Vectors) -> tuple[float, ...]:
+    mean = vectors.mean(axis=0)
+    return tuple((mean / np.linalg.norm(mean)).tolist())
 
 
 def _most_representative_first(fitted: FittedTopics, label: int, vectors: Vectors) -> list[int]:

@@ -76,6 +76,7 @@ async def _summarise_topic(
         "processing_timestamp": dt.datetime.now(dt.UTC),
         "llm_model": answer.model,
         "prompt_version": prompts.PROMPT_VERSION,
+        "vector": list(topic.vector),
     }
 
 

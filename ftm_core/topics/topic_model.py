@@ -52,6 +52,8 @@ class TopicModelParameters:
     seed: int
     umap_start: Literal["spectral", "pca"] = "spectral"
     umap_epochs: int | None = None
+    # 0 sets no limit. HDBSCAN takes larger clusters apart; by excess of mass only.
+    max_cluster_size: int = 0
 
     def shrunk_to(self, smallest: int) -> TopicModelParameters:
         """Lower the smallest cluster to ``smallest`` and the neighbourhood in proportion."""
@@ -184,6 +186,7 @@ def _build(words: _WordVectors, parameters: TopicModelParameters) -> BERTopic:
             min_samples=parameters.min_samples,
             metric="euclidean",
             cluster_selection_method=parameters.cluster_selection,
+            max_cluster_size=parameters.max_cluster_size,
             core_dist_n_jobs=1,
         ),
         vectorizer_model=_vectorizer(parameters.ngram_max, vocabulary=words.vocabulary),

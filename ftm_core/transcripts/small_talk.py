@@ -6,12 +6,15 @@ good morning" goes, and "Thanks to higher prices, revenue rose" stays, because "
 left. Two families, boilerplate and handover, are recognised by their form instead, as legal
 sentences are long; a figure in money or per cent always keeps a sentence. The rules need no
 speakers; an operator's turn is set aside whatever it says. When in doubt a sentence stays.
+A sentence all of whose words could be said of anything ("so we feel good about that") goes, too:
+left in, such sentences make topics of their own, and themes of half the firms.
 """
 
 from __future__ import annotations
 
 import re
 
+from ftm_core.transcripts.filler import is_filler
 from ftm_core.transcripts.sentences import split
 
 OPERATOR = "operator turn"
@@ -25,6 +28,7 @@ INTRODUCTION = "introduction of speakers"
 BOILERPLATE = "legal or logistical boilerplate"
 ACKNOWLEDGEMENT = "acknowledgement"
 FRAGMENT = "fragment without words"
+FILLER = "filler that names no matter"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -250,13 +254,15 @@ def _reason_for_rest(rest: str, reason: str | None, *, n_words: int) -> str | No
             continue
         if lower in _ACKNOWLEDGING:
             reason = reason or ACKNOWLEDGEMENT
+        elif is_filler(lower):
+            reason = reason or FILLER
         elif not (courteous and _is_name(word)):
             return None
     if reason is not None:
         return reason
     if n_words <= 1 or _NAME.search(rest):
         return FRAGMENT
-    return ACKNOWLEDGEMENT if n_words <= 5 else None
+    return ACKNOWLEDGEMENT if n_words <= 5 else FILLER
 
 
 _COURTEOUS = frozenset({GREETING, THANKS, SIGN_OFF, CONGRATULATION, QUESTIONS})

@@ -24,11 +24,11 @@ class RuleWorkers:
         self._broken = set(broken_firms)
         self._topics = topics_per_firm
 
-    async def call(self, function: Callable[..., Any], argument: Any) -> Any:
+    async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         await asyncio.sleep(0)
-        if isinstance(argument, pa.Table):
-            return self._model(argument)
-        return _themes(argument)
+        if isinstance(arguments[0], pa.Table):
+            return self._model(arguments[0])
+        return _themes(arguments[0])
 
     def _model(self, sentences: pa.Table) -> FirmModel:
         rows = sentences.to_pylist()
@@ -47,6 +47,7 @@ class RuleWorkers:
                 keywords=(f"subject{number}", "cost"),
                 sentence_ids=(row["sentence_id"],),
                 leading_texts=(f"{firm_id} on {number}. {row['raw_text']}",),
+                vector=(1.0,),
             )
             for number, row in enumerate(rows[: self._topics])
         )

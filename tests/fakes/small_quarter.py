@@ -220,6 +220,7 @@ def _model(firm_id: str, rows: list[dict[str, Any]], shape: _Shape) -> FirmModel
                     keywords=(keywords, "cost", "year"),
                     sentence_ids=tuple(rows[place]["sentence_id"] for place in members),
                     leading_texts=tuple(rows[place]["raw_text"] for place in members),
+                    vector=(1.0,),
                 )
             )
     return FirmModel(firm_id, tuple(topics), tuple(labels), n_set_aside=0)

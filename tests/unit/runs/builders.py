@@ -73,6 +73,7 @@ def topic_row(firm_id: str, number: int) -> dict[str, Any]:
         "processing_timestamp": dt.datetime(2023, 5, 1, tzinfo=dt.UTC),
         "llm_model": "model",
         "prompt_version": "1",
+        "vector": [1.0, 0.0],
     }
 
 

@@ -12,7 +12,13 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from ftm_core.contracts.settings import Settings, ThemeSettings
-from ftm_core.themes.theme_model import TopicPoint, find_themes, scaled_parameters
+from ftm_core.themes.theme_model import (
+    ThemeDraft,
+    TopicPoint,
+    find_themes,
+    levelled,
+    scaled_parameters,
+)
 
 
 class DirectionEmbedder:
@@ -54,6 +60,17 @@ def topics(subject: str, firms: list[str], each: int = 1) -> list[TopicPoint]:
 
 
 FIRMS = [f"F{n:02d}" for n in range(12)]
+Fake = DirectionEmbedder | PlantedEmbedder
+
+
+def themes_of(
+    points: list[TopicPoint], settings: Settings, embedder: Fake | None = None
+) -> list[ThemeDraft]:
+    """The themes, the topics' vectors being those of their sentences."""
+    embedder = embedder or DirectionEmbedder()
+    texts = [point.text("sentences") for point in points]
+    vectors = embedder.embed(texts) if texts else np.zeros((0, 32), np.float32)
+    return find_themes(embedder, settings, points, vectors)
 
 
 def three_subjects() -> list[TopicPoint]:
@@ -61,7 +78,7 @@ def three_subjects() -> list[TopicPoint]:
 
 
 def members(points: list[TopicPoint], settings: Settings | None = None) -> list[set[str]]:
-    drafts = find_themes(DirectionEmbedder(), settings or Settings(), points)
+    drafts = themes_of(points, settings or Settings())
     return [{points[member].topic_id for member in draft.members} for draft in drafts]
 
 
@@ -90,7 +107,7 @@ def test_a_theme_of_one_firm_is_dissolved() -> None:
 def test_no_firm_keeps_more_than_its_share_of_a_theme() -> None:
     points = topics("freight", FIRMS) + topics("freight", ["F99"], each=20) + topics("wages", FIRMS)
 
-    drafts = find_themes(DirectionEmbedder(), Settings(), points)
+    drafts = themes_of(points, Settings())
 
     assert drafts
     for draft in drafts:
@@ -104,7 +121,7 @@ def test_fault_4_theme_settings_are_used() -> None:
     few_keywords = Settings(themes=ThemeSettings(n_keywords=2))
 
     assert members(points, demanding) == []
-    drafts = find_themes(DirectionEmbedder(), few_keywords, points)
+    drafts = themes_of(points, few_keywords)
     assert drafts
     assert all(len(draft.keywords) <= 2 for draft in drafts)
 
@@ -125,6 +142,31 @@ def test_the_input_named_is_the_one_clustered() -> None:
 
     assert members(swapped, by_summaries) == members(three_subjects())
     assert members(swapped) != members(three_subjects())
+
+
+def test_what_all_topics_share_does_not_hold_them_together() -> None:
+    chance = np.random.default_rng(2)
+    subjects = np.repeat(np.eye(64)[:4], 50, axis=0) + chance.normal(0, 0.05, (200, 64))
+    # Every topic is of an earnings call, and more or less so.
+    shared = chance.normal(3, 1, (200, 1)) * np.ones((1, 64)) / 8
+    vectors = (subjects + shared) / np.linalg.norm(subjects + shared, axis=1, keepdims=True)
+
+    freed = levelled(vectors.astype(np.float32), 1)
+
+    def apart(found: np.ndarray) -> float:
+        similar = found @ found.T
+        same = np.kron(np.eye(4), np.ones((50, 50))).astype(bool)
+        return float(similar[same].mean() - similar[~same].mean())
+
+    assert apart(vectors) < 0.2
+    assert apart(freed) > 0.8
+    assert np.allclose(np.linalg.norm(freed, axis=1), 1, atol=1e-5)
+
+
+def test_topics_that_are_all_alike_stay_what_they_are() -> None:
+    alike = np.tile(np.eye(8, dtype=np.float32)[:1], (200, 1))
+
+    assert np.allclose(levelled(alike, 2), alike)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 9])
@@ -173,7 +215,7 @@ def planted_in(points: list[TopicPoint]) -> list[int]:
 
 def labels(points: list[TopicPoint], settings: Settings) -> np.ndarray:
     found = np.full(len(points), NO_THEME)
-    for number, draft in enumerate(find_themes(PlantedEmbedder(), settings, points)):
+    for number, draft in enumerate(themes_of(points, settings, PlantedEmbedder())):
         assert (found[list(draft.members)] == NO_THEME).all()
         found[list(draft.members)] = number
     return found
@@ -195,8 +237,8 @@ def test_the_path_for_many_topics_keeps_the_rules_and_does_not_depend_on_order()
     points = planted_points()
     shuffled = [points[n] for n in np.random.default_rng(3).permutation(len(points))]
 
-    drafts = find_themes(PlantedEmbedder(), AT_SCALE, points)
-    again = find_themes(PlantedEmbedder(), AT_SCALE, shuffled)
+    drafts = themes_of(points, AT_SCALE, PlantedEmbedder())
+    again = themes_of(shuffled, AT_SCALE, PlantedEmbedder())
 
     found = [[points[member].topic_id for member in draft.members] for draft in drafts]
     assert found == [[shuffled[member].topic_id for member in draft.members] for draft in again]
