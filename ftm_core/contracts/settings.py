@@ -174,6 +174,14 @@ class ThemeSettings(_TopicModelSettings):
         rows=True,
         ge=0,
     )
+    join_similarity: float = _setting(
+        0.5,
+        "THEME_JOIN_SIMILARITY",
+        "cosine of levelled centres from which two themes are one",
+        rows=True,
+        gt=0,
+        le=1,
+    )
     max_share: float = _setting(
         0.2, "THEME_MAX_SHARE", "largest share of all topics in one theme", rows=True, gt=0, le=1
     )

@@ -87,6 +87,7 @@ def cluster_points(
 ) -> list[ThemeDraft]:
     """The themes of ``points`` by their ``vectors``, with keywords from their ``texts``."""
     # Only worker processes cluster: what plans and asks must not load the model libraries.
+    from ftm_core.themes.joining import join_alike
     from ftm_core.topics.topic_model import fit_topics
 
     order = sorted(range(len(points)), key=lambda number: points[number].topic_id)
@@ -94,9 +95,12 @@ def cluster_points(
     texts = [texts[number] for number in order]
     vectors = levelled(vectors[order], settings.themes.levelled_directions)
     fitted = fit_topics(texts, vectors, scaled_parameters(settings.themes, len(texts)))
+    labels, keywords_of = join_alike(
+        fitted.labels, fitted.keywords, vectors, settings.themes.join_similarity
+    )
     drafts = []
-    for label, keywords in fitted.keywords.items():
-        members = _most_central_first(np.flatnonzero(fitted.labels == label), vectors)
+    for label, keywords in keywords_of.items():
+        members = _most_central_first(np.flatnonzero(labels == label), vectors)
         kept = _without_dominance(members, ordered, settings.themes)
         firms = {ordered[member].firm_id for member in kept}
         if len(firms) >= settings.themes.min_firms:
