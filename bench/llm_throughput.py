@@ -77,7 +77,7 @@ def main() -> None:
     made = prompts(2 * n_prompts * n_pairs + CONCURRENT)
     warm, made = made[:CONCURRENT], made[CONCURRENT:]
     hits: dict[str, float] = {}
-    with EmbeddedServer(max_concurrent=CONCURRENT) as server:
+    with EmbeddedServer(slots=CONCURRENT) as server:
         llm = server.settings(LlmSettings(max_concurrent=CONCURRENT, timeout=600))
         asyncio.run(ask_bare(llm, warm, Watching()))
         seen = {"client": Watching(), "bare": Watching()}

@@ -66,8 +66,10 @@ def run_locally(run: LocalRun, listener: Listener) -> LocalOutcome:
 
 
 # The embedded model writes a sentence or two well and then repeats itself; on two cores each
-# token costs. These stand in for defaults only: a flag, the environment or the file wins.
-EMBEDDED_LLM_SETTINGS = {"summary_max_tokens": 48, "theme_max_tokens": 96, "max_concurrent": 4}
+# token costs. Twice as many questions are on their way as are answered at once, so that none of the
+# server's slots waits for the next. These stand in for defaults only: a flag, the environment or
+# the file wins.
+EMBEDDED_LLM_SETTINGS = {"summary_max_tokens": 48, "theme_max_tokens": 96, "max_concurrent": 8}
 
 
 def local_settings(flags: Mapping[str, Any]) -> Settings:
@@ -92,6 +94,6 @@ def llm_server(settings: Settings, listener: Listener) -> Iterator[str]:
         return
     from ftm_core.llm.embedded import EmbeddedServer
 
-    with EmbeddedServer(max_concurrent=settings.llm.max_concurrent) as server:
+    with EmbeddedServer(slots=max(1, settings.llm.max_concurrent // 2)) as server:
         listener(Note(f"embedded LLM {settings.llm.model_name} ready at {server.base_url}"))
         yield server.base_url

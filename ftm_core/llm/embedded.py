@@ -32,7 +32,7 @@ _LOG_TAIL = 2000
 class EmbeddedServer:
     """Serves the embedded model on 127.0.0.1 while the ``with`` block lasts.
 
-    ``max_concurrent`` is how many requests the client sends at once; ``threads`` 0 takes every
+    ``slots`` is how many requests it answers at once; ``threads`` 0 takes every
     core; ``port`` 0 takes a free one, and a restart keeps it. ``served_as`` is the name that the
     model goes by, and ``chat_template`` a Jinja file instead of the model's own. The process ends
     with this one, however this one ends. Raises InputError when the extra ``local`` is not
@@ -43,14 +43,14 @@ class EmbeddedServer:
     def __init__(
         self,
         *,
-        max_concurrent: int = 4,
+        slots: int = 4,
         threads: int = 0,
         port: int = 0,
         slot_context: int = SLOT_CONTEXT,
         served_as: str = MODEL_NAME,
         chat_template: Path | None = None,
     ) -> None:
-        self._slots = max(1, min(max_concurrent, MOST_SLOTS))
+        self._slots = min(slots, MOST_SLOTS)
         self._threads = threads or os.cpu_count() or 1
         self._port = port
         self._slot_context = slot_context
@@ -100,8 +100,10 @@ class EmbeddedServer:
                 # Threads that spin while they wait for one another bring the server to a halt
                 # when topic models want the same cores: a quarter of the speed, or less.
                 env={"OMP_WAIT_POLICY": "passive", **os.environ},
-                # Ctrl-C reaches the whole group: the server must outlive the saving of work.
-                start_new_session=True,
+                # Ctrl-C reaches the whole group: the server must outlive the saving of work. In a
+                # session of its own it could not take precedence over the topic models (sched(7),
+                # autogroups), which run ahead of it and can wait.
+                process_group=0,
             )
         try:
             self._wait_until_healthy(address_file)

@@ -23,6 +23,7 @@ from ftm_core.stopping import held_back
 from ftm_core.topics.embedding import Embedder
 
 _Result = TypeVar("_Result")
+_NICENESS = 10
 
 # One embedder a process, loaded when the process starts and shared by all its firms. Nothing else
 # outlives a firm: each gets models of its own.
@@ -87,6 +88,8 @@ def _start_worker(settings: Settings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # Models run ahead of the LLM: where it is embedded, the cores are the LLM's first.
+    os.nice(_NICENESS)
     # Progress bars, drawn or not, share a lock between processes. It is registered to be removed
     # by a process that ends in order, which one that is killed at work never does.
     tqdm.set_lock(threading.RLock())

@@ -38,7 +38,7 @@ def recorded_llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeLlm]:
     """The real embedded LLM, behind a recorder of what it is asked."""
     log = tmp_path_factory.mktemp("recorder") / "log"
     with (
-        EmbeddedServer(max_concurrent=4) as server,
+        EmbeddedServer(slots=4) as server,
         serving(log, upstream=server.base_url.removesuffix("/v1"), model=server.model_name) as llm,
     ):
         yield llm

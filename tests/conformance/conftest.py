@@ -42,5 +42,5 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
             pytest.skip("no vLLM is served: run `make vllm-conformance`")
         yield Target("vllm", url, os.environ.get("LLM_MODEL_NAME", "Qwen/Qwen3-8B"), 2048)
         return
-    with EmbeddedServer(max_concurrent=10, slot_context=1024, chat_template=TEMPLATE) as server:
+    with EmbeddedServer(slots=10, slot_context=1024, chat_template=TEMPLATE) as server:
         yield Target("embedded", server.base_url, server.model_name, 1024)

@@ -233,7 +233,7 @@ def failed_run(place: Place) -> Run:
 def finished_run(failed_run: Run, place: Place) -> Run:
     """The quarter started again at once, all in order now, but that one job is reclaimed."""
     with (
-        EmbeddedServer(max_concurrent=8, port=LOAD_BALANCER_PORT, served_as=MODEL),
+        EmbeddedServer(slots=8, port=LOAD_BALANCER_PORT, served_as=MODEL),
         timed("execution to the end"),
     ):
         return place.run(reclaim=RECLAIMED_BATCH)

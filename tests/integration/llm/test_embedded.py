@@ -43,7 +43,7 @@ def gone(pid: int, *, within: float) -> bool:
 
 
 async def test_it_answers_under_its_own_name_on_this_machine_alone() -> None:
-    with EmbeddedServer(max_concurrent=3) as server:
+    with EmbeddedServer(slots=3) as server:
         assert server.base_url.startswith("http://127.0.0.1:")
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             await client.wait_until_healthy()
@@ -65,14 +65,14 @@ async def test_it_answers_under_its_own_name_on_this_machine_alone() -> None:
 async def test_a_prompt_far_too_long_is_cut_and_answered() -> None:
     lines = "\n".join(f"- Revenue of unit {n} rose 1,{n:03d}.{n:02d} %." for n in range(2000))
     prompt = Prompt("Summarise.", f"Sentences:\n{lines}\n\nWhat is reported?", "1")
-    with EmbeddedServer(max_concurrent=1, slot_context=512) as server:
+    with EmbeddedServer(slots=1, slot_context=512) as server:
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             answer = await client.complete(prompt, max_tokens=8)
     assert 100 < answer.prompt_tokens <= 512 - 8
 
 
 async def test_a_cancelled_call_frees_its_slot_on_the_server() -> None:
-    with EmbeddedServer(max_concurrent=1) as server:
+    with EmbeddedServer(slots=1) as server:
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             await client.complete(QUESTION, max_tokens=1)
             call = asyncio.create_task(
@@ -94,7 +94,7 @@ def test_a_killed_parent_leaves_no_orphan() -> None:
         """
         import time
         from ftm_core.llm.embedded import EmbeddedServer
-        with EmbeddedServer(max_concurrent=1) as server:
+        with EmbeddedServer(slots=1) as server:
             print(server.pid, flush=True)
             time.sleep(600)
         """
@@ -116,7 +116,7 @@ def test_ctrl_c_at_the_terminal_leaves_the_server_to_its_parent() -> None:
         from ftm_core.llm.embedded import EmbeddedServer
         arrived = threading.Event()
         signal.signal(signal.SIGINT, lambda *_: arrived.set())
-        with EmbeddedServer(max_concurrent=1) as server:
+        with EmbeddedServer(slots=1) as server:
             print("ready", flush=True)
             arrived.wait()
             time.sleep(0.5)
@@ -134,7 +134,7 @@ def test_ctrl_c_at_the_terminal_leaves_the_server_to_its_parent() -> None:
 
 
 def test_a_restart_keeps_the_port_and_a_stop_frees_it() -> None:
-    with EmbeddedServer(max_concurrent=1) as server:
+    with EmbeddedServer(slots=1) as server:
         url, pid = server.base_url, server.pid
         os.kill(pid, signal.SIGKILL)
         server.start()

@@ -98,7 +98,7 @@ async def run_outages(
 ) -> tuple[Tally, list[tuple[float, float]], TappedTransport]:
     transport = TappedTransport()
     outages = []
-    with EmbeddedServer(max_concurrent=8) as server:
+    with EmbeddedServer(slots=8) as server:
         settings = server.settings(
             LlmSettings(max_concurrent=N_CALLERS, timeout=180, health_wait=120, health_poll=POLL)
         )
@@ -150,7 +150,7 @@ async def test_fault_8_kills_of_the_server_under_fifty_calls_lose_nothing(
 
 @pytest.mark.models
 async def test_fault_13_a_server_that_stays_away_ends_the_job_within_its_limit() -> None:
-    with EmbeddedServer(max_concurrent=2) as server:
+    with EmbeddedServer(slots=2) as server:
         settings = server.settings(
             LlmSettings(max_concurrent=10, health_wait=3, health_poll=0.5, timeout=60)
         )
