@@ -27,9 +27,10 @@ from ftm_core.report.heatmap import Heatmap, heatmap
 from ftm_core.report.tables import QuarterTables
 from ftm_core.report.themes import ThemeEntry, theme_entries
 from ftm_core.report.timeline import Timeline, read_timeline
-from ftm_core.report.topic_map import topic_map
+from ftm_core.report.topic_map import VectorsOf, topic_map
 from ftm_core.storage import Storage
 from ftm_core.themes.finished import open_finished
+from ftm_core.themes.points import vectors_of
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,12 @@ def collect(
     with _stage(listener, "check the quarter"):
         evaluation = evaluate(storage, quarter, settings, quality)
     with _stage(listener, "lay out themes and topics"):
-        views = quarter_views(QuarterTables(storage, quarter, finished.identity.run_id))
+        tables = QuarterTables(storage, quarter, finished.identity.run_id)
+        views = quarter_views(
+            tables,
+            lambda topic_ids: vectors_of(storage, finished.output, topic_ids),
+            finished.settings["themes"]["levelled_directions"],
+        )
     return ReportContent(
         data=storage.uri,
         identity=finished.identity,
@@ -113,12 +119,14 @@ def collect(
     )
 
 
-def quarter_views(tables: QuarterTables) -> QuarterViews:
+def quarter_views(
+    tables: QuarterTables, vectors_of: VectorsOf, levelled_directions: int
+) -> QuarterViews:
     """What the page draws, sampled where there is too much for a page."""
     return QuarterViews(
         n_calls=tables.firms.num_rows,
         themes=tuple(theme_entries(tables)),
-        topic_map=topic_map(tables),
+        topic_map=topic_map(tables, vectors_of, levelled_directions),
         heatmap=heatmap(tables),
     )
 

@@ -1,76 +1,57 @@
-"""Place topics on a plane so that those of like words lie together."""
+"""Place topics on a plane so that those about the same matter lie together."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ftm_core.topics.words import WORD_PATTERN
+from ftm_core.topics.embedding import Vectors
 
 SEED = 42
-_DIMENSIONS = 50
 _PERPLEXITY = 30
 _ITERATIONS = 500
-_MOST_WORDS = 20_000
 
 Points = npt.NDArray[np.float64]
 
 
-def lay_out(texts: Sequence[str]) -> Points:
-    """Points of shape (len(texts), 2), scaled to 0..1; the same each time.
+def lay_out(vectors: Vectors) -> Points:
+    """Points of shape (n, 2), in 0..1, of topics' vectors of shape (n, d); the same each time.
 
-    TF-IDF vectors, reduced by a truncated SVD, then to two dimensions by t-SNE (van der Maaten and
-    Hinton 2008), both seeded. No run keeps the vectors that its themes were clustered on, and to
-    embed a large quarter again would take minutes; words need seconds and no model. UMAP would
-    take four times as long, half of it to compile itself. Too few texts for a neighbourhood are
-    placed by the first two directions of the SVD.
+    t-SNE (van der Maaten and Hinton 2008), seeded, by cosine. UMAP would take four times as long,
+    half of it to compile itself. Too few topics for a neighbourhood are placed by their first two
+    principal components.
     """
     from threadpoolctl import threadpool_limits
 
     # On one thread sums keep their order, so that points do not depend on the machine's cores.
     with threadpool_limits(1):
-        vectors = _vectors(texts)
-        if len(texts) > 3 * _PERPLEXITY and vectors.shape[1] > 2:
-            vectors = _neighbourhoods(vectors)
-    plane = np.zeros((len(texts), 2))
-    plane[:, : vectors.shape[1]] = vectors[:, :2]
-    span = np.ptp(plane, axis=0) if len(texts) else np.ones(2)
+        if len(vectors) > 3 * _PERPLEXITY:
+            plane = _neighbourhoods(vectors)
+        else:
+            plane = _first_components(vectors)
+    span = np.ptp(plane, axis=0) if len(plane) else np.ones(2)
     span[span == 0] = 1.0
     scaled: Points = ((plane - plane.min(axis=0, initial=np.inf)) / span).round(4)
     return scaled
 
 
-def _vectors(texts: Sequence[str]) -> Points:
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.preprocessing import normalize
-
-    vectorizer = TfidfVectorizer(
-        stop_words="english",
-        token_pattern=WORD_PATTERN,
-        sublinear_tf=True,
-        max_features=_MOST_WORDS,
-    )
-    try:
-        words = vectorizer.fit_transform(texts)
-    except ValueError:
-        # Not one word in any text: nothing to tell them apart by.
-        return np.zeros((len(texts), 1))
-    dimensions = min(_DIMENSIONS, *(size - 1 for size in words.shape))
-    if dimensions < 1:
-        return np.zeros((len(texts), 1))
-    reduced: Points = normalize(TruncatedSVD(dimensions, random_state=SEED).fit_transform(words))
-    return reduced
+def _first_components(vectors: Vectors) -> Points:
+    plane = np.zeros((len(vectors), 2))
+    if len(vectors) > 1:
+        centred = vectors - vectors.mean(axis=0)
+        left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+        found = (left * sizes)[:, :2]
+        plane[:, : found.shape[1]] = found
+    return plane
 
 
-def _neighbourhoods(vectors: Points) -> Points:
+def _neighbourhoods(vectors: Vectors) -> Points:
     from sklearn.manifold import TSNE
 
     placed: Points = TSNE(
         n_components=2,
         perplexity=_PERPLEXITY,
+        metric="cosine",
         init="pca",
         max_iter=_ITERATIONS,
         random_state=SEED,

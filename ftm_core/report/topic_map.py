@@ -1,7 +1,8 @@
-"""The map: topics as points, those of like words together, each with its theme."""
+"""The map: topics as points, those about the same matter together, each with its theme."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -9,21 +10,29 @@ import pyarrow as pa
 from ftm_core.report.layout import lay_out
 from ftm_core.report.sampling import sample_by_group
 from ftm_core.report.tables import QuarterTables
+from ftm_core.themes.theme_model import levelled
+from ftm_core.topics.embedding import Vectors
 
 MOST_TOPICS = 3000
+# Gives the vectors of topics, by their ids, in their order.
+VectorsOf = Callable[[Sequence[str]], Vectors]
 
 
-def topic_map(tables: QuarterTables) -> dict[str, Any]:
+def topic_map(
+    tables: QuarterTables, vectors_of: VectorsOf, levelled_directions: int
+) -> dict[str, Any]:
     """Columns of the points shown, at most about MOST_TOPICS, and the number of all topics.
 
-    ``theme`` is a position among the themes, -1 for a topic in none.
+    Places follow the vectors that the themes were made of. ``theme`` is a position among the
+    themes, -1 for a topic in none.
     """
     places = {row["theme_id"]: place for place, row in enumerate(tables.themes)}
     ids = tables.topics["topic_id"].to_pylist()
     themes = [places.get(theme, -1) for theme in tables.topics["theme_id"].to_pylist()]
     chosen = sample_by_group(ids, themes, MOST_TOPICS)
     rows = tables.topics.take(pa.array(chosen, pa.int64())).to_pylist()
-    points = lay_out([f"{' '.join(row['keywords'])} {row['summary']}" for row in rows])
+    vectors = vectors_of([row["topic_id"] for row in rows])
+    points = lay_out(levelled(vectors, levelled_directions) if rows else vectors)
     return {
         "n_topics": len(ids),
         "x": points[:, 0].tolist(),

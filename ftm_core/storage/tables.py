@@ -89,8 +89,13 @@ def _parquet(storage: Storage, key: str) -> Iterator[pq.ParquetFile]:
 
 
 def iterate_tables(
-    storage: Storage, keys: Iterable[str], schema: pa.Schema, *, run_id: str | None = None
+    storage: Storage,
+    keys: Iterable[str],
+    schema: pa.Schema,
+    *,
+    columns: Sequence[str] | None = None,
+    run_id: str | None = None,
 ) -> Iterator[pa.Table]:
-    """Read tables one at a time, in the order of ``keys``."""
+    """Read tables (or just ``columns`` of them) one at a time, in the order of ``keys``."""
     for key in keys:
-        yield read_table(storage, key, schema, run_id=run_id)
+        yield read_table(storage, key, schema, columns=columns, run_id=run_id)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -102,6 +104,11 @@ def test_a_quarter_that_is_not_finished_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def vectors_by_theme(topic_ids: Sequence[str]) -> np.ndarray:
+    """Made up: the large tables have no map output behind them."""
+    return np.random.default_rng(len(topic_ids)).normal(size=(len(topic_ids), 32))
+
+
 def test_a_large_quarter_is_sampled_by_a_fixed_rule_and_says_so(
     small_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +119,7 @@ def test_a_large_quarter_is_sampled_by_a_fixed_rule_and_says_so(
 
     def page() -> bytes:
         tables = QuarterTables(small_quarter.storage, QUARTER, small_quarter.run_id)
-        views = quarter_views(tables)
+        views = quarter_views(tables, vectors_by_theme, 8)
         assert {-1, *range(10)} == set(views.topic_map["theme"])
         assert {len(entry.detail["topics"]) for entry in views.themes} == {20}
         return render_page(dataclasses.replace(content, views=views), "nothing")

@@ -1,4 +1,4 @@
-"""Topics of like words lie together, and any texts at all have a place."""
+"""Topics of one matter lie together, and any number of topics has its places."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ import pytest
 
 from ftm_core.report.layout import lay_out
 
-FREIGHT = ["ocean", "freight", "container", "port", "vessel", "shipping"]
-PRICING = ["price", "margin", "increase", "customer", "discount", "contract"]
 
-
-def texts_of(words: list[str], count: int) -> list[str]:
+def two_matters(each: int) -> np.ndarray:
     chance = np.random.default_rng(3)
-    return [" ".join(chance.permutation(words)[:4]) for _ in range(count)]
+    vectors = np.repeat(np.eye(16)[:2], each, axis=0) + chance.normal(0, 0.05, (2 * each, 16))
+    return vectors.astype(np.float32)
 
 
-def test_groups_of_words_lie_apart() -> None:
-    texts = texts_of(FREIGHT, 60) + texts_of(PRICING, 60)
-    points = lay_out(texts)
+def test_matters_lie_apart() -> None:
+    vectors = two_matters(60)
+    points = lay_out(vectors)
     assert points.shape == (120, 2)
     assert points.min() == 0.0
     assert points.max() == 1.0
     first, second = points[:60], points[60:]
     within = max(np.ptp(first, axis=0).max(), np.ptp(second, axis=0).max())
     assert np.linalg.norm(first.mean(axis=0) - second.mean(axis=0)) > within / 2
-    assert (lay_out(texts) == points).all()
+    assert (lay_out(vectors) == points).all()
 
 
-@pytest.mark.parametrize(
-    "texts", [[], ["one text"], ["", ""], ["the same", "the same"], ["freight", "price", "port"]]
-)
-def test_few_or_empty_texts_have_a_place(texts: list[str]) -> None:
-    points = lay_out(texts)
-    assert points.shape == (len(texts), 2)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 40])
+@pytest.mark.parametrize("alike", [True, False])
+def test_few_topics_or_topics_all_alike_have_places(count: int, alike: bool) -> None:
+    vectors = np.ones((count, 4), np.float32) if alike else two_matters(20)[:count]
+    points = lay_out(vectors)
+    assert points.shape == (count, 2)
     assert np.isfinite(points).all()
