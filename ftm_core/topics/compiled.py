@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import Any
 
+_log = logging.getLogger("ftm.map")
 
+
+@cache
 def keep_compiled() -> None:
     """Have numba keep what a UMAP fit compiles; call before the first fit of a process.
 
@@ -13,7 +18,11 @@ def keep_compiled() -> None:
     Source: https://numba.readthedocs.io/en/stable/developer/caching.html
     """
     for function in fitting_functions():
-        function.enable_caching()
+        try:
+            function.enable_caching()
+        except RuntimeError as error:
+            _log.warning("compiled code is not kept, each process compiles anew (%s)", error)
+            return
 
 
 def fitting_functions() -> tuple[Any, ...]:
