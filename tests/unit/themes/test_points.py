@@ -9,7 +9,7 @@ import pytest
 from ftm_core.contracts.errors import InputError
 from ftm_core.themes.finished import open_finished
 from ftm_core.themes.map_output import read_topics
-from ftm_core.themes.points import read_points
+from ftm_core.themes.points import read_points, read_vectors, vectors_of
 from ftm_core.themes.theme_model import TopicPoint
 from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table
 
@@ -28,6 +28,23 @@ def test_a_topic_brings_its_sentences_most_representative_first(
     assert [text.split()[:4] for text in first.sentences] == [
         ["At", "Firm", "1", "there"], ["At", "Firm", "1", "it"], ["At", "Firm", "1", "we"],
     ]  # fmt: skip
+
+
+def test_vectors_come_in_the_order_in_which_topics_are_asked_for(
+    finished_quarter: SmallQuarter,
+) -> None:
+    storage, output = (
+        finished_quarter.storage,
+        open_finished(finished_quarter.storage, QUARTER).output,
+    )
+    topics = read_topics(storage, output)
+    ids = topics["topic_id"].to_pylist()
+
+    backwards = vectors_of(storage, output, ids[::-1])
+
+    assert backwards.tolist() == read_vectors(topics)[::-1].tolist()
+    with pytest.raises(InputError, match="F9_9"):
+        vectors_of(storage, output, [ids[0], "F9_9"])
 
 
 def test_a_sentence_that_is_not_there_is_named(small_quarter: SmallQuarter) -> None:

@@ -185,6 +185,13 @@ def test_small_inputs_scale_the_parameters_and_large_ones_do_not() -> None:
     assert large.umap_neighbors == settings.umap_neighbors
 
 
+def test_only_a_full_quarter_has_its_largest_theme_bounded() -> None:
+    settings = ThemeSettings(max_share=0.2)
+
+    assert scaled_parameters(settings, 599).max_cluster_size == 0
+    assert scaled_parameters(settings, 2000).max_cluster_size == 400
+
+
 AT_SCALE = Settings(themes=ThemeSettings(exact_up_to=0))
 NO_THEME = -1
 

@@ -54,6 +54,9 @@ SET_ASIDE = [
     ("Okay.", small_talk.ACKNOWLEDGEMENT),
     ("<UNK>, you want to take that?", small_talk.FRAGMENT),
     ("...", small_talk.FRAGMENT),
+    ("And so we feel good about that.", small_talk.FILLER),
+    ("We've already seen that play out.", small_talk.FILLER),
+    ("I think we'll look at it over time, <UNK>.", small_talk.FILLER),
     ("Thank you. Good question.", small_talk.THANKS),
 ]
 
