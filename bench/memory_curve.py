@@ -12,16 +12,22 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 
 from bench.measuring import report
 from bench.quarters import FixedRateServer, made_up_firms, make_quarter, map_quarter
 from ftm_core.memory import give_memory_back, peak_memory_mib
 from ftm_core.storage.local import LocalStorage
+from ftm_core.topics.firm_model import FirmModel
 from tests.fakes.chaos_models import RuleWorkers
 
 SENTENCES = 60
-TOPICS = 4
+TOPICS = 7
+DIMENSIONS = 384
 
 
 class ForgetfulWorkers(RuleWorkers):
@@ -29,6 +35,16 @@ class ForgetfulWorkers(RuleWorkers):
 
     def __init__(self) -> None:
         super().__init__(topics_per_firm=TOPICS)
+        self._chance = np.random.default_rng(1)
+
+    def _model(self, sentences: pa.Table) -> FirmModel:
+        model = super()._model(sentences)
+        # Vectors as long as the real ones: they are most of what a firm holds.
+        topics = [
+            replace(topic, vector=tuple(self._chance.random(DIMENSIONS).tolist()))
+            for topic in model.topics
+        ]
+        return replace(model, topics=tuple(topics))
 
     async def call(self, function: object, *arguments: object) -> object:
         self.modelled.clear()
