@@ -2,8 +2,8 @@
 
 Run from the project root: ``python -m bench.theme_inputs --data data --quarter 2023Q1``.
 Reads a quarter of the sample corpus whose map is finished, clusters its topics by each input over
-several seeds, and compares with the key. Each input is
-clustered with several numbers of levelled directions (THEME_LEVELLED_DIRECTIONS).
+several seeds, and compares with the key. Each input is clustered with several numbers of levelled
+directions (THEME_LEVELLED_DIRECTIONS).
 """
 
 from __future__ import annotations

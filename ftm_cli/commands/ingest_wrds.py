@@ -111,6 +111,7 @@ def _secrets_client() -> SecretsClient:
 def _render(report: FetchReport, data: str, seconds: float, *, as_json: bool) -> None:
     """The outcome as a table or as one JSON document."""
     from ftm_cli.console import print_json, print_table, say
+    from ftm_core.memory import peak_memory_mib
 
     manifest = report.manifest
     facts: dict[str, Any] = {
@@ -131,7 +132,7 @@ def _render(report: FetchReport, data: str, seconds: float, *, as_json: bool) ->
         "sentences": manifest.n_sentences,
         "chunks": len(manifest.chunks),
         "seconds": round(seconds, 2),
-        "peak_memory_mib": round(_peak_memory_mib(), 1),
+        "peak_memory_mib": round(peak_memory_mib(), 1),
     }
     if as_json:
         print_json({**facts, "source_sha256": manifest.source_sha256})
@@ -146,22 +147,3 @@ def _render(report: FetchReport, data: str, seconds: float, *, as_json: bool) ->
     ]
     print_table(f"Transcripts of {manifest.quarter}", ("", ""), rows)
     say(f"Next: ftm run --quarter {manifest.quarter}")
-
-
-def _peak_memory_mib() -> float:
-    """Largest resident size of this process so far.
-
-    Source: proc(5), VmHWM. ru_maxrss would also count the process that started this one, because
-    Linux carries it over exec; it serves where there is no /proc.
-    """
-    import resource
-    import sys
-    from pathlib import Path
-
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak) / (1024 * 1024 if sys.platform == "darwin" else 1024)

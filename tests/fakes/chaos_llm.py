@@ -100,9 +100,9 @@ class FakeLlm:
         """Refuse (HTTP 400) each question that holds ``word``."""
         self._control({"refuse": word})
 
-    def reset(self, latency: float = 0.0) -> None:
-        """Let go of whatever waits and refuse nothing; ``latency`` in seconds for each answer."""
-        self._control({"latency": latency})
+    def reset(self) -> None:
+        """Let go of whatever waits and refuse nothing."""
+        self._control({})
 
     def _control(self, orders: dict[str, Any]) -> None:
         url = self.base_url.replace("/v1", "/control")
@@ -138,7 +138,6 @@ class _State:
         self.held: dict[str, int] = {}
         self.released = threading.Event()
         self.refused: str | None = None
-        self.latency = 0.0
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def obey(self, orders: dict[str, Any]) -> None:
@@ -149,7 +148,7 @@ class _State:
             elif "refuse" in orders:
                 self.refused = orders["refuse"]
             else:
-                self.held, self.refused, self.latency = {}, None, orders["latency"]
+                self.held, self.refused = {}, None
                 self.released.set()
 
     def note(self, event: str, kind: str, asked: str) -> None:
@@ -198,8 +197,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.state.note("answered", kind, asked)
             return
         self.state.wait_if_held(kind)
-        # Not all alike, so that answers come in another order than questions.
-        time.sleep(self.state.latency * (0.5 + int(asked[:4], 16) / 0xFFFF))
         choice = {"message": {"content": answer_to(kind, question)}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 100, "completion_tokens": 20}
         self._send(200, {"model": MODEL, "choices": [choice], "usage": usage})
