@@ -199,7 +199,7 @@ def duration(seconds: float) -> str:
     """A time such as ``2 h 05 min`` or ``40 s``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    minutes = math.ceil(seconds / 60)
+    minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ftm_core.storage.s3 import S3Storage, client_config
 from tests.emulator.process import REGION, Emulator
+from tests.fakes.chaos_llm import Entry
 
 ACCOUNT = "123456789012"
 BUCKET = "ftm-test-data"
@@ -161,6 +162,18 @@ class Account:
             events = logs.get_log_events(logGroupName=group, logStreamName=name)["events"]
             parts += [f"--- {name}", *(event["message"] for event in events)]
         return "\n".join(parts)
+
+    def ship_llm_log(self, entries: list[Entry]) -> None:
+        """Put what the LLM answered where the log driver of vLLM's task would, in vLLM's words."""
+        logs, group, stream = self.client("logs"), "/ecs/ftm-vllm", "vllm/vllm/1"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        line = 'INFO:     127.0.0.1:0 - "POST /v1/chat/completions HTTP/1.1" 200 OK'
+        events: Any = [
+            {"timestamp": int(entry.at * 1000), "message": line}
+            for entry in entries
+            if entry.event == "answered"
+        ]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
     def latest_execution(self, state_machine: str, quarter: str) -> dict[str, Any]:
         """The quarter's execution that was started last, as Step Functions describes it."""

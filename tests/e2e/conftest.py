@@ -31,6 +31,7 @@ from tests.e2e.registry import running_registry
 from tests.e2e.runs import Command, Place, Project, Run
 from tests.emulator.process import running
 from tests.fakes.aws_stage import RunningStage
+from tests.fakes.chaos_llm import serving
 from tests.integration.infra.conftest import terraform_environment
 
 QUARTER = Quarter(2023, 1)
@@ -230,13 +231,24 @@ def failed_run(place: Place) -> Run:
 
 
 @pytest.fixture(scope="session")
-def finished_run(failed_run: Run, place: Place) -> Run:
+def finished_run(
+    failed_run: Run, place: Place, account: Account, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
     """The quarter started again at once, all in order now, but that one job is reclaimed."""
+    log = tmp_path_factory.mktemp("llm") / "log"
     with (
-        EmbeddedServer(slots=8, port=LOAD_BALANCER_PORT, served_as=MODEL),
+        EmbeddedServer(slots=8, served_as=MODEL) as server,
+        serving(
+            log,
+            upstream=server.base_url.removesuffix("/v1"),
+            model=MODEL,
+            port=LOAD_BALANCER_PORT,
+        ) as llm,
         timed("execution to the end"),
     ):
-        return place.run(reclaim=RECLAIMED_BATCH)
+        run = place.run(reclaim=RECLAIMED_BATCH)
+    account.ship_llm_log(llm.log())
+    return run
 
 
 @pytest.fixture(scope="session")

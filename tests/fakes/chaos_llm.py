@@ -2,7 +2,7 @@
 
 `python -m tests.fakes.chaos_llm --log FILE` prints its port and serves until its input ends. The
 log has a line for each question received and for each answer sent. With `--upstream URL` it is no
-fake but a recorder: the real server there answers.
+fake but a recorder: the real server there answers. `--port` asks for a certain port.
 """
 
 from __future__ import annotations
@@ -110,10 +110,13 @@ class FakeLlm:
 
 
 @contextmanager
-def serving(log: Path, *, upstream: str = "", model: str = MODEL) -> Iterator[FakeLlm]:
+def serving(
+    log: Path, *, upstream: str = "", model: str = MODEL, port: int = 0
+) -> Iterator[FakeLlm]:
     """A server process while the block lasts; ``upstream`` is a real server's URL to record."""
+    options = ["--log", str(log), "--upstream", upstream, "--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.chaos_llm", "--log", str(log), "--upstream", upstream],
+        [sys.executable, "-m", "tests.fakes.chaos_llm", *options],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -235,10 +238,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--upstream", default="")
+    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     state = _State(options.log, options.upstream)
     handler = type("Handler", (_Handler,), {"state": state})
-    server = _Server(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", options.port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     # The test's end closes this input, however it ends.
