@@ -63,18 +63,19 @@ def build_command(
     from ftm_cli.operations.aws.pin import read_pin
     from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.waiting import stopped_by_signals
-    from ftm_cli.operations.images import Build
+    from ftm_cli.operations.images import Build, ImageUris
     from ftm_core.contracts.errors import InputError
 
-    uris = [uri for uri in (map_image_uri, reduce_image_uri) if uri]
+    given = bool(map_image_uri or reduce_image_uri)
+    uris = ImageUris(map_image_uri or "", reduce_image_uri or "")
     arguments = _arguments(build_arguments or [])
-    if len(uris) == 1 or (uris and (push or arguments or network)):
+    if given and (not (map_image_uri and reduce_image_uri) or push or arguments or network):
         raise InputError(
             "ftm build",
             "takes either both image URIs and nothing to build, or none",
             "Give --map-image-uri and --reduce-image-uri, or --push.",
         )
-    if not (uris or push):
+    if not (given or push):
         pin = read_pin()
         build = (
             build_of(deploy_settings(pin, bucket_needed=False), arguments, network)
@@ -90,8 +91,8 @@ def build_command(
         settings = deploy_settings(session.pin, bucket_needed=False)
         build = build_of(settings, arguments, network)
         plan = (
-            image_steps.plan_given(session, *uris)
-            if uris
+            image_steps.plan_given(session, settings, uris)
+            if given
             else image_steps.plan_push(session, build)
         )
         if not dry_run:

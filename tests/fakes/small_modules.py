@@ -29,7 +29,9 @@ output "job_queue_arn" {
 }
 
 output "image_repository_urls" {
-  value = var.use_external_images ? {} : { map = "ftm-map", reduce = "ftm-reduce" }
+  value = var.use_external_images ? {} : {
+    for job in ["map", "reduce"] : job => "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-${job}"
+  }
 }
 """,
     "ecs": """

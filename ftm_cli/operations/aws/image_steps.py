@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,9 +74,12 @@ def plan_push(session: AwsSession, build: Build) -> ImagePlan:
     return ImagePlan(tag, uris.map, uris.reduce, build=new, push=new, record=True)
 
 
-def plan_given(session: AwsSession, map_image_uri: str, reduce_image_uri: str) -> ImagePlan:
-    """Images that lie in a registry; raises InputError for one that does not."""
-    uris = ImageUris(map_image_uri, reduce_image_uri)
+def plan_given(session: AwsSession, settings: DeploySettings, uris: ImageUris) -> ImagePlan:
+    """Images that lie in a registry; raises InputError for one that does not.
+
+    Images in the repositories that a deploy of ours made stay ours, since a deploy with images of
+    somebody else would remove those repositories. They must have one tag, or InputError is raised.
+    """
     missing = missing_images(session.client("ecr"), uris)
     if missing:
         raise InputError(
@@ -82,7 +87,8 @@ def plan_given(session: AwsSession, map_image_uri: str, reduce_image_uri: str) -
             "does not exist: nothing was recorded",
             "Ask whoever pushes the images for the right URI, tag included.",
         )
-    return ImagePlan(None, uris.map, uris.reduce, build=False, push=False, record=True)
+    tag = _tag_of_ours(_own_repositories(settings), uris)
+    return ImagePlan(tag, uris.map, uris.reduce, build=False, push=False, record=True)
 
 
 def perform(plan: ImagePlan, build: Build, listener: Listener = ignore) -> None:
@@ -109,15 +115,36 @@ def perform_in_account(
         )
         local = build_images(build, plan.tag, listener)
         push_images(local, log_in(ecr, listener), plan.tag, listener, there_already=there)
-    ours = plan.tag is not None and bool(
-        module_outputs(settings, "batch").get("image_repository_urls")
-    )
+    ours = plan.tag is not None and bool(_own_repositories(settings))
     values: dict[str, Any] = {
         "use_external_images": not ours,
         "map_image_uri": plan.map_image_uri,
         "reduce_image_uri": plan.reduce_image_uri,
     }
     remember(values | ({"image_tag": plan.tag} if plan.tag else {}))
+
+
+def _own_repositories(settings: DeploySettings) -> Mapping[str, str]:
+    """Repositories that a deploy of ours made, by the job whose image they hold."""
+    repositories: Mapping[str, str] = module_outputs(settings, "batch").get(
+        "image_repository_urls", {}
+    )
+    return repositories
+
+
+def _tag_of_ours(own: Mapping[str, str], uris: ImageUris) -> str | None:
+    given = {"map": uris.map, "reduce": uris.reduce}
+    inside = [uri for uri in given.values() if re.split(r"[:@]", uri)[0] in own.values()]
+    if not inside:
+        return None
+    tag = uris.map.rpartition(":")[2]
+    if given != {kind: f"{repository}:{tag}" for kind, repository in own.items()}:
+        raise InputError(
+            f"image {' and '.join(inside)}",
+            "lies in a repository that `ftm deploy` made, and would remove for images of others",
+            "Give both images of one tag from there, or run `ftm build --push`.",
+        )
+    return tag
 
 
 def _in_source(build: Build) -> Build:

@@ -75,6 +75,25 @@ def test_given_images_are_recorded_once_they_are_found(source: Project) -> None:
     assert kept(source)["use_external_images"] is True
 
 
+def test_images_given_from_the_repositories_of_a_deploy_stay_there(source: Project) -> None:
+    source.stage.fill_bucket()
+    deployed = source.ftm("deploy", "--only", "batch", "--yes")
+    assert deployed.code == 0, deployed.stderr
+    for repository in ("ftm-map", "ftm-reduce"):
+        put_image(source, repository, "v7")
+    put_image(source, "theirs-reduce", "v7")
+    ours = f"{REGISTRY}/ftm-map:v7"
+    mixed = source.ftm("build", "--map-image-uri", ours, *GIVEN[2:])
+    assert mixed.code == 2
+    assert "would remove" in " ".join(mixed.stderr.split())
+    ended = source.ftm(
+        "build", "--map-image-uri", ours, "--reduce-image-uri", f"{REGISTRY}/ftm-reduce:v7"
+    )
+    assert ended.code == 0, ended.stderr
+    assert kept(source)["use_external_images"] is False
+    assert kept(source)["image_tag"] == "v7"
+
+
 def test_images_are_built_pushed_and_recorded(source: Project) -> None:
     docker = with_docker(source, DOCKER)
     nowhere = source.ftm("build", "--push", **docker)
