@@ -184,6 +184,7 @@ class TerraformModule:
             "apply", str(plan.path), json=_flag(), input=False, lock_timeout="60s"
         )
         problems: list[str] = []
+        left = plan.counts.total
         process = subprocess.Popen(
             command,
             cwd=self.folder,
@@ -201,6 +202,7 @@ class TerraformModule:
                 if message.get("type") == "apply_complete":
                     # Data that could only be read now is no resource of the plan's counts.
                     if message["hook"].get("action") != "read":
+                        left -= 1
                         listener(StageAdvanced(stage))
                 elif message.get("@level") == "error":
                     problems.append(_problem(message))
@@ -215,6 +217,8 @@ class TerraformModule:
             raise
         if code != 0:
             raise _failure(f"terraform apply of {self.name}", "; ".join(problems) or "failed")
+        # What turned out to need no change, once values that it waited for were known.
+        listener(StageAdvanced(stage, left))
         listener(StageFinished(stage, time.monotonic() - began))
 
     def outputs(self) -> dict[str, Any]:

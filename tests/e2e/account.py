@@ -38,7 +38,6 @@ _KINDS: tuple[tuple[str, str, dict[str, Any], str, str], ...] = (
     ("ec2", "describe_launch_templates", {}, "LaunchTemplates", "LaunchTemplateName"),
     ("ec2", "describe_security_groups", {}, "SecurityGroups", "GroupName"),
     ("ecr", "describe_repositories", {}, "repositories", "repositoryName"),
-    ("ecs", "list_clusters", {}, "clusterArns", ""),
     ("ecs", "list_task_definitions", {"status": "ACTIVE"}, "taskDefinitionArns", ""),
     ("efs", "describe_file_systems", {}, "FileSystems", "FileSystemId"),
     ("elbv2", "describe_load_balancers", {}, "LoadBalancers", "LoadBalancerName"),
@@ -109,6 +108,11 @@ class Account:
         for service, call, arguments, items, name in _KINDS:
             answer = getattr(self.client(service), call)(**arguments)
             found |= {f"{service} {item[name] if name else item}" for item in answer[items]}
+        # A deleted cluster stays in the list for a time, as INACTIVE.
+        ecs = self.client("ecs")
+        listed = ecs.list_clusters()["clusterArns"]
+        clusters = ecs.describe_clusters(clusters=listed)["clusters"] if listed else []
+        found |= {f"ecs {item['clusterArn']}" for item in clusters if item["status"] == "ACTIVE"}
         return {item for item in found - _NOT_OURS if not item.startswith("ssm /aws/")}
 
     def open_mailbox(self, topic: str) -> None:
