@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from ftm_core.transcripts.filler import is_filler
+from ftm_core.transcripts.filler import is_filler, uncontracted
 from ftm_core.transcripts.sentences import split
 
 OPERATOR = "operator turn"
@@ -248,7 +248,7 @@ def _reason_for_rest(rest: str, reason: str | None, *, n_words: int) -> str | No
         return None
     for word in _WORD.findall(nameless):
         lower = word.lower()
-        if lower in FUNCTION_WORDS or len(word) == 1:
+        if FUNCTION_WORDS & {lower, uncontracted(lower)} or len(word) == 1:
             continue
         if courteous and not set(lower.split("-")) - _COURTESY_WORDS:
             continue

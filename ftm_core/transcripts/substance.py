@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ftm_core.transcripts.filler import is_filler
+from ftm_core.transcripts.filler import is_filler, uncontracted
 from ftm_core.transcripts.small_talk import ACKNOWLEDGING, FUNCTION_WORDS, MASK
 
 _WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*|\d[\d.,]*")
@@ -21,7 +21,7 @@ def share_of_matter(texts: Iterable[str]) -> float:
 
     empty = ENGLISH_STOP_WORDS | FUNCTION_WORDS | ACKNOWLEDGING
     words = [
-        word
+        uncontracted(word)
         for text in texts
         for word in _WORD.findall(MASK.sub(" ", text).replace("’", "'").lower())
     ]
