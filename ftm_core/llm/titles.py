@@ -26,6 +26,7 @@ _GENERAL = frozenset(
 )
 # The first keywords are the theme's own; later ones it shares with others.
 _TELLING = 6
+_FIRST = 3
 # Which of them are asked about, by place: a small model makes a plain headline of two or three.
 _ASKED_TOGETHER = ((0, 1), (0, 2), (0, 1, 2))
 # Letters in which forms of one word may differ at their end, as in "price" and "pricing".
@@ -60,16 +61,17 @@ def theme_title_prompts(description: str, keywords: Sequence[str]) -> tuple[Prom
 
 
 def telling_keywords(keywords: Sequence[str]) -> list[str]:
-    """The first keywords that name a matter, each in one form; all keywords where none does.
+    """The first keywords that name a matter, no two with a word in common; all where none does.
 
-    Of "rate" and "tax rate" the longer tells, of "brands" and "brand" the first.
+    Of "rate" and "tax rate" the longer tells, if it is among the first too: a late one is of a part
+    of the theme alone.
     """
     naming = [word for word in keywords if _naming(word)]
     telling: list[str] = []
     for word in naming:
-        if any(_words(word) < _words(other) for other in naming):
+        if any(_is_part_of(word, other) for other in naming[:_FIRST]):
             continue
-        if not any(_are_forms_of_one(word, other) for other in telling):
+        if not any(_occurs(part, _words(other)) for other in telling for part in _words(word)):
             telling.append(word)
     return (telling or list(keywords))[:_TELLING]
 
@@ -80,7 +82,7 @@ class Judge:
 
     Only words that name a matter count. Known is a word of the theme's telling keywords, foreign
     one that is neither in its keywords nor in ``summaries``; any form of a word will do. A number
-    is foreign, for no theme is of one.
+    is foreign, for no theme is of one. Foreign words count as often as they are said.
     """
 
     keywords: Sequence[str]
@@ -102,9 +104,11 @@ class Judge:
         telling = set().union(*map(_naming, telling_keywords(self.keywords)))
         said = set().union(*map(_words, (*self.keywords, *self.summaries)))
         known = {word for word in _naming(title) if _occurs(word, telling)}
-        foreign = {
-            word for word in _naming(title) - known if word[0].isdigit() or not _occurs(word, said)
-        }
+        foreign = [
+            word
+            for word in _WORD.findall(title.lower())
+            if word in _naming(title) - known and (word[0].isdigit() or not _occurs(word, said))
+        ]
         return len(known), len(foreign)
 
 
@@ -118,6 +122,11 @@ def _naming(text: str) -> set[str]:
         for word in _words(text)
         if word not in _GENERAL and word not in FUNCTION_WORDS and not is_filler(word)
     }
+
+
+def _is_part_of(keyword: str, longer: str) -> bool:
+    words, others = _words(keyword), _words(longer)
+    return len(words) < len(others) and all(_occurs(word, others) for word in words)
 
 
 def _occurs(word: str, among: Iterable[str]) -> bool:
