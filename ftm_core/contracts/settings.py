@@ -185,6 +185,14 @@ class ThemeSettings(_TopicModelSettings):
     max_share: float = _setting(
         0.2, "THEME_MAX_SHARE", "largest share of all topics in one theme", rows=True, gt=0, le=1
     )
+    min_substance: float = _setting(
+        0.25,
+        "THEME_MIN_SUBSTANCE",
+        "share of a theme's words that must name a matter; 0 keeps small talk",
+        rows=True,
+        ge=0,
+        le=1,
+    )
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(
         0.4,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftm_core.evaluation.digests import digest
-from ftm_core.llm import prompts
+from ftm_core.llm import prompts, titles
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.messages import Answer, Parameters, content_hash
 from ftm_core.themes.finished import FinishedQuarter
@@ -30,7 +30,7 @@ class Evidence:
             text = _prose(answer)
             self._prose.add(digest([text]))
             self._prose_of_model.add(digest([text, answer.model]))
-            self._titles.add(digest([prompts.clean_title(answer.text)]))
+            self._titles.add(digest([titles.clean_title(answer.text)]))
 
     def fault_of_summary(self, topic: Mapping[str, Any], texts: Sequence[str]) -> str | None:
         """What speaks against a topic's summary, or None.
@@ -44,7 +44,10 @@ class Evidence:
             return None if known else f"is no kept answer of {topic['llm_model']}"
         parameters = Parameters(max_tokens=self._llm["summary_max_tokens"], seed=self._llm["seed"])
         fault = f"has no kept answer of {self._llm['model_name']} to its prompts"
-        for prompt in prompts.topic_summary_prompts(topic["keywords"], texts):
+        for prompt in (
+            *prompts.topic_summary_prompts(topic["keywords"], texts),
+            prompts.careful_summary_prompt(texts),
+        ):
             asked = content_hash(prompt, model=self._llm["model_name"], parameters=parameters)
             answer = self._answers.find(asked)
             if answer is None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ftm_core.llm.messages import Prompt
 
-PROMPT_VERSION = "2"
+PROMPT_VERSION = "3"
 
 _SUMMARY_SYSTEM = (
     "You summarise earnings calls. Reply with one plain sentence of at most 30 words that says "
@@ -23,7 +23,6 @@ _THEME_SYSTEM = (
     "sentences that say what the theme is about and what the companies have in common. Use only "
     "what the summaries say, and name no company."
 )
-_TITLE_SYSTEM = "You write headlines of two to six words and nothing else. Name no company."
 
 # Sentences shown per topic: enough to carry it, short enough for a small server.
 SUMMARY_SENTENCES = 4
@@ -40,7 +39,7 @@ def topic_summary_prompts(keywords: Sequence[str], sentences: Sequence[str]) -> 
     then echoes its instructions, and worded otherwise it does not. The firm is not named: a name
     in every summary of a firm would pull its topics together when themes are sought.
     """
-    shown = [_cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
+    shown = [cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
     topic = ", ".join(keywords[:SUMMARY_KEYWORDS])
     return (
         Prompt(
@@ -61,26 +60,23 @@ def topic_summary_prompts(keywords: Sequence[str], sentences: Sequence[str]) -> 
     )
 
 
+def careful_summary_prompt(sentences: Sequence[str]) -> Prompt:
+    """Ask once more for a summary, when the first holds a number or name that no sentence does."""
+    shown = [cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
+    user = f"{' '.join(shown)}\n\nSay in one sentence, without numbers or names, "
+    return Prompt(_SUMMARY_SYSTEM, user + "what the company reports here.", PROMPT_VERSION)
+
+
 def theme_description_prompt(keywords: Sequence[str], summaries: Sequence[str]) -> Prompt:
     """Ask for the description of a theme; the number and length of summaries are bounded."""
-    shown = [_cut(text, SUMMARY_CHARACTERS) for text in summaries[:THEME_SUMMARIES]]
+    shown = [cut(text, SUMMARY_CHARACTERS) for text in summaries[:THEME_SUMMARIES]]
     user = "Summaries:\n" + "\n".join(f"- {text}" for text in shown)
     user += f"\n\nKeywords: {', '.join(keywords)}\nWhat is this theme about?"
     return Prompt(_THEME_SYSTEM, user, PROMPT_VERSION)
 
 
-def theme_title_prompt(description: str) -> Prompt:
-    """Ask for the title of a theme.
-
-    From its description alone: shown the keywords, a small model repeats them.
-    """
-    shown = _cut(description, SUMMARY_CHARACTERS)
-    user = f"{shown}\n\nGive this text a headline of at most six words."
-    return Prompt(_TITLE_SYSTEM, user, PROMPT_VERSION)
-
-
-_LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
-_LABEL = re.compile(
+LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
+LABEL = re.compile(
     r"^\s*(?:here (?:is|are) [^:\n]{0,60}:"
     r"|(?:summary|description|title|theme|topic|text|company|answer|one sentence)\s*:)\s*",
     re.IGNORECASE,
@@ -91,55 +87,21 @@ _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
 def clean_prose(text: str, *, cut_off: bool) -> str:
     """One paragraph of plain prose from an answer: list marks, labels and markup removed.
 
-    An answer that ran into its token limit (``cut_off``) ends at its last whole sentence, if it
-    has one.
+    An answer that ran into its token limit (``cut_off``) ends at its last whole sentence, or where
+    it has none, before its last word: that may be half a word, or a number without its end.
     """
-    lines = [_LIST_MARK.sub("", line).strip() for line in text.splitlines()]
+    lines = [LIST_MARK.sub("", line).strip() for line in text.splitlines()]
     joined = " ".join(line for line in lines if line).replace("**", "").replace("__", "")
-    joined = _LABEL.sub("", re.sub(r"\s+", " ", joined)).strip().strip('"“”').strip()
+    joined = LABEL.sub("", re.sub(r"\s+", " ", joined)).strip().strip('"“”').strip()
     if cut_off:
         ends = [match.end() for match in _SENTENCE_END.finditer(joined)]
+        if ends and re.search(r"\d\.$", joined):
+            del ends[-1]
         if ends:
             joined = joined[: ends[-1]]
+        elif " " in joined:
+            joined = joined.rsplit(" ", 1)[0]
     return joined
-
-
-TITLE_WORDS = 8
-# How a weak model begins where a title was asked for.
-_LEAD_IN = re.compile(
-    r"^(?:the compan(?:y|ies)|this (?:theme|title|report)|companies)(?:['’]s)?\s+"
-    r"(?:(?:is|are|has|have|been|recently|currently|also|a|an|the)\s+)*"
-    r"(?:(?:committed|set|able|planning|expected|looking|working) (?:to|on)\s+)?",
-    re.IGNORECASE,
-)
-_CLAUSE_END = re.compile(r"[,;:.]|\s(?:and|that|which|while|because|with|who)\s", re.IGNORECASE)
-_LOOSE_ENDS = frozenset(
-    "a an the and or of to in on for with by from its their that is are".split()
-)
-
-
-def clean_title(text: str) -> str:
-    """A title from an answer: its first line, without label, quotes, markup or final stop.
-
-    A line of more than TITLE_WORDS words is a sentence, not a title. It is brought down to its
-    matter: the lead-in goes ("The company is ..."), then all from the end of the first clause
-    that has two words or more, then words beyond TITLE_WORDS, then loose words at the end.
-    """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    title = _LABEL.sub("", _LIST_MARK.sub("", first)).replace("**", "").strip()
-    title = title.strip("\"'“”#* ").rstrip(".:;, ").strip()
-    if len(title.split()) <= TITLE_WORDS:
-        return title
-    matter = _LEAD_IN.sub("", title)
-    for end in _CLAUSE_END.finditer(matter):
-        if len(matter[: end.start()].split()) >= 2:
-            matter = matter[: end.start()]
-            break
-    words = matter.split()[:TITLE_WORDS]
-    while len(words) > 1 and words[-1].lower() in _LOOSE_ENDS:
-        del words[-1]
-    shortened = " ".join(words)
-    return shortened[:1].upper() + shortened[1:]
 
 
 def is_prose(text: str) -> bool:
@@ -151,7 +113,7 @@ def is_prose(text: str) -> bool:
     return separators < len(words) / 2
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int) -> str:
     """At most ``limit`` characters, cut between words, the cut shown by an ellipsis."""
     text = " ".join(text.split())
     if len(text) <= limit:

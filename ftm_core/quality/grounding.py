@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ftm_core.transcripts.small_talk import FUNCTION_WORDS
+
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9&]*(?:[-][A-Za-z0-9]+)*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+)[\"'“‘(]*([A-Za-z][\w&-]*)")
+_SPELT = {
+    word: str(number)
+    for number, word in enumerate(
+        "one two three four five six seven eight nine ten eleven twelve".split(), start=1
+    )
+}
+# Letters that a name and a source word must share to be forms of one: America and American.
+_SHORTEST_STEM = 4
+_ENDING = 2
 
 
 def _numbers(text: str) -> set[str]:
@@ -22,7 +33,7 @@ def _numbers(text: str) -> set[str]:
 
 
 def _names(text: str) -> set[str]:
-    """Capitalised words that no beginning of a sentence explains."""
+    """Capitalised words that no beginning of a sentence explains, function words left out."""
     starts = {match.start(1) for match in _SENTENCE_START.finditer(text)}
     return {
         match.group().lower()
@@ -30,11 +41,16 @@ def _names(text: str) -> set[str]:
         if match.start() not in starts
         and len(match.group()) > 1
         and any(letter.isupper() for letter in match.group())
-    }
+    } - FUNCTION_WORDS
 
 
 def _parts(word: str) -> set[str]:
     return {word, *word.split("-")}
+
+
+def _are_forms_of_one(first: str, second: str) -> bool:
+    shared = min(len(first), len(second)) - _ENDING
+    return shared >= _SHORTEST_STEM and first[:shared] == second[:shared]
 
 
 class Sources:
@@ -47,6 +63,7 @@ class Sources:
             self._numbers |= _numbers(text)
             for word in _WORD.findall(text.lower()):
                 self._words |= _parts(word)
+        self._numbers |= {_SPELT[word] for word in self._words & _SPELT.keys()}
 
     def __or__(self, other: Sources) -> Sources:
         both = Sources(())
@@ -55,6 +72,14 @@ class Sources:
         return both
 
     def ungrounded(self, text: str) -> list[str]:
-        """Numbers and capitalised names of ``text`` that occur in no source, sorted."""
-        names = {name for name in _names(text) if not _parts(name) & self._words}
+        """Numbers and capitalised names of ``text`` that occur in no source, sorted.
+
+        A number up to twelve may be spelt there, and a name may end otherwise.
+        """
+        names = {name for name in _names(text) if not self._knows(name)}
         return sorted((_numbers(text) - self._numbers) | names)
+
+    def _knows(self, name: str) -> bool:
+        if _parts(name) & self._words:
+            return True
+        return any(_are_forms_of_one(name, word) for word in self._words)

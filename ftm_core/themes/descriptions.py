@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.events import Listener, StageAdvanced
 from ftm_core.contracts.records import Failure, utc_now
-from ftm_core.llm import prompts
+from ftm_core.llm import prompts, titles
 from ftm_core.llm.client import LlmClient
 
 STAGE = "describe themes"
@@ -69,12 +69,31 @@ async def _describe(
     description = prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")
     if not prompts.is_prose(description):
         raise _unusable(theme_id, "description", answer.text)
-    prompt = prompts.theme_title_prompt(description)
-    answer = await client.complete(prompt, max_tokens=TITLE_MAX_TOKENS)
-    name = prompts.clean_title(answer.text)
-    if not name or len(name) > LONGEST_TITLE:
-        raise _unusable(theme_id, "title", answer.text)
+    name = await _title(theme_id, description, keywords, summaries, client)
     return DescribedTheme(name, description)
+
+
+async def _title(
+    theme_id: str,
+    description: str,
+    keywords: tuple[str, ...],
+    summaries: list[str],
+    client: LlmClient,
+) -> str:
+    """The first good title, or else the one of the best score, the first of equals."""
+    judge = titles.Judge(keywords, summaries[: prompts.THEME_SUMMARIES])
+    usable = []
+    for prompt in titles.theme_title_prompts(description, keywords):
+        answer = await client.complete(prompt, max_tokens=TITLE_MAX_TOKENS)
+        title = titles.clean_title(answer.text)
+        if not title or len(title) > LONGEST_TITLE:
+            continue
+        if judge.is_good(title):
+            return title
+        usable.append(title)
+    if not usable:
+        raise _unusable(theme_id, "title", answer.text)
+    return max(usable, key=judge.score)
 
 
 def _unusable(theme_id: str, what: str, text: str) -> LlmRequestError:

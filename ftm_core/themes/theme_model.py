@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.topics.embedding import Embedder, Vectors
+from ftm_core.transcripts.substance import share_of_matter
 
 if TYPE_CHECKING:
     from ftm_core.topics.topic_model import TopicModelParameters
@@ -71,8 +72,9 @@ def find_themes(
     ``vectors`` has the topics' own vectors in its rows; other inputs than these are embedded now.
 
     The result depends on the set of points, not on their order. A theme that too few firms share
-    is dissolved; a firm with too large a share of a theme keeps only its most central topics
-    there. Topics in no theme stay in none.
+    is dissolved, and so is one in whose leading sentences too few words name a matter: it is small
+    talk. A firm with too large a share of a theme keeps only its most central topics there. Topics
+    in no theme stay in none.
     """
     texts = [point.text(settings.themes.input) for point in points]
     if not texts:
@@ -103,7 +105,11 @@ def cluster_points(
         members = _most_central_first(np.flatnonzero(labels == label), vectors)
         kept = _without_dominance(members, ordered, settings.themes)
         firms = {ordered[member].firm_id for member in kept}
-        if len(firms) >= settings.themes.min_firms:
+        said = chain.from_iterable(ordered[member].sentences for member in kept)
+        if (
+            len(firms) >= settings.themes.min_firms
+            and share_of_matter(said) >= settings.themes.min_substance
+        ):
             drafts.append(ThemeDraft(keywords, tuple(order[member] for member in kept), len(firms)))
     return sorted(
         drafts,

@@ -13,7 +13,8 @@ from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.records import Failure, utc_now
 from ftm_core.llm import prompts
 from ftm_core.llm.client import LlmClient
-from ftm_core.llm.messages import Answer
+from ftm_core.llm.messages import Answer, Prompt
+from ftm_core.quality.grounding import Sources
 from ftm_core.topics.firm_model import FirmModel, TopicDraft
 from ftm_core.topics.progress import FinishedFirm
 
@@ -83,19 +84,35 @@ async def _summarise_topic(
 async def _ask(
     topic: TopicDraft, representation: str, client: LlmClient, max_tokens: int
 ) -> tuple[str, Answer]:
-    """The first answer that is a sentence; LlmRequestError when none is."""
+    """The first answer that is a sentence; LlmRequestError when none is.
+
+    When it states a number or a name that its sentences do not, it is asked for once more without
+    numbers and names; the first answer stays unless the second is a sentence, and grounded.
+    """
     unusable = []
+    sources = Sources([topic.firm_name, *topic.leading_texts])
     for prompt in prompts.topic_summary_prompts(topic.keywords, topic.leading_texts):
-        answer = await client.complete(prompt, max_tokens=max_tokens)
-        summary = prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")
+        summary, answer = await _prose(prompt, client, max_tokens)
         if prompts.is_prose(summary) and summary != representation:
-            return summary, answer
+            break
         unusable.append(answer.text[:80])
-    raise LlmRequestError(
-        f"topic {topic.topic_id}",
-        f"none of {len(unusable)} answers is a sentence (the last: {unusable[-1]!r})",
-        "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
-    )
+    else:
+        raise LlmRequestError(
+            f"topic {topic.topic_id}",
+            f"none of {len(unusable)} answers is a sentence (the last: {unusable[-1]!r})",
+            "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
+        )
+    if sources.ungrounded(summary):
+        careful = prompts.careful_summary_prompt(topic.leading_texts)
+        second, second_answer = await _prose(careful, client, max_tokens)
+        if prompts.is_prose(second) and not sources.ungrounded(second):
+            return second, second_answer
+    return summary, answer
+
+
+async def _prose(prompt: Prompt, client: LlmClient, max_tokens: int) -> tuple[str, Answer]:
+    answer = await client.complete(prompt, max_tokens=max_tokens)
+    return prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length"), answer
 
 
 def _with_topics(sentences: pa.Table, model: FirmModel) -> pa.Table:

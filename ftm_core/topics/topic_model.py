@@ -23,6 +23,7 @@ from umap import UMAP
 from ftm_core.topics.compiled import keep_compiled
 from ftm_core.topics.embedding import Vectors
 from ftm_core.topics.words import WORD_PATTERN
+from ftm_core.transcripts.filler import is_filler
 
 NO_TOPIC = -1
 # Spoken language puts these into every answer of every call: the tails of contractions, fillers,
@@ -104,10 +105,18 @@ def fit_topics(
         labels, _ = model.fit_transform(list(texts), embeddings=vectors)
     found = sorted(set(labels) - {NO_TOPIC})
     keywords = {
-        topic: tuple(word for word, _ in model.get_topic(topic) if word)[: parameters.n_keywords]
+        topic: _telling([word for word, _ in model.get_topic(topic) if word])[
+            : parameters.n_keywords
+        ]
         for topic in found
     }
     return FittedTopics(np.asarray(labels, np.int32), keywords)
+
+
+def _telling(keywords: Sequence[str]) -> tuple[str, ...]:
+    """The keywords less those all of whose words could be said of anything, unless all could."""
+    telling = [word for word in keywords if not all(map(is_filler, word.split()))]
+    return tuple(telling or keywords)
 
 
 class _WordVectors(BaseEmbedder):  # type: ignore[misc]

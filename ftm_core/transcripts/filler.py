@@ -9,7 +9,12 @@ _ENDINGS = re.compile(r"'(?:s|re|ve|ll|d|m|t)$")
 
 def is_filler(word: str) -> bool:
     """Whether a word in lower case, whatever it is contracted with, says nothing of a matter."""
-    return word in FILLER or _ENDINGS.sub("", word) in FILLER
+    return word in FILLER or uncontracted(word) in FILLER
+
+
+def uncontracted(word: str) -> str:
+    """The word before its contraction: "what" of "what's"."""
+    return _ENDINGS.sub("", word)
 
 
 # Verbs of saying, thinking, doing and going on; feelings; order, size and time without a figure.

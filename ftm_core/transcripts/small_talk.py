@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from ftm_core.transcripts.filler import is_filler
+from ftm_core.transcripts.filler import is_filler, uncontracted
 from ftm_core.transcripts.sentences import split
 
 OPERATOR = "operator turn"
@@ -93,14 +93,14 @@ _PHRASE_RULES = tuple(
     for reason, pattern in _PHRASES
 )
 
-_ACKNOWLEDGING = _words(
+ACKNOWLEDGING = _words(
     """
     yes yeah yep yup no nope sure okay ok right great good exactly absolutely correct
     alright certainly definitely perfect wonderful terrific excellent fantastic true agreed
     indeed oh ah um uh hmm mm huh wow please thanks fine nice cool super
     """
 )
-_FUNCTION_WORDS = _words(
+FUNCTION_WORDS = _words(
     """
     a an the and or but so well then now also just again as at by for from in of on to with
     into i i'm i'd i'll i've we we're we'll we'd we've you you're you'd you'll he she it
@@ -130,7 +130,7 @@ _RESULTS = re.compile(
     r"\b(?:to|and) (?:discuss|review|present)(?: \w[\w'-]*){0,6} (?:results|earnings|performance)\b"
     r"|\binterest in(?: [A-Z][\w&.]*)+"
 )
-_NAME = re.compile(r"<UNK>(?:['’]s)?|<unk>")
+MASK = re.compile(r"<UNK>(?:['’]s)?|<unk>")
 _WORD = re.compile(r"[A-Za-z]+(?:['’-][A-Za-z]+)*")
 _FIGURE = re.compile(r"[$€£¥%]|\b\d[\d,.]*\s*(?:percent|basis|bps|million|billion|cents)\b")
 
@@ -243,16 +243,16 @@ def _reason_for_rest(rest: str, reason: str | None, *, n_words: int) -> str | No
     courteous = reason in _COURTEOUS and not rest.rstrip().endswith("?")
     if courteous:
         rest = _YEAR.sub(" ", _RESULTS.sub(" ", rest))
-    nameless = _NAME.sub(" ", rest)
+    nameless = MASK.sub(" ", rest)
     if re.search(r"\d", nameless):
         return None
     for word in _WORD.findall(nameless):
         lower = word.lower()
-        if lower in _FUNCTION_WORDS or len(word) == 1:
+        if FUNCTION_WORDS & {lower, uncontracted(lower)} or len(word) == 1:
             continue
         if courteous and not set(lower.split("-")) - _COURTESY_WORDS:
             continue
-        if lower in _ACKNOWLEDGING:
+        if lower in ACKNOWLEDGING:
             reason = reason or ACKNOWLEDGEMENT
         elif is_filler(lower):
             reason = reason or FILLER
@@ -260,7 +260,7 @@ def _reason_for_rest(rest: str, reason: str | None, *, n_words: int) -> str | No
             return None
     if reason is not None:
         return reason
-    if n_words <= 1 or _NAME.search(rest):
+    if n_words <= 1 or MASK.search(rest):
         return FRAGMENT
     return ACKNOWLEDGEMENT if n_words <= 5 else FILLER
 

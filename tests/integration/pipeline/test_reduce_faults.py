@@ -24,12 +24,12 @@ N_THEMES = 6
 
 
 class ThemeServer(FakeLlmServer):
-    """Gives titles that are titles; descriptions and summaries as ever."""
+    """Gives titles that name the matter; descriptions and summaries as ever."""
 
     async def _complete(self, request: httpx.Request) -> httpx.Response:
         answered = await super()._complete(request)
         if json.loads(request.content)["max_tokens"] == descriptions.TITLE_MAX_TOKENS:
-            return completion(f"Title {len(self.bodies)}")
+            return completion("Cost of the subject")
         return answered
 
 

@@ -7,7 +7,12 @@ import pytest
 from ftm_core.quality.duplicates import duplicate_names
 from ftm_core.quality.grounding import Sources
 
-SOURCES = Sources(["Freight in Ohio cost $1,000, up 4.5% on Asia-Pacific routes.", "AI helps."])
+SOURCES = Sources(
+    [
+        "Freight in Ohio cost $1,000, up 4.5% on Asia-Pacific routes.",
+        "AI helps in two ports of America.",
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +24,9 @@ SOURCES = Sources(["Freight in Ohio cost $1,000, up 4.5% on Asia-Pacific routes.
         ("They ship to Asia with AI.", []),
         ("They use AWS.", ["aws"]),
         ("It was 45%.", ["45"]),
+        ("AI-led work helps 2 American ports, not 3.", ["3"]),
+        ('It answers the question "What of American ports?"', []),
+        ("They sail from Amsterdam.", ["amsterdam"]),
     ],
 )
 def test_what_no_sentence_says_is_named(text: str, missing: list[str]) -> None:

@@ -104,6 +104,21 @@ def test_a_theme_of_one_firm_is_dissolved() -> None:
     assert all("bespoke" not in topic for theme in members(points) for topic in theme)
 
 
+def test_a_theme_of_small_talk_is_dissolved_and_no_other() -> None:
+    said = "bespoke and so we feel pretty good about where we are with what is left of it {}"
+    small_talk = [
+        replace(point, sentences=(said.format(point.firm_id),))
+        for point in topics("bespoke", FIRMS)
+    ]
+    points = three_subjects() + small_talk
+
+    found = members(points)
+
+    assert len(found) == 3
+    assert not set().union(*found) & {point.topic_id for point in small_talk}
+    assert len(members(points, Settings(themes=ThemeSettings(min_substance=0)))) == 4
+
+
 def test_no_firm_keeps_more_than_its_share_of_a_theme() -> None:
     points = topics("freight", FIRMS) + topics("freight", ["F99"], each=20) + topics("wages", FIRMS)
 

@@ -55,6 +55,7 @@ SET_ASIDE = [
     ("<UNK>, you want to take that?", small_talk.FRAGMENT),
     ("...", small_talk.FRAGMENT),
     ("And so we feel good about that.", small_talk.FILLER),
+    ("We feel pretty good about where we are with what's left.", small_talk.FILLER),
     ("We've already seen that play out.", small_talk.FILLER),
     ("I think we'll look at it over time, <UNK>.", small_talk.FILLER),
     ("Thank you. Good question.", small_talk.THANKS),
