@@ -26,7 +26,7 @@ test: $(VENV)/.installed ## Install what the tests need, lint, check types, run 
 	scripts/install-test-tools
 	scripts/install-infra-tools
 	$(MAKE) lint
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=25
 
 test-fast: $(VENV)/.installed ## Unit tests alone
 	$(BIN)/pytest tests/unit
