@@ -17,7 +17,7 @@ from ftm_core.llm.messages import Prompt
 BYTES_PER_TOKEN = 3
 # Room for what a chat template puts around the messages.
 TEMPLATE_TOKENS = 64
-# What is kept of a refused prompt when the server does not say how long it was.
+# What is kept of a refused prompt when nothing is known of its length and of the context's.
 _BLIND_SHARE = 0.5
 _MARGIN = 0.9
 
@@ -42,14 +42,20 @@ def shorten(
 ) -> Prompt:
     """The prompt, cut by the module's rule after the server refused it as too long.
 
-    The share kept is what the server's own counts call for, less a tenth, or half where it gives
-    none. Raises LlmRequestError when nothing of the user text would be left.
+    What is kept is what the server's own counts (tokens) call for, less a tenth. Where it does not
+    count the prompt, it is as many bytes as there is room for tokens, since no token is shorter
+    than a byte; half of the prompt where the context is unknown, too. Raises LlmRequestError when
+    nothing of the user text would be left.
     """
-    share = _BLIND_SHARE
+    size = _size(prompt.system) + _size(prompt.user)
+    room = max(0, (context_length or 0) - max_tokens)
     if prompt_tokens and context_length:
-        room = max(0, context_length - max_tokens)
-        share = min(_MARGIN, _MARGIN * room / prompt_tokens)
-    return _cut_to(prompt, int(share * (_size(prompt.system) + _size(prompt.user))))
+        kept = _MARGIN * min(1.0, room / prompt_tokens) * size
+    elif context_length:
+        kept = min(_MARGIN * size, room - TEMPLATE_TOKENS)
+    else:
+        kept = _BLIND_SHARE * size
+    return _cut_to(prompt, int(kept))
 
 
 def _cut_to(prompt: Prompt, size: int) -> Prompt:

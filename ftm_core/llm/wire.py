@@ -20,9 +20,10 @@ _CONTEXT_WORDS = re.compile(
 )
 # vLLM: "maximum context length is 2048 tokens", or "maximum model length of 2048".
 _LIMIT_WORDS = re.compile(r"maximum (?:context|model) length (?:is|of) (\d+)", re.IGNORECASE)
-# vLLM: "contains at least 1969 input tokens", "prompt contains 1969 tokens", "1969 in the messages"
+# vLLM: "prompt contains 1969 tokens", "(1969 in the messages". Since 0.32 it counts no further than
+# its context and says "contains at least 2049 input tokens", which is no count of the prompt.
 _PROMPT_WORDS = re.compile(
-    r"contains (?:at least )?(\d+) (?:input )?tokens|\((\d+) in the messages", re.IGNORECASE
+    r"contains (\d+) (?:input )?tokens|\((\d+) in the messages", re.IGNORECASE
 )
 _LONGEST_REASON = 300
 

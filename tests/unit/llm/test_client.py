@@ -29,7 +29,7 @@ from tests.fakes.llm_server import MODEL, FakeLlmServer, Reply, completion, refu
 QUARTER = Quarter.parse("2023Q1")
 VLLM_TOO_LONG = (
     "This model's maximum context length is 2048 tokens. However, you requested 80 output tokens "
-    "and your prompt contains at least 4000 input tokens, for a total of at least 4080 tokens."
+    "and your prompt contains 4000 input tokens, for a total of 4080 tokens."
 )
 
 
@@ -204,7 +204,7 @@ async def test_a_prompt_refused_as_too_long_is_shortened_once(body: httpx.Respon
 
     long, short = server.users
     assert long == question.user
-    assert len(short) < 0.6 * len(long)
+    assert len(short) < 0.95 * len(long)
     assert short.startswith("Sentences:\n- sentence number 0\n")
     assert short.endswith("\n\nWhat is reported?")
     assert answer.text.startswith("Answer to Sentences")

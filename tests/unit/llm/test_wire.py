@@ -58,7 +58,19 @@ def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
             "This model's maximum context length is 2048 tokens. However, you requested 80 output "
             "tokens and your prompt contains at least 1969 input tokens, for a total of at least "
             "2049 tokens. Please reduce the length of the input prompt.",
-            1969,
+            None,
+            2048,
+        ),
+        (
+            "This model's maximum context length is 2048 tokens. However, your prompt contains at "
+            "least 2049 input tokens, which exceeds this limit even without any output tokens.",
+            None,
+            2048,
+        ),
+        (
+            "This model's maximum context length is 2048 tokens. However, you requested 80 output "
+            "tokens and your prompt contains 4000 input tokens.",
+            4000,
             2048,
         ),
         (
