@@ -61,7 +61,7 @@ class _Patience:
     timeouts: int = 0
     outages: int = 0
     throttles: int = 0
-    throttled_since: float | None = None
+    throttled_seconds: float = 0.0
 
 
 class Sender:
@@ -188,19 +188,19 @@ class Sender:
         await self._timing.sleep(max(pause, min(fault.pause, LONGEST_PAUSE)))
 
     def _slow_down(self, throttled: _ThrottledError, patience: _Patience) -> None:
-        """Hold every request back as asked; raises LlmUnavailableError past the longest wait."""
-        now = self._timing.clock()
-        if patience.throttled_since is None:
-            patience.throttled_since = now
-        pause = throttled.pause
-        if pause is None:
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**patience.throttles)
+        """Hold every request back as asked; raises LlmUnavailableError past the longest wait.
+
+        What counts are the pauses that this request was asked for, and not its wait for a slot:
+        behind thousands of others it may be minutes from one try to the next.
+        """
+        pause = throttled.pause or min(LONGEST_PAUSE, FIRST_PAUSE * 2**patience.throttles)
         patience.throttles += 1
-        if now + pause - patience.throttled_since > self._longest_wait:
+        patience.throttled_seconds += pause
+        if patience.throttled_seconds > self._longest_wait:
             raise self.recovery.give_up(
                 f"asks to slow down for longer than {self._longest_wait:g} s ({throttled})"
             )
-        self._not_before = max(self._not_before, now + pause)
+        self._not_before = max(self._not_before, self._timing.clock() + pause)
 
     async def _probe(self) -> bool:
         """Whether the server answers and does not call itself unhealthy.

@@ -18,6 +18,9 @@ TURNS_PER_CALL = 200
 
 MEASURED = """
 import json, resource, sys
+from ftm_core.memory import give_memory_back
+# As the commands begin.
+give_memory_back()
 from pathlib import Path
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage.local import LocalStorage

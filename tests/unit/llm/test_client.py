@@ -168,7 +168,22 @@ async def test_a_429_storm_loses_nothing() -> None:
     assert len({answer.text for answer in answers}) == 40
 
 
-@pytest.mark.parametrize("headers", [{"retry-after": "3600"}, {}])
+async def test_a_wait_for_a_slot_between_two_429_is_no_throttling() -> None:
+    server = FakeLlmServer()
+    server.latency = 50
+    asked_to_wait = httpx.Response(429, headers={"retry-after": "1"})
+    server.replies = [
+        asked_to_wait,
+        *(completion(f"Answer {n}.") for n in range(19)),
+        asked_to_wait,
+    ]
+    async with server.client(max_concurrent=1) as client:
+        await asyncio.gather(*(client.complete(prompt(f"u{n}"), max_tokens=20) for n in range(20)))
+    assert [place for place, user in enumerate(server.users) if user == "u0"] == [0, 20, 21]
+    assert server.time.seconds > 600
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": "3600"}, {"retry-after": "0"}, {}])
 async def test_throttling_past_the_allowed_wait_ends_the_job_as_retryable(
     headers: dict[str, str],
 ) -> None:
