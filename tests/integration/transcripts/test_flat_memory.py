@@ -1,4 +1,4 @@
-"""Memory of an ingest does not grow with the number of rows: 100,000 against a million."""
+"""Memory of an ingest does not grow with the number of rows: 300,000 against a million."""
 
 from __future__ import annotations
 
@@ -62,8 +62,9 @@ def measure(folder: Path, n_rows: int) -> dict[str, Any]:
 
 
 @pytest.mark.long
-def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
-    small, large = measure(tmp_path, 100_000), measure(tmp_path, 1_000_000)
-    assert (small["rows"], large["rows"]) == (100_000, 1_000_000)
+def test_three_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
+    # Fewer rows are sorted in less than the memory that the sort may have, so they tell nothing.
+    small, large = measure(tmp_path, 300_000), measure(tmp_path, 1_000_000)
+    assert (small["rows"], large["rows"]) == (300_000, 1_000_000)
     assert large["sentences"] == 2 * large["rows"]
     assert large["peak_mib"] < 1.5 * small["peak_mib"]
