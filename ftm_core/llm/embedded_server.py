@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the model over HTTP on 127.0.0.1 until killed, or until the parent process is gone.
 
     Port 0 takes a free one; the address served is written to the address file once the model is
-    loaded.
+    loaded. The folder of that file is the server's own: an orphan removes it.
     """
     parser = argparse.ArgumentParser(prog="ftm_core.llm.embedded_server")
     parser.add_argument("--model", type=Path, required=True)
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--address-file", type=Path, required=True)
     parser.add_argument("--chat-template", type=Path)
     options = parser.parse_args(arguments)
-    threading.Thread(target=_end_with, args=(options.parent,), daemon=True).start()
+    threading.Thread(
+        target=_end_with, args=(options.parent, options.address_file.parent), daemon=True
+    ).start()
 
     from xllamacpp import CommonParams, Server
 
@@ -62,13 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threading.Event().wait()
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, folder: Path) -> None:
     """End this process when its parent is gone; a killed parent cannot stop it any more.
 
+    Nor can it remove the temporary ``folder`` of address and log, so that goes as well.
     The parent's death signal of Linux is no help: it fires when the parent's starting thread ends.
     """
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_SECONDS)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 

@@ -89,7 +89,7 @@ async def test_a_cancelled_call_frees_its_slot_on_the_server() -> None:
     assert call.cancelled()
 
 
-def test_a_killed_parent_leaves_no_orphan() -> None:
+def test_a_killed_parent_leaves_no_orphan_and_no_folder(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
         import time
@@ -100,13 +100,18 @@ def test_a_killed_parent_leaves_no_orphan() -> None:
         """
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         assert psutil.pid_exists(pid)
+        assert list(tmp_path.iterdir())
         os.kill(parent.pid, signal.SIGKILL)
     assert gone(pid, within=5)
+    assert not list(tmp_path.iterdir())
 
 
 def test_ctrl_c_at_the_terminal_leaves_the_server_to_its_parent() -> None:
