@@ -66,16 +66,15 @@ def build_command(
     from ftm_cli.operations.images import Build, ImageUris
     from ftm_core.contracts.errors import InputError
 
-    given = bool(map_image_uri or reduce_image_uri)
-    uris = ImageUris(map_image_uri or "", reduce_image_uri or "")
+    uris = [uri for uri in (map_image_uri, reduce_image_uri) if uri]
     arguments = _arguments(build_arguments or [])
-    if given and (not (map_image_uri and reduce_image_uri) or push or arguments or network):
+    if len(uris) == 1 or (uris and (push or arguments or network)):
         raise InputError(
             "ftm build",
             "takes either both image URIs and nothing to build, or none",
             "Give --map-image-uri and --reduce-image-uri, or --push.",
         )
-    if not (given or push):
+    if not (uris or push):
         pin = read_pin()
         build = (
             build_of(deploy_settings(pin, bucket_needed=False), arguments, network)
@@ -91,8 +90,8 @@ def build_command(
         settings = deploy_settings(session.pin, bucket_needed=False)
         build = build_of(settings, arguments, network)
         plan = (
-            image_steps.plan_given(session, settings, uris)
-            if given
+            image_steps.plan_given(session, settings, ImageUris(*uris))
+            if uris
             else image_steps.plan_push(session, build)
         )
         if not dry_run:

@@ -8,7 +8,7 @@ from typing import Any
 from ftm_core.evaluation.digests import digest
 from ftm_core.llm import prompts, titles
 from ftm_core.llm.answers import AnswerStore
-from ftm_core.llm.messages import Answer, Parameters, content_hash
+from ftm_core.llm.messages import Parameters, content_hash
 from ftm_core.themes.finished import FinishedQuarter
 
 
@@ -27,7 +27,7 @@ class Evidence:
         self._titles: set[int] = set()
         self._prose_of_model: set[int] = set()
         for answer in self._answers.answers():
-            text = _prose(answer)
+            text = prompts.prose_of(answer)
             self._prose.add(digest([text]))
             self._prose_of_model.add(digest([text, answer.model]))
             self._titles.add(digest([titles.clean_title(answer.text)]))
@@ -52,7 +52,7 @@ class Evidence:
             answer = self._answers.find(asked)
             if answer is None:
                 continue
-            if _prose(answer) != topic["summary"]:
+            if prompts.prose_of(answer) != topic["summary"]:
                 fault = f"differs from its kept answer {answer.text[:60]!r}"
             elif answer.model != topic["llm_model"]:
                 return f"names model {topic['llm_model']}, its answer came from {answer.model}"
@@ -67,7 +67,3 @@ class Evidence:
     def has_title(self, text: str) -> bool:
         """Whether a theme's name is the cleaned title in a kept answer."""
         return digest([text]) in self._titles
-
-
-def _prose(answer: Answer) -> str:
-    return prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ftm_core.llm.messages import Prompt
+from ftm_core.llm.messages import Answer, Prompt
 
 PROMPT_VERSION = "3"
 
@@ -102,6 +102,11 @@ def clean_prose(text: str, *, cut_off: bool) -> str:
         elif " " in joined:
             joined = joined.rsplit(" ", 1)[0]
     return joined
+
+
+def prose_of(answer: Answer) -> str:
+    """The prose of an answer, whether or not it ran into its token limit."""
+    return clean_prose(answer.text, cut_off=answer.finish_reason == "length")
 
 
 def is_prose(text: str) -> bool:

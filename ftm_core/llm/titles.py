@@ -103,11 +103,12 @@ class Judge:
     def _counts(self, title: str) -> tuple[int, int]:
         telling = set().union(*map(_naming, telling_keywords(self.keywords)))
         said = set().union(*map(_words, (*self.keywords, *self.summaries)))
-        known = {word for word in _naming(title) if _occurs(word, telling)}
+        naming = _naming(title)
+        known = {word for word in naming if _occurs(word, telling)}
         foreign = [
             word
             for word in _WORD.findall(title.lower())
-            if word in _naming(title) - known and (word[0].isdigit() or not _occurs(word, said))
+            if word in naming - known and (word[0].isdigit() or not _occurs(word, said))
         ]
         return len(known), len(foreign)
 

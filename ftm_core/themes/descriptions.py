@@ -66,7 +66,7 @@ async def _describe(
 ) -> DescribedTheme:
     prompt = prompts.theme_description_prompt(keywords, summaries)
     answer = await client.complete(prompt, max_tokens=max_tokens)
-    description = prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length")
+    description = prompts.prose_of(answer)
     if not prompts.is_prose(description):
         raise _unusable(theme_id, "description", answer.text)
     name = await _title(theme_id, description, keywords, summaries, client)

@@ -13,7 +13,7 @@ from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.records import Failure, utc_now
 from ftm_core.llm import prompts
 from ftm_core.llm.client import LlmClient
-from ftm_core.llm.messages import Answer, Prompt
+from ftm_core.llm.messages import Answer
 from ftm_core.quality.grounding import Sources
 from ftm_core.topics.firm_model import FirmModel, TopicDraft
 from ftm_core.topics.progress import FinishedFirm
@@ -92,7 +92,8 @@ async def _ask(
     unusable = []
     sources = Sources([topic.firm_name, *topic.leading_texts])
     for prompt in prompts.topic_summary_prompts(topic.keywords, topic.leading_texts):
-        summary, answer = await _prose(prompt, client, max_tokens)
+        answer = await client.complete(prompt, max_tokens=max_tokens)
+        summary = prompts.prose_of(answer)
         if prompts.is_prose(summary) and summary != representation:
             break
         unusable.append(answer.text[:80])
@@ -104,15 +105,11 @@ async def _ask(
         )
     if sources.ungrounded(summary):
         careful = prompts.careful_summary_prompt(topic.leading_texts)
-        second, second_answer = await _prose(careful, client, max_tokens)
+        second_answer = await client.complete(careful, max_tokens=max_tokens)
+        second = prompts.prose_of(second_answer)
         if prompts.is_prose(second) and not sources.ungrounded(second):
             return second, second_answer
     return summary, answer
-
-
-async def _prose(prompt: Prompt, client: LlmClient, max_tokens: int) -> tuple[str, Answer]:
-    answer = await client.complete(prompt, max_tokens=max_tokens)
-    return prompts.clean_prose(answer.text, cut_off=answer.finish_reason == "length"), answer
 
 
 def _with_topics(sentences: pa.Table, model: FirmModel) -> pa.Table:
