@@ -24,7 +24,7 @@ from umap import UMAP
 from bench.corpus import maec_firms
 from bench.measuring import alternate, report
 from ftm_core.contracts.settings import Settings
-from ftm_core.quality.coherence import Cooccurrence, diversity
+from ftm_core.quality.coherence import CallWords, diversity
 from ftm_core.topics.embedding import embedded_model_folder
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
 
@@ -116,11 +116,12 @@ async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
 
 
 def _coherence(firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]]) -> float:
-    """Mean NPMI of all topics, counted over all sentences of the corpus."""
-    counts = Cooccurrence(word for firm in keywords for topic in firm for word in topic)
+    """Mean NPMI of all topics, counted over all calls of the corpus."""
+    words = CallWords()
     for firm in firms:
-        counts.add(firm["raw_text"].to_pylist())
-    values = [counts.coherence(topic) for firm in keywords for topic in firm]
+        for text in firm["raw_text"].to_pylist():
+            words.add(firm["transcript_id"][0].as_py(), text)
+    values = words.coherence([topic for firm in keywords for topic in firm], "c_npmi")
     judged = [value for value in values if value is not None]
     return sum(judged) / len(judged)
 
