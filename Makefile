@@ -1,10 +1,11 @@
 # What people run: `make run` for the sample quarter, `make test` for all tests.
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= .venv-peers
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: run test test-fast chaos chaos-long e2e vllm-conformance bench lint docs lock clean help
+.PHONY: run test test-fast chaos chaos-long e2e vllm-conformance bench bench-peers lint docs lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -48,6 +49,14 @@ BENCHES := startup input_output memory_curve quarter_on_paper embedding
 
 bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
+
+$(PEERS)/.installed: bench/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r bench/peers.txt
+	touch $@
+
+bench-peers: $(VENV)/.installed $(PEERS)/.installed ## Other tools on the sample quarter, which `make run` has made
+	$(BIN)/python -m bench.peers --data data --quarter $(QUARTER)
 
 lint: $(VENV)/.installed ## Style and types
 	$(BIN)/ruff check .

@@ -116,16 +116,16 @@ class Stopwatch:
 def watch_stages(watch: Stopwatch) -> None:
     import umap.umap_
     from bertopic import BERTopic
+    from hdbscan import HDBSCAN
 
     from ftm_core.topics import topic_model
 
     watch.watch("neighbours", umap.umap_, "nearest_neighbors")
     watch.watch("spectral start", umap.umap_, "spectral_layout")
     watch.watch("layout", umap.umap_, "optimize_layout_euclidean")
-    watch.watch("HDBSCAN", topic_model.HDBSCAN, "fit")
+    watch.watch("HDBSCAN", HDBSCAN, "fit")
     watch.watch("vocabulary", topic_model._WordVectors, "of")
     watch.watch("keywords", BERTopic, "_extract_topics")
-    watch.watch("representative texts", BERTopic, "_save_representative_docs")
     watch.watch("members and firms", theme_model, "_most_central_first")
     watch.watch("members and firms", theme_model, "_without_dominance")
 

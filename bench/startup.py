@@ -20,7 +20,9 @@ def run(arguments: tuple[str, ...]) -> None:
 
 def main() -> None:
     n_pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    run(OURS), run(THEIRS)  # their compiled files are on the disk from here on
+    # Their compiled files are on the disk from here on.
+    run(OURS)
+    run(THEIRS)
     # The ratio is of the other's time to ours: here the small one is the floor.
     ratio = alternate(lambda _: run(THEIRS), lambda _: run(OURS), n_pairs)
     report("startup", {"times as long as `import typer, rich`": ratio})

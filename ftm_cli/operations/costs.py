@@ -149,8 +149,7 @@ def pace(prices: Prices, sentences_per_firm: float) -> Pace:
     return Pace(
         model_seconds_per_firm=sentences_per_firm * rates["seconds_per_sentence"]
         + rates["seconds_per_call"],
-        # Each theme is asked for twice, its description and its title.
-        answers_per_firm=topics * (1 + 2 / rates["topics_per_theme"]),
+        answers_per_firm=topics * (1 + rates["answers_per_theme"] / rates["topics_per_theme"]),
         answers_per_second=1 / tokens_seconds,
     )
 
