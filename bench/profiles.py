@@ -70,7 +70,17 @@ def record(side: str, n_firms: int) -> None:
             if child.poll() is not None:
                 raise SystemExit(f"the {side} side ended before it was ready")
         with subprocess.Popen(
-            [PY_SPY, "record", "--pid", str(child.pid), "--output", picture, "--rate", "100"],
+            [
+                PY_SPY,
+                "record",
+                "--pid",
+                str(child.pid),
+                "--output",
+                picture,
+                "--rate",
+                "100",
+                "--idle",
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as watching:
