@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bertopic import BERTopic
 
 from ftm_core.contracts.settings import FirmTopicSettings
+from ftm_core.topics import topic_model
 from ftm_core.topics.topic_model import NO_TOPIC, TopicModelParameters, fit_topics
 
 PARAMETERS = TopicModelParameters(**FirmTopicSettings().model_dump())
@@ -69,6 +71,19 @@ def test_equal_input_gives_equal_topics() -> None:
 
     assert (first.labels == second.labels).all()
     assert first.keywords == second.keywords
+
+
+def test_leaving_out_what_bertopic_does_beside_changes_no_topic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts, vectors = texts_about(SUBJECTS, 12), vectors_about(3, 12)
+    ours = fit_topics(texts, vectors, PARAMETERS)
+    monkeypatch.setattr(topic_model, "_TopicModel", BERTopic)
+
+    plain = fit_topics(texts, vectors, PARAMETERS)
+
+    assert (ours.labels == plain.labels).all()
+    assert ours.keywords == plain.keywords
 
 
 def test_fault_18_a_sentence_far_from_all_others_stays_in_no_topic() -> None:
