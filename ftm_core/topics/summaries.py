@@ -87,14 +87,18 @@ async def _ask(
     """The first answer that is a sentence; LlmRequestError when none is.
 
     When it states a number or a name that its sentences do not, it is asked for once more without
-    numbers and names; the first answer stays unless the second is a sentence, and grounded.
+    numbers and names; the first answer stays unless there is a second that is a sentence, and
+    grounded.
     """
+
+    def is_summary(text: str) -> bool:
+        return prompts.is_prose(text) and text != representation
+
     unusable = []
-    sources = Sources([topic.firm_name, *topic.leading_texts])
     for prompt in prompts.topic_summary_prompts(topic.keywords, topic.leading_texts):
         answer = await client.complete(prompt, max_tokens=max_tokens)
         summary = prompts.prose_of(answer)
-        if prompts.is_prose(summary) and summary != representation:
+        if is_summary(summary):
             break
         unusable.append(answer.text[:80])
     else:
@@ -103,12 +107,15 @@ async def _ask(
             f"none of {len(unusable)} answers is a sentence (the last: {unusable[-1]!r})",
             "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
         )
+    sources = Sources([topic.firm_name, *topic.leading_texts])
     if sources.ungrounded(summary):
         careful = prompts.careful_summary_prompt(topic.leading_texts)
-        second_answer = await client.complete(careful, max_tokens=max_tokens)
-        second = prompts.prose_of(second_answer)
-        if prompts.is_prose(second) and not sources.ungrounded(second):
-            return second, second_answer
+        # Where this question cannot be answered the topic fails, though it has an answer: the next
+        # run asks again, so that rows do not depend on a server's bad minute.
+        second = await client.complete(careful, max_tokens=max_tokens)
+        text = prompts.prose_of(second)
+        if is_summary(text) and not sources.ungrounded(text):
+            return text, second
     return summary, answer
 
 

@@ -48,6 +48,7 @@ async def summary_given(*answers: str) -> tuple[str, int]:
         # A second answer that is no better, or no sentence, does not replace the first.
         ([INVENTED, INVENTED.replace("20", "30")], INVENTED),
         ([INVENTED, "No."], INVENTED),
+        ([INVENTED, "freight"], INVENTED),
     ],
 )
 async def test_a_summary_that_invents_a_number_or_name_is_asked_for_once_more(
