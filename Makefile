@@ -45,9 +45,10 @@ e2e: $(VENV)/.installed ## Build the images, deploy on emulated AWS, run a quart
 vllm-conformance: $(VENV)/.installed ## The LLM client's contract against the real vLLM on this CPU
 	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest tests/conformance
 
-BENCHES := startup input_output memory_curve quarter_on_paper embedding
+BENCHES := startup input_output memory_curve quarter_on_paper embedding map_firms overlap \
+	llm_throughput reduce_scale report_scale
 
-bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes
+bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes (40 minutes)
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 
 $(PEERS)/.installed: bench/peers.txt
