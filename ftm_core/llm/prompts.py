@@ -35,9 +35,10 @@ SUMMARY_CHARACTERS = 280
 def topic_summary_prompts(keywords: Sequence[str], sentences: Sequence[str]) -> tuple[Prompt, ...]:
     """Ask for the summary of one topic, from its most representative sentences as spoken.
 
-    The prompts are to be tried in turn until one is answered by a sentence: a small model now and
-    then echoes its instructions, and worded otherwise it does not. The firm is not named: a name
-    in every summary of a firm would pull its topics together when themes are sought.
+    The prompts are to be tried in turn until one is answered by a sentence about the company: a
+    small model now and then echoes its instructions, or speaks of them, and worded otherwise it does
+    not. The firm is not named: a name in every summary of a firm would pull its topics together when
+    themes are sought.
     """
     shown = [cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
     topic = ", ".join(keywords[:SUMMARY_KEYWORDS])
@@ -81,6 +82,11 @@ LABEL = re.compile(
     r"|(?:summary|description|title|theme|topic|text|company|answer|one sentence)\s*:)\s*",
     re.IGNORECASE,
 )
+_OF_TASK = re.compile(
+    r"(?:the|this|these|that)\s+(?:original\s+|given\s+)?"
+    r"(?:answers?|headline|keywords?|paragraphs?|passage|question|sentences?|texts?|topics?)\b",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
 
 
@@ -116,6 +122,11 @@ def is_prose(text: str) -> bool:
         return False
     separators = text.count(",") + text.count(";") + text.count("|")
     return separators < len(words) / 2
+
+
+def speaks_of_task(text: str) -> bool:
+    """Whether a text begins with what was asked, as in "The sentence is a good example of"."""
+    return _OF_TASK.match(text) is not None
 
 
 def cut(text: str, limit: int) -> str:

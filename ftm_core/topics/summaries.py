@@ -84,37 +84,44 @@ async def _summarise_topic(
 async def _ask(
     topic: TopicDraft, representation: str, client: LlmClient, max_tokens: int
 ) -> tuple[str, Answer]:
-    """The first answer that is a sentence; LlmRequestError when none is.
+    """The summary of a topic and the answer it is from; LlmRequestError when none is a sentence.
 
-    When it states a number or a name that its sentences do not, it is asked for once more without
-    numbers and names; the first answer stays unless there is a second that is a sentence, and
-    grounded.
+    The first sentence that does not speak of the task is taken, or the first of all. When it speaks
+    of it all the same, or states a number or a name that the topic's sentences do not, it is asked
+    for once more without numbers and names; what there was stays unless the second is better.
     """
+    sources = Sources([topic.firm_name, *topic.leading_texts])
 
     def is_summary(text: str) -> bool:
         return prompts.is_prose(text) and text != representation
 
-    unusable = []
+    answers: list[Answer] = []
+    found: list[tuple[str, Answer]] = []
     for prompt in prompts.topic_summary_prompts(topic.keywords, topic.leading_texts):
-        answer = await client.complete(prompt, max_tokens=max_tokens)
-        summary = prompts.prose_of(answer)
-        if is_summary(summary):
-            break
-        unusable.append(answer.text[:80])
-    else:
+        answers.append(await client.complete(prompt, max_tokens=max_tokens))
+        text = prompts.prose_of(answers[-1])
+        if is_summary(text):
+            found.append((text, answers[-1]))
+            if not prompts.speaks_of_task(text):
+                break
+    if not found:
         raise LlmRequestError(
             f"topic {topic.topic_id}",
-            f"none of {len(unusable)} answers is a sentence (the last: {unusable[-1]!r})",
+            f"none of {len(answers)} answers is a sentence (the last: {answers[-1].text[:80]!r})",
             "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
         )
-    sources = Sources([topic.firm_name, *topic.leading_texts])
-    if sources.ungrounded(summary):
+    summary, answer = found[0] if prompts.speaks_of_task(found[-1][0]) else found[-1]
+
+    def is_poor(text: str) -> bool:
+        return prompts.speaks_of_task(text) or bool(sources.ungrounded(text))
+
+    if is_poor(summary):
         careful = prompts.careful_summary_prompt(topic.leading_texts)
         # Where this question cannot be answered the topic fails, though it has an answer: the next
         # run asks again, so that rows do not depend on a server's bad minute.
         second = await client.complete(careful, max_tokens=max_tokens)
         text = prompts.prose_of(second)
-        if is_summary(text) and not sources.ungrounded(text):
+        if is_summary(text) and not is_poor(text):
             return text, second
     return summary, answer
 

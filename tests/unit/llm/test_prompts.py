@@ -80,3 +80,21 @@ def test_keywords_are_not_prose_and_sentences_are() -> None:
     assert not prompts.is_prose("Freight.")
     assert not prompts.is_prose("")
     assert prompts.is_prose("The company says freight costs fell, wages rose, and prices held.")
+
+
+@pytest.mark.parametrize(
+    ("text", "speaks"),
+    [
+        ("The sentence is a good example of how a single sentence can convey an idea.", True),
+        ("The topic is gas, natural gas, infrastructure.", True),
+        ("This text conveys that margins rose.", True),
+        ("The original question is about the topic of surrender.", True),
+        ("The company says that its topic of the year is freight.", False),
+        ("The textile business grew by a tenth.", False),
+        ("Questions of tariffs weigh on steel.", False),
+    ],
+)
+def test_what_speaks_of_the_task_is_told_from_what_speaks_of_the_company(
+    text: str, speaks: bool
+) -> None:
+    assert prompts.speaks_of_task(text) is speaks

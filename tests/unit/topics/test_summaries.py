@@ -28,6 +28,9 @@ INVENTED = "The company says that freight rose by 20% in Chile."
 CAREFUL = "The company says what its freight cost as a share of sales."
 
 
+OF_THE_TASK = "The sentence is a good example of how to say a thing."
+
+
 async def summary_given(*answers: str) -> tuple[str, int]:
     """The summary, and how many questions it took."""
     server = FakeLlmServer()
@@ -52,6 +55,22 @@ async def summary_given(*answers: str) -> tuple[str, int]:
     ],
 )
 async def test_a_summary_that_invents_a_number_or_name_is_asked_for_once_more(
+    answers: list[str], summary: str
+) -> None:
+    assert await summary_given(*answers) == (summary, len(answers))
+
+
+@pytest.mark.parametrize(
+    ("answers", "summary"),
+    [
+        ([OF_THE_TASK, GROUNDED], GROUNDED),
+        (["No.", OF_THE_TASK, GROUNDED], GROUNDED),
+        ([OF_THE_TASK, OF_THE_TASK, "No.", CAREFUL], CAREFUL),
+        # Where the model says nothing else, the first sentence stays.
+        ([OF_THE_TASK, f"{OF_THE_TASK} Or so.", "No.", f"{OF_THE_TASK} So."], OF_THE_TASK),
+    ],
+)
+async def test_an_answer_about_the_task_is_no_summary_where_there_is_another(
     answers: list[str], summary: str
 ) -> None:
     assert await summary_given(*answers) == (summary, len(answers))
