@@ -36,9 +36,9 @@ def topic_summary_prompts(keywords: Sequence[str], sentences: Sequence[str]) -> 
     """Ask for the summary of one topic, from its most representative sentences as spoken.
 
     The prompts are to be tried in turn until one is answered by a sentence about the company: a
-    small model now and then echoes its instructions, or speaks of them, and worded otherwise it does
-    not. The firm is not named: a name in every summary of a firm would pull its topics together when
-    themes are sought.
+    small model now and then echoes its instructions, or speaks of them, and worded otherwise it
+    does not. The firm is not named: a name in every summary of a firm would pull its topics
+    together when themes are sought.
     """
     shown = [cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
     topic = ", ".join(keywords[:SUMMARY_KEYWORDS])
