@@ -231,6 +231,13 @@ class QualitySettings(_Group):
     max_ungrounded: float = _setting(
         0.05, "QUALITY_MAX_UNGROUNDED", "share of ungrounded summaries to warn above", ge=0, le=1
     )
+    max_of_task: float = _setting(
+        0.05,
+        "QUALITY_MAX_OF_TASK",
+        "share of summaries that speak of the question to warn above",
+        ge=0,
+        le=1,
+    )
     duplicate_similarity: float = _setting(
         0.8,
         "QUALITY_DUPLICATE_SIMILARITY",

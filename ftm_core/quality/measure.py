@@ -10,6 +10,7 @@ from typing import Any
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualitySettings
+from ftm_core.llm.prompts import speaks_of_task
 from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
 from ftm_core.quality.figures import Measure, QualityReport, at_least, at_most, mean, share
@@ -222,6 +223,15 @@ def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
             for row in rows.topics
         ],
         settings,
+    )
+    spoken = [row for row in rows.topics if speaks_of_task(row["summary"])]
+    told = _shortened(f"{row['topic_id']}: {row['summary'][:60]!r}" for row in spoken)
+    yield at_most(
+        "summaries-of-task",
+        "Summaries that speak of the question put to the LLM",
+        share(len(spoken), len(rows.topics)),
+        settings.max_of_task,
+        f"{len(spoken)} of {len(rows.topics)}" + (f"; {told}" if told else ""),
     )
     members: dict[str, Sources] = {}
     for row in rows.contributions:
