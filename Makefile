@@ -48,7 +48,7 @@ vllm-conformance: $(VENV)/.installed ## The LLM client's contract against the re
 BENCHES := startup input_output memory_curve quarter_on_paper embedding map_firms overlap \
 	llm_throughput reduce_scale report_scale
 
-bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes (40 minutes)
+bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 
 $(PEERS)/.installed: bench/peers.txt

@@ -19,7 +19,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from ftm_core.memory import peak_memory_mib
 
 SEED = 42
 WARM_UP = 1500
@@ -76,13 +79,11 @@ def ftm(corpus: Corpus) -> Found:
     settings, embedder = Settings(), KnownVectors(corpus)
     points, vectors = [], []
     topic_of: dict[str, str] = {}
-    firms = corpus.rows["firm_id"].to_pylist()
-    starts = [0] + [n for n in range(1, len(firms)) if firms[n] != firms[n - 1]]
-    for start, stop in zip(starts, [*starts[1:], len(firms)], strict=True):
-        sentences = corpus.rows.slice(start, stop - start)
+    for firm_id in corpus.rows["firm_id"].unique().to_pylist():
+        sentences = corpus.rows.filter(pc.equal(corpus.rows["firm_id"], firm_id))
         for topic in model_firm(sentences, embedder, settings.firm_topics).topics:
             points.append(
-                TopicPoint(topic.topic_id, firms[start], "", topic.keywords, topic.leading_texts)
+                TopicPoint(topic.topic_id, firm_id, "", topic.keywords, topic.leading_texts)
             )
             vectors.append(topic.vector)
             topic_of.update(dict.fromkeys(topic.sentence_ids, topic.topic_id))
@@ -193,12 +194,6 @@ WAYS: dict[str, Callable[[Corpus], Found]] = {
 }
 
 
-def peak_mib() -> float:
-    """The most that this program held; what getrusage tells begins at the parent's size."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line)) / 1024
-
-
 def main() -> None:
     name, folder = sys.argv[1], Path(sys.argv[2])
     asked: dict[str, Any] = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
@@ -217,7 +212,7 @@ def main() -> None:
     told = {
         "seconds": seconds,
         "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak_mib": peak_mib(),
+        "peak_mib": peak_memory_mib(),
         "labels": [int(label) for label in found.labels],
         "words": {str(topic): words for topic, words in found.words.items()},
     }

@@ -224,14 +224,16 @@ def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
         ],
         settings,
     )
-    spoken = [row for row in rows.topics if speaks_of_task(row["summary"])]
-    told = _shortened(f"{row['topic_id']}: {row['summary'][:60]!r}" for row in spoken)
-    yield at_most(
+    yield _at_fault(
         "summaries-of-task",
         "Summaries that speak of the question put to the LLM",
-        share(len(spoken), len(rows.topics)),
+        [
+            f"{row['topic_id']}: {row['summary'][:60]!r}"
+            for row in rows.topics
+            if speaks_of_task(row["summary"])
+        ],
+        len(rows.topics),
         settings.max_of_task,
-        f"{len(spoken)} of {len(rows.topics)}" + (f"; {told}" if told else ""),
     )
     members: dict[str, Sources] = {}
     for row in rows.contributions:
@@ -264,14 +266,18 @@ def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
 def _grounding(
     id: str, title: str, found: Sequence[tuple[str, list[str]]], settings: QualitySettings
 ) -> Measure:
-    wrong = [(name, missing) for name, missing in found if missing]
-    told = _shortened(f"{name}: {', '.join(missing)}" for name, missing in wrong)
+    wrong = [f"{name}: {', '.join(missing)}" for name, missing in found if missing]
+    return _at_fault(id, title, wrong, len(found), settings.max_ungrounded)
+
+
+def _at_fault(id: str, title: str, faults: Sequence[str], n_texts: int, most: float) -> Measure:
+    told = _shortened(faults)
     return at_most(
         id,
         title,
-        share(len(wrong), len(found)),
-        settings.max_ungrounded,
-        f"{len(wrong)} of {len(found)}" + (f"; {told}" if told else ""),
+        share(len(faults), n_texts),
+        most,
+        f"{len(faults)} of {n_texts}" + (f"; {told}" if told else ""),
     )
 
 

@@ -110,7 +110,7 @@ async def _ask(
             f"none of {len(answers)} answers is a sentence (the last: {answers[-1].text[:80]!r})",
             "Use a stronger model, or raise LLM_SUMMARY_MAX_TOKENS.",
         )
-    summary, answer = found[0] if prompts.speaks_of_task(found[-1][0]) else found[-1]
+    summary, answer = next((one for one in found if not prompts.speaks_of_task(one[0])), found[0])
 
     def is_poor(text: str) -> bool:
         return prompts.speaks_of_task(text) or bool(sources.ungrounded(text))

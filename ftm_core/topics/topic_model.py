@@ -167,7 +167,7 @@ class _WordVectors(BaseEmbedder):  # type: ignore[misc]
 
 
 class _TopicModel(BERTopic):  # type: ignore[misc]
-    """BERTopic without its own choice of three texts a topic, which costs a tenth of a firm's time.
+    """BERTopic without its own choice of three texts a topic, a sixth of the time beside embedding.
 
     Which sentences lead a topic is chosen by their vectors (firm_model.py), not by c-TF-IDF.
     """
