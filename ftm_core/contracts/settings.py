@@ -186,9 +186,9 @@ class ThemeSettings(_TopicModelSettings):
         0.2, "THEME_MAX_SHARE", "largest share of all topics in one theme", rows=True, gt=0, le=1
     )
     min_substance: float = _setting(
-        0.25,
+        0.22,
         "THEME_MIN_SUBSTANCE",
-        "share of a theme's words that must name a matter; 0 keeps small talk",
+        "share of a theme's words that must name a matter; 0 keeps all themes",
         rows=True,
         ge=0,
         le=1,

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, groupby
+from typing import Any
+
+import snowballstemmer
 
 from ftm_core.llm.messages import Prompt
 from ftm_core.llm.prompts import LABEL, LIST_MARK, PROMPT_VERSION, SUMMARY_CHARACTERS, cut
-from ftm_core.transcripts.filler import is_filler
+from ftm_core.transcripts.filler import is_filler, uncontracted
 from ftm_core.transcripts.small_talk import FUNCTION_WORDS
+from ftm_core.transcripts.substance import MEASURING
 
 _SYSTEM = "You write headlines of two to six words and nothing else. Name no company."
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 # Words of every company's call, and of where a matter goes: by themselves they name none, and
 # beside one that does they do no harm.
-_GENERAL = frozenset(
+_GENERAL = MEASURING | frozenset(
     """
-    business company companies new million billion thousand percent expect strong significant
-    approximately total compared prior today quarterly annual higher lower high low rising falling
-    growing slowing easing cheaper pressure pressures trend trends outlook strategy strategies
-    management performance challenge challenges improvement improvements recovery approach dynamics
+    business company companies new expect prior today rising falling growing slowing easing
+    cheaper pressure pressures strategy strategies management challenge challenges recovery
+    approach dynamics
     """.split()
 )
 # The first keywords are the theme's own; later ones it shares with others.
@@ -29,9 +34,8 @@ _TELLING = 6
 _FIRST = 3
 # Which of them are asked about, by place: a small model makes a plain headline of two or three.
 _ASKED_TOGETHER = ((0, 1), (0, 2), (0, 1, 2))
-# Letters in which forms of one word may differ at their end, as in "price" and "pricing".
-_ENDING = 3
-_SHORTEST_STEM = 4
+# What one summary alone says is of one firm, and no matter of a theme.
+_SAID_BY = 2
 
 
 def theme_title_prompts(description: str, keywords: Sequence[str]) -> tuple[Prompt, ...]:
@@ -71,7 +75,7 @@ def telling_keywords(keywords: Sequence[str]) -> list[str]:
     for word in naming:
         if any(_is_part_of(word, other) for other in naming[:_FIRST]):
             continue
-        if not any(_occurs(part, _words(other)) for other in telling for part in _words(word)):
+        if not any(_stems(_words(word)) & _stems(_words(other)) for other in telling):
             telling.append(word)
     return (telling or list(keywords))[:_TELLING]
 
@@ -80,9 +84,10 @@ def telling_keywords(keywords: Sequence[str]) -> list[str]:
 class Judge:
     """Says of titles how well they name the matter of a theme.
 
-    Only words that name a matter count. Known is a word of the theme's telling keywords, foreign
-    one that is neither in its keywords nor in ``summaries``; any form of a word will do. A number
-    is foreign, for no theme is of one. Foreign words count as often as they are said.
+    Only words that name a matter count, in any form. Known is a word of the theme's telling
+    keywords; foreign one that is in none of its keywords and in fewer than two of ``summaries``
+    (in none, where there is but one). A number is foreign, for no theme is of one. Foreign words
+    count as often as they are said.
     """
 
     keywords: Sequence[str]
@@ -91,8 +96,8 @@ class Judge:
     def is_good(self, title: str) -> bool:
         """Whether a title has a known word and another one, none twice, and none is foreign."""
         known, foreign = self._counts(title)
-        words = [word for word in _WORD.findall(title.lower()) if word not in FUNCTION_WORDS]
-        distinct = len(set(words)) == len(words) > 1
+        stems = [_stem(word) for word in _WORD.findall(title.lower()) if word not in FUNCTION_WORDS]
+        distinct = len(set(stems)) == len(stems) > 1
         return known > 0 and foreign == 0 and distinct
 
     def score(self, title: str) -> tuple[int, int]:
@@ -101,14 +106,17 @@ class Judge:
         return known - foreign, known
 
     def _counts(self, title: str) -> tuple[int, int]:
-        telling = set().union(*map(_naming, telling_keywords(self.keywords)))
-        said = set().union(*map(_words, (*self.keywords, *self.summaries)))
+        telling = _stems(chain.from_iterable(map(_naming, telling_keywords(self.keywords))))
+        said = Counter(chain.from_iterable(_stems(_words(text)) for text in self.summaries))
+        needed = min(_SAID_BY, len(self.summaries))
+        shared = {stem for stem, n_summaries in said.items() if n_summaries >= needed}
+        shared |= _stems(chain.from_iterable(map(_words, self.keywords)))
         naming = _naming(title)
-        known = {word for word in naming if _occurs(word, telling)}
+        known = {word for word in naming if _stem(word) in telling}
         foreign = [
             word
             for word in _WORD.findall(title.lower())
-            if word in naming - known and (word[0].isdigit() or not _occurs(word, said))
+            if word in naming - known and (word[0].isdigit() or _stem(word) not in shared)
         ]
         return len(known), len(foreign)
 
@@ -127,17 +135,22 @@ def _naming(text: str) -> set[str]:
 
 def _is_part_of(keyword: str, longer: str) -> bool:
     words, others = _words(keyword), _words(longer)
-    return len(words) < len(others) and all(_occurs(word, others) for word in words)
+    return len(words) < len(others) and _stems(words) <= _stems(others)
 
 
-def _occurs(word: str, among: Iterable[str]) -> bool:
-    return any(_are_forms_of_one(word, other) for other in among)
+def _stems(words: Iterable[str]) -> set[str]:
+    return {_stem(word) for word in words}
 
 
-def _are_forms_of_one(first: str, second: str) -> bool:
-    shorter = min(len(first), len(second))
-    shared = max(_SHORTEST_STEM, shorter - _ENDING)
-    return first == second or (shorter >= shared and first[:shared] == second[:shared])
+@cache
+def _stem(word: str) -> str:
+    """What the forms of a word share, by Porter's stemmer for English (snowballstem.org)."""
+    return str(_stemmer().stemWord(uncontracted(word.replace("’", "'"))))
+
+
+@cache
+def _stemmer() -> Any:
+    return snowballstemmer.stemmer("english")
 
 
 TITLE_WORDS = 8
@@ -153,6 +166,7 @@ _LEAD_IN = re.compile(
 # What follows these is a statement or an ornament: "Rates: A New Era", "Pricing is a key driver".
 _MATTER_END = re.compile(r":\s|\s(?:is|are|was|were|has|have|will)\s", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[,;.]|\s(?:and|that|which|while|because|with|who)\s", re.IGNORECASE)
+_ARTICLES = frozenset(("a", "an", "the"))
 _LOOSE_ENDS = frozenset(
     "a an the and or of to in on for with by from its their that is are".split()
 )
@@ -164,7 +178,8 @@ def clean_title(text: str) -> str:
     It is brought down to its matter: the lead-in goes ("The company is ...", "The impact of ..."),
     then what follows a colon or is said of the matter ("... is a key driver"). A line of more than
     TITLE_WORDS words is a sentence, and ends with its first clause of two words or more. Last go
-    words said twice running, words beyond TITLE_WORDS, and loose words at the end.
+    words said twice running, words beyond TITLE_WORDS, loose words at the end and an article in
+    front.
     """
     first = next((line for line in text.splitlines() if line.strip()), "")
     title = LABEL.sub("", LIST_MARK.sub("", first)).replace("**", "").strip()
@@ -184,5 +199,7 @@ def clean_title(text: str) -> str:
         words = [word.lower() for word in words]
     while len(words) > 1 and words[-1].lower() in _LOOSE_ENDS:
         del words[-1]
+    if len(words) > 1 and words[0].lower() in _ARTICLES:
+        del words[0]
     shortened = " ".join(words).strip("\"'“” ")
     return shortened[:1].upper() + shortened[1:]

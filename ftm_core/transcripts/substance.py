@@ -8,25 +8,40 @@ from collections.abc import Iterable
 from ftm_core.transcripts.filler import is_filler, uncontracted
 from ftm_core.transcripts.small_talk import ACKNOWLEDGING, FUNCTION_WORDS, MASK
 
+# Words that tell how a figure is told, or which way it goes, and not what it is a figure of.
+MEASURING = frozenset(
+    """
+    annual annualized annually approximately average averaged averages averaging basis billion
+    billions comparable compare compared compares comparison decline declined declines decrease
+    decreased digit digits double fiscal forecast guidance high higher hundred improve improved
+    improvement improvements improving increase increased increases increasing low lower mid
+    million millions momentum nearly outlook percent percentage percentages performance q1 q2 q3
+    q4 quarter-over-quarter quarterly range ranged ranges ranging ratio ratios relatively roughly
+    sequential sequentially significant significantly single slightly solid strength strong
+    stronger substantial substantially thousand thousands total trend trends up versus
+    year-over-year
+    """.split()
+)
 _WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*|\d[\d.,]*")
 
 
 def share_of_matter(texts: Iterable[str]) -> float:
     """Words of ``texts`` that name a matter, as a share of all their words, from 0 to 1.
 
-    Stop words (scikit-learn's), words of acknowledgement and filler name none, however they are
-    contracted; numbers do. Masked names do not count. Without a word at all it is 0.
+    Stop words (scikit-learn's), words of acknowledgement, filler, numbers and the words that go
+    with numbers name none, however they are contracted. Masked names do not count. Without a word
+    at all it is 0.
     """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    empty = ENGLISH_STOP_WORDS | FUNCTION_WORDS | ACKNOWLEDGING
+    empty = ENGLISH_STOP_WORDS | FUNCTION_WORDS | ACKNOWLEDGING | MEASURING
     words = [
         uncontracted(word)
         for text in texts
         for word in _WORD.findall(MASK.sub(" ", text).replace("’", "'").lower())
     ]
     naming = sum(
-        word.isdigit() or (len(word) > 1 and word not in empty and not is_filler(word))
+        len(word) > 1 and not word[0].isdigit() and word not in empty and not is_filler(word)
         for word in words
     )
     return naming / len(words) if words else 0.0

@@ -7,7 +7,10 @@ import pytest
 from ftm_core.llm import titles
 
 KEYWORDS = ("quarter", "rate", "freight rate", "ocean", "carriers", "carrier", "million")
-SUMMARIES = ["The company says that contracts with shipping lines cost less."]
+SUMMARIES = [
+    "The company says that contracts with shipping lines cost less.",
+    "The company signed new contracts with carriers in Rotterdam.",
+]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,7 @@ def test_a_title_is_the_first_line_without_its_dress(answer: str, expected: str)
         ("The Impact of Freight Rates: A New Era", "Freight Rates"),
         ("Freight pricing is a key driver", "Freight pricing"),
         ("FREIGHT FREIGHT FREIGHT RATES", "Freight rates"),
+        ("The freight rates", "Freight rates"),
     ],
 )
 def test_a_sentence_in_place_of_a_title_is_brought_down_to_its_matter(
@@ -75,11 +79,25 @@ def test_one_keyword_or_none_that_tells_still_gives_questions() -> None:
         ("A carrier, a freight, a carrier", False),
         ("Poised to capitalize", False),
         ("Freight to Chile", False),
+        ("Freight to Rotterdam", False),
+        ("Freight and freighting", False),
+        ("Carrierless contracts", False),
         ("Freight 2024", False),
     ],
 )
 def test_a_good_title_names_the_matter_and_nothing_foreign(title: str, good: bool) -> None:
     assert titles.Judge(KEYWORDS, SUMMARIES).is_good(title) is good
+
+
+def test_forms_of_a_word_are_known_and_longer_words_that_begin_alike_are_not() -> None:
+    judge = titles.Judge(("investment", "pricing", "acquisitions"), SUMMARIES)
+
+    assert judge.is_good("Investments and Prices")
+    assert judge.score("Investigation of the Acquis")[0] < 0
+
+
+def test_what_the_only_summary_says_is_not_foreign() -> None:
+    assert titles.Judge(KEYWORDS, SUMMARIES[1:]).is_good("Freight to Rotterdam")
 
 
 def test_of_titles_that_are_not_good_the_one_nearer_the_matter_scores_higher() -> None:

@@ -53,7 +53,7 @@ class PlantedEmbedder:
 def topics(subject: str, firms: list[str], each: int = 1) -> list[TopicPoint]:
     return [
         TopicPoint(f"{firm}_{subject}_{n}", firm, "The company reports.", (subject, "plan"),
-                   (f"{subject} costs and plans of {firm} {n}", "More of it."))
+                   (f"{subject} costs and contracts of {firm} {n}", "More invoices."))
         for firm in firms
         for n in range(each)
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from ftm_core.transcripts.substance import share_of_matter
     [
         "We feel pretty good about where we are with what's left.",
         "And so that’s what we’re dealing with, <UNK>.",
+        "Approximately 2 billion, and 5 percent higher than in the first quarter.",
         "",
     ],
 )
@@ -19,8 +20,15 @@ def test_what_could_be_said_of_anything_names_next_to_nothing(text: str) -> None
     assert share_of_matter([text]) < 0.15
 
 
-def test_words_of_a_matter_and_numbers_count_among_all_words() -> None:
-    # Freight, rates, fell, 5, percent, ocean of nine words.
+def test_words_of_a_matter_count_among_all_words() -> None:
+    # Freight, rates, fell and ocean of nine words.
     assert share_of_matter(["Freight rates fell", "by 5 percent on the ocean."]) == pytest.approx(
-        6 / 9
+        4 / 9
     )
+
+
+def test_how_a_figure_is_told_is_no_matter() -> None:
+    figures = "In Q4 it increased to 3.5 million, up 12% compared to 3.1 million on average."
+
+    assert share_of_matter([figures]) == 0
+    assert share_of_matter([figures.replace("it", "freight")]) > 0
