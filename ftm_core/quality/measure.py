@@ -23,8 +23,10 @@ from ftm_core.themes.finished import FinishedQuarter, open_finished
 from ftm_core.transcripts.small_talk import is_set_aside
 
 EXAMPLES_SHOWN = 5
-# Coherence reads the calls word by word: of a large quarter, this many spread evenly over it.
-CALLS_FOR_COHERENCE = 60
+# Coherence reads calls word by word: of a large quarter as many as this, spread evenly over it.
+# Topics are judged with those of the same few calls, whose words they are. Themes are of words from
+# everywhere, and two that are said together in few calls seem strangers where those are left out.
+CALLS_JUDGED = {"topic": 60, "theme": 1_000}
 _COHERENCES: dict[Kind, tuple[str, str]] = {
     "c_npmi": ("coherence", "NPMI"),
     "c_v": ("coherence-cv", "C_v"),
@@ -34,6 +36,8 @@ _SENTENCE_COLUMNS = (
     "sentence_id", "firm_id", "transcript_id", "raw_text", "speaker_type", "position",
     "local_topic_id", "earnings_call_date",
 )  # fmt: skip
+
+Call = tuple[str, dt.date]
 
 
 def measure_quality(
@@ -82,11 +86,8 @@ class _Rows:
         self._theme_of_topic = {row["topic_id"]: row["theme_id"] for row in self.contributions}
         calls = sorted(_call(row) for row in self.firms)
         self.n_calls = len(calls)
-        n_chosen = min(self.n_calls, CALLS_FOR_COHERENCE)
-        self.chosen_calls = frozenset(
-            calls[number * self.n_calls // n_chosen] for number in range(n_chosen)
-        )
-        self.words = CallWords()
+        self.chosen_calls = {level: _spread(calls, most) for level, most in CALLS_JUDGED.items()}
+        self.words = {level: CallWords() for level in CALLS_JUDGED}
         self.n_sentences = self.n_small_talk = self.n_in_topic = self.n_in_theme = 0
         self.topic_of_place: dict[tuple[str, int], str | None] = {}
         self.theme_of_place: dict[tuple[str, int], str | None] = {}
@@ -115,22 +116,29 @@ class _Rows:
             self.n_in_theme += theme is not None
             if small_talk and topic is None:
                 self.n_small_talk += 1
-            elif _call(row) in self.chosen_calls:
-                self.words.add(row["transcript_id"], row["raw_text"])
+            else:
+                for level, chosen in self.chosen_calls.items():
+                    if _call(row) in chosen:
+                        self.words[level].add(row["transcript_id"], row["raw_text"])
             if topic in self.texts_of_topic:
                 self.texts_of_topic[topic].append(row["raw_text"])
 
 
-def _call(row: dict[str, Any]) -> tuple[str, dt.date]:
+def _spread(calls: Sequence[Call], most: int) -> frozenset[Call]:
+    n_chosen = min(len(calls), most)
+    return frozenset(calls[number * len(calls) // n_chosen] for number in range(n_chosen))
+
+
+def _call(row: dict[str, Any]) -> Call:
     return row["firm_id"], row["earnings_call_date"]
 
 
 def _keyword_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
-    topics = [row for row in rows.topics if _call(row) in rows.chosen_calls]
-    calls = f"by the words of {len(rows.chosen_calls)} of {rows.n_calls} calls"
+    topics = [row for row in rows.topics if _call(row) in rows.chosen_calls["topic"]]
     for level, items in (("topic", topics), ("theme", rows.themes)):
+        calls = f"by the words of {len(rows.chosen_calls[level])} of {rows.n_calls} calls"
         for kind, (id, title) in _COHERENCES.items():
-            found = rows.words.coherence([row["keywords"] for row in items], kind)
+            found = rows.words[level].coherence([row["keywords"] for row in items], kind)
             judged = sorted(
                 (value, row[f"{level}_id"])
                 for value, row in zip(found, items, strict=True)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from ftm_cli.app import app
 from ftm_core.contracts import keys
 from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.quality import measure
 from ftm_core.themes.theme_model import ThemeDraft, TopicPoint
 from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table, read_rows
 
@@ -31,7 +32,7 @@ def ftm(*arguments: str) -> Result:
 def measures(quarter: SmallQuarter, *more: str) -> dict[str, dict[str, Any]]:
     shown = ftm("quality", "--json", "--data", quarter.storage.uri, *more)
     assert shown.exit_code == 0, shown.output
-    return {measure["id"]: measure for measure in json.loads(shown.stdout)["measures"]}
+    return {found["id"]: found for found in json.loads(shown.stdout)["measures"]}
 
 
 def test_figures_of_the_small_quarter_are_those_counted_by_hand(
@@ -47,6 +48,18 @@ def test_figures_of_the_small_quarter_are_those_counted_by_hand(
     assert found["summaries-of-task"]["value"] == 0.0
     assert found["duplicate-names"]["value"] == 0.0
     assert "theme-purity" not in found
+
+
+def test_themes_are_judged_by_more_calls_than_topics_are(
+    finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_all = measures(finished_quarter)
+    monkeypatch.setattr(measure, "CALLS_JUDGED", {"topic": 2, "theme": 1_000})
+    found = measures(finished_quarter)
+
+    assert "by the words of 2 of 7 calls" in found["topic-coherence"]["detail"]
+    assert "by the words of 7 of 7 calls" in found["theme-coherence"]["detail"]
+    assert found["theme-coherence"]["value"] == of_all["theme-coherence"]["value"]
 
 
 def test_summaries_that_speak_of_the_question_are_warned_of(small_quarter: SmallQuarter) -> None:
