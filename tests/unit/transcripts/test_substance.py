@@ -32,3 +32,23 @@ def test_how_a_figure_is_told_is_no_matter() -> None:
 
     assert share_of_matter([figures]) == 0
     assert share_of_matter([figures.replace("it", "freight")]) > 0
+
+
+@pytest.mark.parametrize(
+    "courtesy",
+    [
+        "I would like to thank our store managers and dealers.",
+        "We look forward to seeing shareholders at the investor day.",
+        "I'm pleased to welcome our chief accountant.",
+        "Let me turn it over to our treasurer for the segments.",
+    ],
+)
+def test_what_a_courtesy_names_is_no_matter(courtesy: str) -> None:
+    freight = "Ocean freight cost carriers dearly."
+
+    assert share_of_matter([courtesy]) == 0
+    assert 0 < share_of_matter([courtesy, freight]) < share_of_matter([freight])
+
+
+def test_to_look_forward_to_a_year_is_no_courtesy() -> None:
+    assert share_of_matter(["We look forward to 2018 with freight contracts signed."]) > 0
