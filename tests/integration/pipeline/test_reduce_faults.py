@@ -29,7 +29,7 @@ class ThemeServer(FakeLlmServer):
     async def _complete(self, request: httpx.Request) -> httpx.Response:
         answered = await super()._complete(request)
         if json.loads(request.content)["max_tokens"] == descriptions.TITLE_MAX_TOKENS:
-            return completion("Cost of the subject")
+            return completion("Rising Cost")
         return answered
 
 
