@@ -30,8 +30,10 @@ def themes_command(
 ) -> None:
     """Follow themes over successive quarters: continued, merged, gone, split, born, with growth.
 
-    JSON: {quarters, threshold, steps: [{earlier, later, links: [{kind, before, after, similarity,
-    growth}]}]}.
+    Quarters between the first and the last without a run are passed over, and named.
+
+    JSON: {quarters, passed_over, threshold, steps: [{earlier, later, links: [{kind, before, after,
+    similarity, growth}]}]}.
 
     Examples:
 
@@ -41,19 +43,25 @@ def themes_command(
     """
     from pathlib import Path
 
-    from ftm_cli.console import print_json
+    from ftm_cli.console import print_json, say
     from ftm_cli.targets import open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
-    from ftm_core.quality.linking import follow, parse_range
+    from ftm_core.quality.linking import follow, parse_range, with_a_run
 
     wanted = parse_range(quarters)
     flags = {"quality.link_threshold": threshold}
     settings = resolve(flags=flags, project_file=Path(PROJECT_FILE)).settings.quality
-    steps = follow(open_data(data), wanted, settings.link_threshold)
+    storage = open_data(data)
+    present = with_a_run(storage, wanted)
+    passed_over = [str(quarter) for quarter in wanted if quarter not in present]
+    if passed_over:
+        say(f"{', '.join(passed_over)}: no run, passed over.", style="yellow")
+    steps = follow(storage, present, settings.link_threshold)
     if json_output:
         print_json(
             {
-                "quarters": [str(quarter) for quarter in wanted],
+                "quarters": [str(quarter) for quarter in present],
+                "passed_over": passed_over,
                 "threshold": settings.link_threshold,
                 "steps": [step.as_json() for step in steps],
             }

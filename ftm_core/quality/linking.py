@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from ftm_core import runs
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
@@ -91,6 +92,16 @@ def parse_range(text: str) -> list[Quarter]:
                 f"quarters {text!r}", f"are more than {MOST_QUARTERS}", "Ask for fewer."
             )
     return found
+
+
+def with_a_run(storage: Storage, quarters: Sequence[Quarter]) -> list[Quarter]:
+    """``quarters`` less those between the first and the last that were never run."""
+    ends = (quarters[0], quarters[-1])
+    return [
+        quarter
+        for quarter in quarters
+        if quarter in ends or runs.read_identity(storage, quarter) is not None
+    ]
 
 
 def follow(storage: Storage, quarters: Sequence[Quarter], threshold: float) -> list[Step]:

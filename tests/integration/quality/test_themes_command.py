@@ -65,6 +65,22 @@ def test_a_quarter_that_was_not_run_is_named(two_quarters: SmallQuarter) -> None
     assert "quarter 2023Q3" in " ".join(shown.stderr.split())
 
 
+def test_a_quarter_between_that_was_not_run_is_passed_over_and_named(
+    small_quarter: SmallQuarter,
+) -> None:
+    build_small_quarter(small_quarter.storage, of=Quarter(2023, 3))
+    options = ("themes", "--quarters", "2023Q1..2023Q3", "--data", small_quarter.storage.uri)
+    shown = ftm(*options, "--json")
+
+    assert shown.exit_code == 0, shown.output
+    assert "2023Q2: no run, passed over." in shown.stderr
+    found = json.loads(shown.stdout)
+    assert (found["quarters"], found["passed_over"]) == (["2023Q1", "2023Q3"], ["2023Q2"])
+    (step,) = found["steps"]
+    assert (step["earlier"], step["later"]) == ("2023Q1", "2023Q3")
+    assert {link["kind"] for link in step["links"]} == {"continued"}
+
+
 def test_themes_made_from_other_topics_are_refused(two_quarters: SmallQuarter) -> None:
     def age(state: dict[str, Any]) -> None:
         state["map_output"] = "of an earlier map"
