@@ -255,7 +255,7 @@ class QualitySettings(_Group):
         0.9, "QUALITY_MIN_PURE", "share of a key's themes come back pure to warn below", ge=0, le=1
     )
     link_threshold: float = _setting(
-        0.3,
+        0.2,
         "QUALITY_LINK_THRESHOLD",
         "similarity from which themes of two quarters are the same",
         gt=0,

@@ -6,15 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain, groupby
-from typing import Any
-
-import snowballstemmer
 
 from ftm_core.llm.messages import Prompt
 from ftm_core.llm.prompts import LABEL, LIST_MARK, PROMPT_VERSION, SUMMARY_CHARACTERS, cut
-from ftm_core.transcripts.filler import is_filler, uncontracted
+from ftm_core.topics.words import stem
+from ftm_core.transcripts.filler import is_filler
 from ftm_core.transcripts.small_talk import FUNCTION_WORDS
 from ftm_core.transcripts.substance import MEASURING
 
@@ -96,7 +93,7 @@ class Judge:
     def is_good(self, title: str) -> bool:
         """Whether a title has a known word and another one, none twice, and none is foreign."""
         known, foreign = self._counts(title)
-        stems = [_stem(word) for word in _WORD.findall(title.lower()) if word not in FUNCTION_WORDS]
+        stems = [stem(word) for word in _WORD.findall(title.lower()) if word not in FUNCTION_WORDS]
         distinct = len(set(stems)) == len(stems) > 1
         return known > 0 and foreign == 0 and distinct
 
@@ -109,14 +106,14 @@ class Judge:
         telling = _stems(chain.from_iterable(map(_naming, telling_keywords(self.keywords))))
         said = Counter(chain.from_iterable(_stems(_words(text)) for text in self.summaries))
         needed = min(_SAID_BY, len(self.summaries))
-        shared = {stem for stem, n_summaries in said.items() if n_summaries >= needed}
+        shared = {form for form, n_summaries in said.items() if n_summaries >= needed}
         shared |= _stems(chain.from_iterable(map(_words, self.keywords)))
         naming = _naming(title)
-        known = {word for word in naming if _stem(word) in telling}
+        known = {word for word in naming if stem(word) in telling}
         foreign = [
             word
             for word in _WORD.findall(title.lower())
-            if word in naming - known and (word[0].isdigit() or _stem(word) not in shared)
+            if word in naming - known and (word[0].isdigit() or stem(word) not in shared)
         ]
         return len(known), len(foreign)
 
@@ -139,18 +136,7 @@ def _is_part_of(keyword: str, longer: str) -> bool:
 
 
 def _stems(words: Iterable[str]) -> set[str]:
-    return {_stem(word) for word in words}
-
-
-@cache
-def _stem(word: str) -> str:
-    """What the forms of a word share, by Porter's stemmer for English (snowballstem.org)."""
-    return str(_stemmer().stemWord(uncontracted(word.replace("’", "'"))))
-
-
-@cache
-def _stemmer() -> Any:
-    return snowballstemmer.stemmer("english")
+    return {stem(word) for word in words}
 
 
 TITLE_WORDS = 8

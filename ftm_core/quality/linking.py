@@ -18,7 +18,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
 from ftm_core.themes.finished import open_finished
-from ftm_core.topics.words import WORD_PATTERN
+from ftm_core.topics.words import WORD_PATTERN, stem
 
 # More quarters than this in one range are a slip of the pen.
 MOST_QUARTERS = 200
@@ -133,8 +133,8 @@ def _theme(row: Mapping[str, Any]) -> Theme:
 def similarities(before: Sequence[Theme], after: Sequence[Theme]) -> np.ndarray:
     """Cosine of TF-IDF vectors, the mean of that of keywords and that of names and descriptions.
 
-    Words are weighted by the themes of these two quarters, so that other quarters asked for do
-    not matter; rounded, so that no last bit decides.
+    Any form of a word is the word. Words are weighted by the themes of these two quarters, so that
+    other quarters asked for do not matter; rounded, so that no last bit decides.
     """
     if not before or not after:
         return np.zeros((len(before), len(after)))
@@ -149,7 +149,8 @@ def similarities(before: Sequence[Theme], after: Sequence[Theme]) -> np.ndarray:
 def _cosines(texts: Sequence[str], n_before: int) -> np.ndarray:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(stop_words="english", token_pattern=WORD_PATTERN)
+    words = TfidfVectorizer(stop_words="english", token_pattern=WORD_PATTERN).build_analyzer()
+    vectorizer = TfidfVectorizer(analyzer=lambda text: [stem(word) for word in words(text)])
     try:
         vectors = vectorizer.fit_transform(texts)
     except ValueError:
