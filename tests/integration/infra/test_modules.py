@@ -34,6 +34,12 @@ def test_decisions_of_modules_hold(verdicts: Mapping[str, ModuleVerdict], module
     assert set(verdict.outcomes.values()) == {"pass"}, verdict.outcomes
 
 
+def test_fault_24_a_loading_model_is_not_taken_for_dead(
+    verdicts: Mapping[str, ModuleVerdict],
+) -> None:
+    assert verdicts["ecs"].outcomes["fault_24_a_loading_model_is_not_dead"] == "pass"
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_every_variable_and_output_says_what_it_is(module: str) -> None:
     for name in ("variables.tf", "outputs.tf"):
