@@ -14,7 +14,7 @@ DEBUG_VARIABLE = "FTM_DEBUG"
 
 # In the order in which an operator needs them.
 PHASES = {
-    "Prepare": ("pin-profile", "config", "validate", "build", "deploy"),
+    "Prepare": ("pin-profile", "config", "models", "validate", "build", "deploy"),
     "Bring transcripts in": ("ingest",),
     "Run": ("vllm", "scale-up", "run", "smoke", "scale-down"),
     "Watch": ("monitor", "logs", "runs", "failures", "doctor"),
@@ -121,10 +121,7 @@ def _register() -> None:
     from ftm_cli.commands.evaluate import evaluate_command
     from ftm_cli.commands.export import export_command
     from ftm_cli.commands.failures import failures_command
-    from ftm_cli.commands.ingest import ingest_app
-    from ftm_cli.commands.ingest_wrds import wrds_command
     from ftm_cli.commands.logs import logs_command
-    from ftm_cli.commands.merge_identifiers import merge_identifiers_command
     from ftm_cli.commands.monitor import monitor_command
     from ftm_cli.commands.package import package_command
     from ftm_cli.commands.pin_profile import pin_profile_command
@@ -135,18 +132,15 @@ def _register() -> None:
     from ftm_cli.commands.smoke import smoke_command
     from ftm_cli.commands.themes import themes_command
     from ftm_cli.commands.validate import validate_command
-    from ftm_cli.commands.vllm import scale_down_command, scale_up_command, vllm_app
+    from ftm_cli.commands.vllm import scale_down_command, scale_up_command
 
-    ingest_app.command("wrds")(wrds_command)
-    ingest_app.command("merge-identifiers")(merge_identifiers_command)
-    app.add_typer(ingest_app, name="ingest", help="Bring a quarter's transcripts in.")
+    _register_groups()
     app.command("pin-profile")(pin_profile_command)
     app.command("config")(config_command)
     app.command("validate")(validate_command)
     app.command("build")(build_command)
     app.command("deploy")(deploy_command)
     app.command("destroy")(destroy_command)
-    app.add_typer(vllm_app, name="vllm", help="The LLM server on GPU instances: scale, status.")
     app.command("scale-up")(scale_up_command)
     app.command("scale-down")(scale_down_command)
     app.command("run")(run_command)
@@ -163,6 +157,20 @@ def _register() -> None:
     app.command("failures")(failures_command)
     app.command("package")(package_command)
     app.command("export")(export_command)
+
+
+def _register_groups() -> None:
+    from ftm_cli.commands.ingest import ingest_app
+    from ftm_cli.commands.ingest_wrds import wrds_command
+    from ftm_cli.commands.merge_identifiers import merge_identifiers_command
+    from ftm_cli.commands.models import models_app
+    from ftm_cli.commands.vllm import vllm_app
+
+    ingest_app.command("wrds")(wrds_command)
+    ingest_app.command("merge-identifiers")(merge_identifiers_command)
+    app.add_typer(ingest_app, name="ingest", help="Bring a quarter's transcripts in.")
+    app.add_typer(models_app, name="models", help="Model files on this machine: fetch.")
+    app.add_typer(vllm_app, name="vllm", help="The LLM server on GPU instances: scale, status.")
 
 
 _register()

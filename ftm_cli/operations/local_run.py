@@ -74,7 +74,7 @@ EMBEDDED_LLM_SETTINGS = {"summary_max_tokens": 48, "theme_max_tokens": 96, "max_
 
 def local_settings(flags: Mapping[str, Any]) -> Settings:
     """All settings; with no server named, the model is the embedded one and its answers short."""
-    from ftm_core.llm.embedded import MODEL_NAME
+    from ftm_core.llm.bundled_model import MODEL_NAME
 
     resolved = resolve(flags=flags, environment=os.environ, project_file=Path(PROJECT_FILE))
     settings = resolved.settings

