@@ -59,10 +59,11 @@ $(PEERS)/.installed: bench/peers.txt
 bench-peers: $(VENV)/.installed $(PEERS)/.installed ## Other tools on the sample quarter, which `make run` has made
 	$(BIN)/python -m bench.peers --data data --quarter $(QUARTER)
 
-lint: $(VENV)/.installed ## Style and types
+lint: $(VENV)/.installed ## Style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: $(VENV)/.installed ## Write docs/cli.md from the commands themselves
 	$(BIN)/typer ftm_cli.app utils docs --name ftm --title "The commands of ftm" --output docs/cli.md

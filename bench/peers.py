@@ -36,11 +36,11 @@ from ftm_core.contracts.settings import Settings
 from ftm_core.quality.coherence import CallWords, diversity
 from ftm_core.quality.recovery import Key, compare, own_key
 from ftm_core.storage.local import LocalStorage
+from ftm_core.text.substance import share_of_matter
 from ftm_core.topics.embedding import embedded_model_folder
 from ftm_core.topics.firm_model import INPUT_COLUMNS
 from ftm_core.transcripts.chunks import existing_manifest
 from ftm_core.transcripts.reading import iterate_firms
-from ftm_core.transcripts.substance import share_of_matter
 
 # As the map leaves out what MAEC puts in place of names.
 MASK = re.compile("<unk>", re.IGNORECASE)

@@ -15,8 +15,8 @@ from bench.theme_inputs import read
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.storage.local import LocalStorage
+from ftm_core.text.substance import share_of_matter
 from ftm_core.themes.theme_model import cluster_points
-from ftm_core.transcripts.substance import share_of_matter
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 
-from ftm_core import __version__
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import (
     InputError,
@@ -32,6 +31,7 @@ from ftm_core.contracts.records import (
 )
 from ftm_core.contracts.settings import Settings
 from ftm_core.llm.prompts import PROMPT_VERSION
+from ftm_core.row_code import row_code_version
 from ftm_core.storage import Storage
 
 # A holder elsewhere beats at least every HEARTBEAT_SECONDS; after LEASE_SECONDS it counts as dead.
@@ -48,7 +48,7 @@ def ingredients(manifest: Manifest, settings: Settings) -> dict[str, Any]:
         "transcripts": [chunk.sha256 for chunk in manifest.chunks],
         "settings": settings.row_settings(),
         "prompt_version": PROMPT_VERSION,
-        "code_version": __version__,
+        "code_version": row_code_version(),
     }
 
 

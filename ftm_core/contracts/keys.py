@@ -126,6 +126,11 @@ def theme_contributions(quarter: Quarter) -> str:
     return f"{themes_prefix(quarter)}theme_contributions.parquet"
 
 
+def theme_exposures(quarter: Quarter) -> str:
+    """How much of each call is about each theme."""
+    return f"{themes_prefix(quarter)}theme_exposures.parquet"
+
+
 def processed_table(table: str, quarter: Quarter) -> str:
     """One of the quarter's tables: ``firms``, ``sentences`` or ``topics``."""
     return f"processed/{table}/quarter={quarter}/{table}.parquet"

@@ -110,6 +110,24 @@ THEME_CONTRIBUTIONS = pa.schema(
     ]
 )
 
+# What an event study joins: how much of one call is about one theme. Every sentence of the call in
+# the theme counts, with or without a topic; ``share`` is of the sentences that are not small talk.
+THEME_EXPOSURES = pa.schema(
+    [
+        _field("theme_id", _TEXT),
+        _field("firm_id", _TEXT),
+        _field("firm_name", _TEXT),
+        _field("permno", pa.int64(), nullable=True),
+        _field("gvkey", _TEXT, nullable=True),
+        _field("transcript_id", _TEXT),
+        _field("earnings_call_date", _DATE),
+        _field("n_sentences", _INT),
+        _field("share", pa.float64()),
+        _field("leading_sentence_ids", _STRINGS),
+        _field("quarter", _TEXT),
+    ]
+)
+
 FIRMS = pa.schema(
     [
         _field("firm_id", _TEXT),

@@ -10,22 +10,11 @@ from itertools import chain, groupby
 
 from ftm_core.llm.messages import Prompt
 from ftm_core.llm.prompts import LABEL, LIST_MARK, PROMPT_VERSION, SUMMARY_CHARACTERS, cut
-from ftm_core.topics.words import stem
-from ftm_core.transcripts.filler import is_filler
-from ftm_core.transcripts.small_talk import FUNCTION_WORDS
-from ftm_core.transcripts.substance import MEASURING
+from ftm_core.text import lexicons
+from ftm_core.text.stems import stem
+from ftm_core.text.tokens import WORD
 
 _SYSTEM = "You write headlines of two to six words and nothing else. Name no company."
-_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-# Words of every company's call, and of where a matter goes: by themselves they name none, and
-# beside one that does they do no harm.
-_GENERAL = MEASURING | frozenset(
-    """
-    business company companies new expect prior today rising falling growing slowing easing
-    cheaper pressure pressures strategy strategies management challenge challenges recovery
-    approach dynamics
-    """.split()
-)
 # The first keywords are the theme's own; later ones it shares with others.
 _TELLING = 6
 _FIRST = 3
@@ -93,7 +82,11 @@ class Judge:
     def is_good(self, title: str) -> bool:
         """Whether a title has a known word and another one, none twice, and none is foreign."""
         known, foreign = self._counts(title)
-        stems = [stem(word) for word in _WORD.findall(title.lower()) if word not in FUNCTION_WORDS]
+        stems = [
+            stem(word)
+            for word in WORD.findall(title.lower())
+            if word not in lexicons.words("function_words")
+        ]
         distinct = len(set(stems)) == len(stems) > 1
         return known > 0 and foreign == 0 and distinct
 
@@ -112,21 +105,23 @@ class Judge:
         known = {word for word in naming if stem(word) in telling}
         foreign = [
             word
-            for word in _WORD.findall(title.lower())
+            for word in WORD.findall(title.lower())
             if word in naming - known and (word[0].isdigit() or stem(word) not in shared)
         ]
         return len(known), len(foreign)
 
 
 def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.lower()))
+    return set(WORD.findall(text.lower()))
 
 
 def _naming(text: str) -> set[str]:
+    lists = ("general_business_words", "measure_words", "function_words")
+    empty: frozenset[str] = frozenset().union(*map(lexicons.words, lists))
     return {
         word
         for word in _words(text)
-        if word not in _GENERAL and word not in FUNCTION_WORDS and not is_filler(word)
+        if word not in empty and not lexicons.contains("keyword_filler", word)
     }
 
 

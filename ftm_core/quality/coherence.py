@@ -7,9 +7,9 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from typing import Literal
 
-from ftm_core.topics.words import WORD_PATTERN
+from ftm_core.text.tokens import KEYWORD_PATTERN
 
-_WORD = re.compile(WORD_PATTERN)
+_WORD = re.compile(KEYWORD_PATTERN)
 # Words of a topic that are judged, as is usual.
 WORDS_JUDGED = 10
 

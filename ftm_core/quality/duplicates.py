@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 
-_WORD = re.compile(r"\w+")
+from ftm_core.text.tokens import WORD
 
 
 def duplicate_names(names: Sequence[str], similarity: float) -> list[tuple[int, int]]:
     """Positions of each pair of names that share ``similarity`` of their words (Jaccard)."""
-    words = [frozenset(_WORD.findall(name.lower())) for name in names]
+    words = [frozenset(WORD.findall(name.lower())) for name in names]
     return [
         (first, second)
         for first, second in itertools.combinations(range(len(names)), 2)

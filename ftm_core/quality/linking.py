@@ -17,8 +17,9 @@ from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
+from ftm_core.text.stems import stem
+from ftm_core.text.tokens import KEYWORD_PATTERN
 from ftm_core.themes.finished import open_finished
-from ftm_core.topics.words import WORD_PATTERN, stem
 
 # More quarters than this in one range are a slip of the pen.
 MOST_QUARTERS = 200
@@ -149,7 +150,7 @@ def similarities(before: Sequence[Theme], after: Sequence[Theme]) -> np.ndarray:
 def _cosines(texts: Sequence[str], n_before: int) -> np.ndarray:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = TfidfVectorizer(stop_words="english", token_pattern=WORD_PATTERN).build_analyzer()
+    words = TfidfVectorizer(stop_words="english", token_pattern=KEYWORD_PATTERN).build_analyzer()
     vectorizer = TfidfVectorizer(analyzer=lambda text: [stem(word) for word in words(text)])
     try:
         vectors = vectorizer.fit_transform(texts)

@@ -14,13 +14,13 @@ from ftm_core.llm.prompts import speaks_of_task
 from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
 from ftm_core.quality.figures import Measure, QualityReport, at_least, at_most, mean, share
-from ftm_core.quality.grounding import Sources
 from ftm_core.quality.recovery import PURE_THEME, Key, Recovery, compare
 from ftm_core.quality.stability import SEEDS, stability
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
+from ftm_core.text.grounding import Sources
+from ftm_core.text.small_talk import is_set_aside
 from ftm_core.themes.finished import FinishedQuarter, open_finished
-from ftm_core.transcripts.small_talk import is_set_aside
 
 EXAMPLES_SHOWN = 5
 # Coherence reads calls word by word: of a large quarter as many as this, spread evenly over it.

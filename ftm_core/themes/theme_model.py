@@ -12,8 +12,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.text.substance import share_of_matter
 from ftm_core.topics.embedding import Embedder, Vectors
-from ftm_core.transcripts.substance import share_of_matter
 
 if TYPE_CHECKING:
     from ftm_core.topics.topic_model import TopicModelParameters

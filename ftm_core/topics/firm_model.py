@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ftm_core.contracts.settings import FirmTopicSettings
+from ftm_core.text.small_talk import is_set_aside
 from ftm_core.topics.embedding import Embedder, Vectors
-from ftm_core.transcripts.small_talk import is_set_aside
 
 if TYPE_CHECKING:
     from ftm_core.topics.topic_model import FittedTopics, TopicModelParameters

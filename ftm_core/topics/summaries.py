@@ -14,7 +14,7 @@ from ftm_core.contracts.records import Failure, utc_now
 from ftm_core.llm import prompts
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.messages import Answer
-from ftm_core.quality.grounding import Sources
+from ftm_core.text.grounding import Sources
 from ftm_core.topics.firm_model import FirmModel, TopicDraft
 from ftm_core.topics.progress import FinishedFirm
 

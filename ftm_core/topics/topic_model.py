@@ -20,20 +20,12 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 from umap import UMAP
 
+from ftm_core.text import lexicons
+from ftm_core.text.tokens import KEYWORD_PATTERN
 from ftm_core.topics.compiled import keep_compiled
 from ftm_core.topics.embedding import Vectors
-from ftm_core.topics.words import WORD_PATTERN
-from ftm_core.transcripts.filler import is_filler
 
 NO_TOPIC = -1
-# Spoken language puts these into every answer of every call: the tails of contractions, fillers,
-# and MAEC's mask for names. They stay in the sentences; only keywords go without them.
-_SPOKEN = frozenset(
-    "ve ll re don didn doesn isn wasn won couldn wouldn aren hasn haven unk yeah yes okay ok sure "
-    "thank thanks think know mean going gonna got kind sort lot bit little really just like right "
-    "actually obviously certainly absolutely basically pretty quite thing things want look looking "
-    "said say saying talk talked let come coming way good great question guess maybe".split()
-)
 
 
 @dataclass(frozen=True)
@@ -115,8 +107,12 @@ def fit_topics(
 
 def _telling(keywords: Sequence[str]) -> tuple[str, ...]:
     """The keywords less those all of whose words could be said of anything, unless all could."""
-    telling = [word for word in keywords if not all(map(is_filler, word.split()))]
+    telling = [word for word in keywords if not _is_filler(word)]
     return tuple(telling or keywords)
+
+
+def _is_filler(keyword: str) -> bool:
+    return all(lexicons.contains("keyword_filler", word) for word in keyword.split())
 
 
 class _WordVectors(BaseEmbedder):  # type: ignore[misc]
@@ -180,9 +176,9 @@ def _vectorizer(ngram_max: int, **options: Any) -> CountVectorizer:
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     return CountVectorizer(
-        stop_words=sorted(ENGLISH_STOP_WORDS | _SPOKEN),
+        stop_words=sorted(ENGLISH_STOP_WORDS | lexicons.words("spoken_stop_words")),
         ngram_range=(1, ngram_max),
-        token_pattern=WORD_PATTERN,
+        token_pattern=KEYWORD_PATTERN,
         **options,
     )
 

@@ -26,6 +26,8 @@ def values(kind: pa.DataType) -> st.SearchStrategy[Any]:
         return st.integers(-(2**63), 2**63 - 1)
     if pa.types.is_float32(kind):
         return st.floats(width=32, allow_nan=False)
+    if pa.types.is_float64(kind):
+        return st.floats(allow_nan=False)
     if pa.types.is_date32(kind):
         return st.dates()
     if pa.types.is_timestamp(kind):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftm_core.transcripts.sentences import Sentence, split, split_turns
+from ftm_core.text.sentences import split
+from ftm_core.transcripts.sentences import Sentence, split_turns
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftm_core.transcripts.substance import share_of_matter
+from ftm_core.text.substance import share_of_matter
 
 
 @pytest.mark.parametrize(

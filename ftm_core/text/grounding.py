@@ -1,14 +1,18 @@
-"""Whether what a summary states, its numbers and names, occurs in the sentences it stands on."""
+"""Whether the numbers and names in a text occur in the sentences that it is based on.
+
+A heuristic: names are recognized by their capital letters, and a name may end in another way than
+the source word, so a wrong name that begins like a right one is not noticed.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from ftm_core.transcripts.small_talk import FUNCTION_WORDS
+from ftm_core.text import lexicons
+from ftm_core.text.tokens import WORD, uncontracted
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9&]*(?:[-][A-Za-z0-9]+)*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+)[\"'“‘(]*([A-Za-z][\w&-]*)")
 _SPELT = {
     word: str(number)
@@ -35,13 +39,12 @@ def _numbers(text: str) -> set[str]:
 def _names(text: str) -> set[str]:
     """Capitalised words that no beginning of a sentence explains, function words left out."""
     starts = {match.start(1) for match in _SENTENCE_START.finditer(text)}
-    return {
-        match.group().lower()
-        for match in _WORD.finditer(text)
-        if match.start() not in starts
-        and len(match.group()) > 1
-        and any(letter.isupper() for letter in match.group())
-    } - FUNCTION_WORDS
+    names = {
+        uncontracted(match.group().lower())
+        for match in WORD.finditer(text)
+        if match.start() not in starts and any(letter.isupper() for letter in match.group())
+    }
+    return {name for name in names if len(name) > 1} - lexicons.words("function_words")
 
 
 def _parts(word: str) -> set[str]:
@@ -61,8 +64,8 @@ class Sources:
         self._numbers: set[str] = set()
         for text in texts:
             self._numbers |= _numbers(text)
-            for word in _WORD.findall(text.lower()):
-                self._words |= _parts(word)
+            for word in WORD.findall(text.lower()):
+                self._words |= _parts(uncontracted(word))
         self._numbers |= {_SPELT[word] for word in self._words & _SPELT.keys()}
 
     def __or__(self, other: Sources) -> Sources:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import re
 
-from ftm_core.transcripts.filler import is_filler, uncontracted
-from ftm_core.transcripts.sentences import split
+from ftm_core.text import lexicons
+from ftm_core.text.sentences import split
+from ftm_core.text.tokens import MASK, WORD
 
 OPERATOR = "operator turn"
 GREETING = "greeting"
@@ -29,10 +30,6 @@ BOILERPLATE = "legal or logistical boilerplate"
 ACKNOWLEDGEMENT = "acknowledgement"
 FRAGMENT = "fragment without words"
 FILLER = "filler that names no matter"
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 _PHRASES: tuple[tuple[str, str], ...] = (
@@ -93,45 +90,10 @@ _PHRASE_RULES = tuple(
     for reason, pattern in _PHRASES
 )
 
-ACKNOWLEDGING = _words(
-    """
-    yes yeah yep yup no nope sure okay ok right great good exactly absolutely correct
-    alright certainly definitely perfect wonderful terrific excellent fantastic true agreed
-    indeed oh ah um uh hmm mm huh wow please thanks fine nice cool super
-    """
-)
-FUNCTION_WORDS = _words(
-    """
-    a an the and or but so well then now also just again as at by for from in of on to with
-    into i i'm i'd i'll i've we we're we'll we'd we've you you're you'd you'll he she it
-    it's its they me us my our your this that that's these those there there's here here's
-    what all everyone everybody each is are was were be been am do does did have has had
-    will would can could may might should shall let let's today tonight morning afternoon
-    evening once more much very really first still not don't want wanted like say said take
-    one ones folks guys sir
-    """
-)
-# Words that carry nothing beside a courtesy phrase, as in "thanks for your time and interest".
-_COURTESY_WORDS = _words(
-    """
-    joining listening participating attending calling dialing participation attendance
-    attention time interest support patience question questions comment comments color help
-    detail call calls conference webcast teleconference earnings quarterly quarter quarters
-    first second third fourth last next fiscal full year year-end investor company taking
-    asking answering letting having being giving hosting spending doing listened joined
-    update additional continued ongoing helpful introduction clarification confidence
-    participate join ladies gentlemen behalf speak talk see soon again closing hope
-    appreciate look forward speaking talking seeing updating meeting squeezing bringing
-    insight thoughts months month weeks week days day person q a management team board
-    everyone's everybody's today's morning's afternoon's new happy future near
-    """
-)
 _RESULTS = re.compile(
     r"\b(?:to|and) (?:discuss|review|present)(?: \w[\w'-]*){0,6} (?:results|earnings|performance)\b"
     r"|\binterest in(?: [A-Z][\w&.]*)+"
 )
-MASK = re.compile(r"<UNK>(?:['’]s)?|<unk>")
-_WORD = re.compile(r"[A-Za-z]+(?:['’-][A-Za-z]+)*")
 _FIGURE = re.compile(r"[$€£¥%]|\b\d[\d,.]*\s*(?:percent|basis|bps|million|billion|cents)\b")
 
 _LEAD = (
@@ -221,7 +183,7 @@ def _reason(sentence: str) -> str | None:
         rest, found = pattern.subn(" ", rest)
         if found and reason is None:
             reason = family
-    return _reason_for_rest(rest, reason, n_words=len(_WORD.findall(plain)))
+    return _reason_for_rest(rest, reason, n_words=len(WORD.findall(plain)))
 
 
 def _reason_by_form(plain: str) -> str | None:
@@ -246,15 +208,15 @@ def _reason_for_rest(rest: str, reason: str | None, *, n_words: int) -> str | No
     nameless = MASK.sub(" ", rest)
     if re.search(r"\d", nameless):
         return None
-    for word in _WORD.findall(nameless):
+    for word in WORD.findall(nameless):
         lower = word.lower()
-        if FUNCTION_WORDS & {lower, uncontracted(lower)} or len(word) == 1:
+        if lexicons.contains("function_words", lower) or len(word) == 1:
             continue
-        if courteous and not set(lower.split("-")) - _COURTESY_WORDS:
+        if courteous and not set(lower.split("-")) - lexicons.words("courtesy_words"):
             continue
-        if lower in ACKNOWLEDGING:
+        if lower in lexicons.words("acknowledgements"):
             reason = reason or ACKNOWLEDGEMENT
-        elif is_filler(lower):
+        elif lexicons.contains("small_talk_filler", lower):
             reason = reason or FILLER
         elif not (courteous and _is_name(word)):
             return None

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftm_core.transcripts import small_talk
-from ftm_core.transcripts.small_talk import is_set_aside
+from ftm_core.text import small_talk
+from ftm_core.text.small_talk import is_set_aside
 
 SET_ASIDE = [
     ("Good morning, everyone.", small_talk.GREETING),

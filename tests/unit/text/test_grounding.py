@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftm_core.quality.duplicates import duplicate_names
-from ftm_core.quality.grounding import Sources
+from ftm_core.text.grounding import Sources
 
 SOURCES = Sources(
     [

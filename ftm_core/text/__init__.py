@@ -1,0 +1,1 @@
+"""Rules about words and sentences: tokens, stems, small talk, grounding, word lists."""
