@@ -55,8 +55,8 @@ def child(n_firms: int, folder: str) -> None:
     """One size in a process of its own: the quarter is made by another."""
     from bench.quarters import QUARTER, MadeQuarter
     from ftm_core.contracts.settings import Settings
-    from ftm_core.topics.batches import plan_batches
-    from ftm_core.transcripts.reading import read_manifest
+    from ftm_core.data.batch_plan import plan_batches
+    from ftm_core.data.transcript_chunks import read_manifest
 
     storage = LocalStorage(Path(folder))
     manifest = read_manifest(storage, QUARTER)

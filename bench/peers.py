@@ -33,14 +33,13 @@ from bench.measuring import report
 from bench.peer_models import WAYS
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
+from ftm_core.data.transcript_chunks import find_manifest, iterate_firms
 from ftm_core.quality.coherence import CallWords, diversity
 from ftm_core.quality.recovery import Key, compare, own_key
 from ftm_core.storage.local import LocalStorage
 from ftm_core.text.substance import share_of_matter
 from ftm_core.topics.embedding import embedded_model_folder
 from ftm_core.topics.firm_model import INPUT_COLUMNS
-from ftm_core.transcripts.chunks import existing_manifest
-from ftm_core.transcripts.reading import iterate_firms
 
 # As the map leaves out what MAEC puts in place of names.
 MASK = re.compile("<unk>", re.IGNORECASE)
@@ -51,7 +50,7 @@ NO_TOPIC = -1
 def sentences(data: Path, quarter: Quarter, n_firms: int | None) -> tuple[pa.Table, Key | None]:
     """INPUT_COLUMNS of the quarter's first firms and what is clustered, with the sample's key."""
     storage = LocalStorage(data)
-    manifest = existing_manifest(storage, quarter)
+    manifest = find_manifest(storage, quarter)
     if manifest is None:
         raise SystemExit(f"{quarter} is not in {data}: `ftm ingest` it first")
     firms = sorted(manifest.firm_to_chunk)[:n_firms]

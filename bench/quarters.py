@@ -14,10 +14,10 @@ import pyarrow as pa
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Manifest
 from ftm_core.contracts.settings import LlmSettings, Settings
+from ftm_core.data.batch_plan import plan_batches
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.client import LlmClient
 from ftm_core.storage import Storage
-from ftm_core.topics.batches import plan_batches
 from ftm_core.topics.map_job import BatchOutcome, MapContext, run_batch
 from ftm_core.topics.workers import ModelWorkers
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts

@@ -17,15 +17,15 @@ from typing import get_args
 
 import numpy as np
 
-from ftm_core import runs
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.data import lease
+from ftm_core.data.batch_plan import read_plan
+from ftm_core.data.map_output import iterate_sentences, read_map_output, read_topics
 from ftm_core.quality.recovery import Key, Recovery, compare, sample_key
 from ftm_core.storage.local import LocalStorage
-from ftm_core.themes.map_output import iterate_sentences, read_map_output, read_topics
 from ftm_core.themes.points import read_points, read_vectors
 from ftm_core.themes.theme_model import TopicPoint, cluster_points
-from ftm_core.topics.batches import read_plan
 from ftm_core.topics.embedding import Embedder, Vectors, load_embedder
 
 Place = tuple[str, int]
@@ -44,7 +44,7 @@ class Topics:
 
 
 def read(storage: LocalStorage, quarter: Quarter) -> Topics:
-    identity, plan = runs.read_identity(storage, quarter), read_plan(storage, quarter)
+    identity, plan = lease.read_identity(storage, quarter), read_plan(storage, quarter)
     if identity is None or plan is None:
         raise SystemExit(f"{quarter} in {storage.uri} has no run: `ftm run` first")
     output = read_map_output(storage, quarter, plan, identity.run_id)

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftm_core import runs
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.events import Listener, Note, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Batch, Failure, Manifest, RunIdentity
+from ftm_core.contracts.records import Batch, Failure, Manifest, RunIdentity, StageTiming, Timings
 from ftm_core.contracts.settings import Settings
+from ftm_core.data import lease
+from ftm_core.data.batch_plan import plan_batches, read_plan, write_plan
+from ftm_core.data.checkpoints import read_checkpoint
+from ftm_core.data.json_records import write_record
+from ftm_core.data.map_output import read_map_output
+from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.client import LlmClient
 from ftm_core.memory import peak_memory_mib
+from ftm_core.run_inputs import run_inputs
 from ftm_core.storage import Storage
-from ftm_core.themes.map_output import read_map_output
 from ftm_core.themes.reduce_job import ReduceContext, ReduceOutcome, run_reduce
 from ftm_core.topics import map_job
-from ftm_core.topics.batches import plan_batches, read_plan, write_plan
 from ftm_core.topics.map_job import BatchOutcome, MapContext, run_batch
-from ftm_core.topics.progress import read_checkpoint
 from ftm_core.topics.workers import ModelWorkers, default_workers
-from ftm_core.transcripts.reading import read_manifest
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,6 @@ class RunRequest:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     restart: bool = False
     max_firms: int | None = None
-
-
-@dataclass(frozen=True)
-class StageTiming:
-    """Seconds one stage took."""
-
-    stage: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -70,16 +64,16 @@ class QuarterOutcome:
 
 
 def plan(request: RunRequest) -> tuple[RunIdentity, Manifest, list[Batch]]:
-    """Check the transcripts, take hold of the quarter, and write its plan (or keep it).
+    """Check the transcripts, acquire the lease, and write its plan (or keep it).
 
     A plan once written stays as long as its run: batches and checkpoints belong together.
     """
     manifest = read_manifest(request.storage, request.quarter)
-    identity = runs.begin(
+    identity = lease.acquire(
         request.storage,
         request.quarter,
-        _ingredients(request, manifest),
-        runs.this_process(request.run_name),
+        _run_inputs(request, manifest),
+        lease.this_process(request.run_name),
         restart=request.restart,
     )
     batches = read_plan(request.storage, request.quarter)
@@ -94,11 +88,11 @@ def standing(request: RunRequest) -> RunIdentity | None:
 
     Tells a re-run that there is nothing to do before any model or server is started.
     """
-    identity = runs.read_identity(request.storage, request.quarter)
+    identity = lease.read_identity(request.storage, request.quarter)
     if identity is None or identity.finished is None or request.restart:
         return None
     manifest = read_manifest(request.storage, request.quarter)
-    if identity.fingerprint != runs.fingerprint(_ingredients(request, manifest)):
+    if identity.fingerprint != lease.fingerprint(_run_inputs(request, manifest)):
         return None
     batches = read_plan(request.storage, request.quarter) or []
     output = read_map_output(request.storage, request.quarter, batches, identity.run_id)
@@ -121,8 +115,8 @@ class _Work:
 async def run_quarter(request: RunRequest) -> QuarterOutcome:
     """Plan, map, reduce and package one quarter in this process.
 
-    Resumes whatever an earlier run of the same ingredients finished. Raises the errors of ``plan``,
-    ``run_batch`` and ``run_reduce``; the hold on the quarter is let go in every case.
+    Resumes whatever an earlier run of the same inputs finished. Raises the errors of ``plan``,
+    ``run_batch`` and ``run_reduce``; the lease is released in every case.
     """
     clock = _StageClock(request.listener)
     identity, manifest, batches = await asyncio.to_thread(plan, request)
@@ -130,7 +124,7 @@ async def run_quarter(request: RunRequest) -> QuarterOutcome:
     n_workers = default_workers(request.settings)
     try:
         async with (
-            _renewed_hold(request),
+            _renewed_lease(request),
             _client(request) as client,
             ModelWorkers(request.settings, n_workers) as workers,
         ):
@@ -147,12 +141,12 @@ async def run_quarter(request: RunRequest) -> QuarterOutcome:
         )
     finally:
         _write_timings(request, clock)
-        runs.release(request.storage, request.quarter, request.run_name, finished=finished)
+        lease.release(request.storage, request.quarter, request.run_name, finished=finished)
 
 
 async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
-    """Run one batch of a quarter that ``request.run_name`` holds: the map container's work."""
-    identity = runs.require_hold(request.storage, request.quarter, request.run_name)
+    """Run one batch of a quarter whose lease ``request.run_name`` owns: the map container's work."""
+    identity = lease.require_lease(request.storage, request.quarter, request.run_name)
     manifest = read_manifest(request.storage, request.quarter)
     batches = {b.batch_id: b for b in read_plan(request.storage, request.quarter) or []}
     if batch_id not in batches:
@@ -164,7 +158,7 @@ async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
     batch = batches[batch_id]
     n_workers = default_workers(request.settings)
     async with (
-        _renewed_hold(request),
+        _renewed_lease(request),
         _client(request, batch_id) as client,
         ModelWorkers(request.settings, n_workers) as workers,
     ):
@@ -174,31 +168,31 @@ async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
 
 
 async def run_reduce_alone(request: RunRequest) -> ReduceOutcome:
-    """Reduce a quarter that ``request.run_name`` holds: the reduce container's work.
+    """Reduce a quarter whose lease ``request.run_name`` owns: the reduce container's work.
 
-    It is the last job of a run, so it lets go of the quarter however it ends: who mends the cause
-    can start the quarter again at once. Only an end that is tried again keeps the hold.
+    It is the last job of a run, so it releases the lease however it ends: once the cause is fixed,
+    the quarter can be started again at once. Only an end that is retried keeps the lease.
     """
-    identity = runs.require_hold(request.storage, request.quarter, request.run_name)
+    identity = lease.require_lease(request.storage, request.quarter, request.run_name)
     try:
-        outcome = await _reduce_held(request, identity)
+        outcome = await _reduce_leased(request, identity)
     except RetryableError:
         raise
     except Exception:
-        # The reason why it failed matters more than a hold that cannot be let go of.
+        # The reason why it failed is more important than a lease that cannot be released.
         with contextlib.suppress(FtmError):
-            runs.release(request.storage, request.quarter, request.run_name, finished=False)
+            lease.release(request.storage, request.quarter, request.run_name, finished=False)
         raise
-    runs.release(request.storage, request.quarter, request.run_name, finished=True)
+    lease.release(request.storage, request.quarter, request.run_name, finished=True)
     return outcome
 
 
-async def _reduce_held(request: RunRequest, identity: RunIdentity) -> ReduceOutcome:
+async def _reduce_leased(request: RunRequest, identity: RunIdentity) -> ReduceOutcome:
     manifest = read_manifest(request.storage, request.quarter)
     batches = read_plan(request.storage, request.quarter) or []
     clock = _StageClock(request.listener)
     async with (
-        _renewed_hold(request),
+        _renewed_lease(request),
         _client(request, "themes") as client,
         ModelWorkers(request.settings, 1) as workers,
     ):
@@ -207,10 +201,10 @@ async def _reduce_held(request: RunRequest, identity: RunIdentity) -> ReduceOutc
     return outcome
 
 
-def _ingredients(request: RunRequest, manifest: Manifest) -> dict[str, Any]:
+def _run_inputs(request: RunRequest, manifest: Manifest) -> dict[str, Any]:
     """What the rows depend on; a run over some firms is another run than one over all."""
     return {
-        **runs.ingredients(manifest, request.settings),
+        **run_inputs(manifest, request.settings),
         "max_firms": request.max_firms,
     }
 
@@ -275,15 +269,15 @@ async def _client(request: RunRequest, writer: str = "run") -> AsyncIterator[Llm
 
 
 @contextlib.asynccontextmanager
-async def _renewed_hold(request: RunRequest) -> AsyncIterator[None]:
-    """Renew the hold on the quarter while the block runs; losing it stops the run."""
+async def _renewed_lease(request: RunRequest) -> AsyncIterator[None]:
+    """Renew the lease while the block runs; losing it stops the run."""
 
     async def beat() -> None:
         while True:
-            await asyncio.sleep(runs.HEARTBEAT_SECONDS)
+            await asyncio.sleep(lease.HEARTBEAT_SECONDS)
             try:
                 await asyncio.to_thread(
-                    runs.heartbeat, request.storage, request.quarter, request.run_name
+                    lease.renew, request.storage, request.quarter, request.run_name
                 )
             except FtmError as error:
                 request.listener(Note(str(error), "warning"))
@@ -319,12 +313,7 @@ class _StageClock:
 
 def _write_timings(request: RunRequest, clock: _StageClock) -> None:
     """Keep the timings for the report, beside the progress."""
-    record = {
-        "run_name": request.run_name,
-        "stages": [{"stage": t.stage, "seconds": round(t.seconds, 3)} for t in clock.timings],
-        "peak_memory_mib": round(peak_memory_mib(), 1),
-    }
+    stages = tuple(dataclasses.replace(one, seconds=round(one.seconds, 3)) for one in clock.timings)
+    record = Timings(request.run_name, stages, round(peak_memory_mib(), 1))
     with contextlib.suppress(FtmError):
-        request.storage.write(
-            keys.run_timings(request.quarter), json.dumps(record, indent=1).encode()
-        )
+        write_record(request.storage, keys.run_timings(request.quarter), record)

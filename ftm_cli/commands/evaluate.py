@@ -86,7 +86,7 @@ def _with_request_log(
     from ftm_cli.operations.aws.logs import Logs
     from ftm_cli.operations.aws.request_log import check_requests
     from ftm_cli.operations.aws.session import pinned_session
-    from ftm_core.runs import read_identity
+    from ftm_core.data.lease import read_identity
 
     identity = read_identity(storage, quarter)
     assert identity is not None

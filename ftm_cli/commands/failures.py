@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
 if TYPE_CHECKING:
-    from ftm_core.evaluation.failures import FailuresReport
+    from ftm_core.data.failures import FailuresReport
 
 
 def failures_command(
@@ -31,7 +31,7 @@ def failures_command(
     from ftm_cli.console import print_json
     from ftm_cli.targets import open_data
     from ftm_core.contracts.quarters import Quarter
-    from ftm_core.evaluation.failures import collect_failures, latest_run_quarter
+    from ftm_core.data.failures import collect_failures, latest_run_quarter
 
     storage = open_data(data)
     chosen = Quarter.parse(quarter) if quarter else latest_run_quarter(storage)

@@ -68,8 +68,8 @@ def quality_command(
 
 def _key(storage: Storage, quarter: Quarter, path: Path | None) -> Key | None:
     """The key given, or that of the sample corpus when the quarter was ingested from it."""
+    from ftm_core.data.transcript_chunks import read_manifest
     from ftm_core.quality.recovery import own_key, read_key
-    from ftm_core.transcripts.reading import read_manifest
 
     if path is not None:
         return read_key(path)

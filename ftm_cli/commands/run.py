@@ -29,7 +29,7 @@ def run_command(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Firms per batch.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Topic-model processes.")] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Clear the quarter's output and begin afresh.")
+        bool, typer.Option("--restart", help="Clear the quarter's output and start over.")
     ] = False,
     target: TargetOption = None,
     scale: Annotated[

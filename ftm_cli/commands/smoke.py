@@ -20,7 +20,7 @@ def smoke_command(
     data: DataOption = None,
     target: TargetOption = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Clear the quarter's output and begin afresh.")
+        bool, typer.Option("--restart", help="Clear the quarter's output and start over.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="On AWS: show the plan and its cost; start nothing.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.evaluation.failures import collect_failures
+from ftm_core.data.failures import collect_failures
 from ftm_core.storage import Storage
 
 _REASONS_SHOWN = 3

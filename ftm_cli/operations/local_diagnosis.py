@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ftm_cli.operations.aws.progress import ProgressReader
 from ftm_cli.operations.findings import Finding, recorded_failures
 from ftm_cli.operations.preflight import check_local
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
 from ftm_core.contracts.settings import Settings
-from ftm_core.evaluation.failures import latest_run_quarter
-from ftm_core.runs import changes, ingredients, is_alive, read_identity
+from ftm_core.data.failures import latest_run_quarter
+from ftm_core.data.lease import changes, is_alive, read_identity
+from ftm_core.data.progress import ProgressReader
+from ftm_core.data.transcript_chunks import read_manifest
+from ftm_core.run_inputs import run_inputs
 from ftm_core.storage import Storage
-from ftm_core.transcripts.reading import read_manifest
 
 
 def diagnose_here(
@@ -43,7 +44,7 @@ def diagnose_here(
         identity = read_identity(storage, quarter)
         if identity is not None:
             yield _of_run(storage, quarter, identity)
-            yield from _of_ingredients(settings, storage, quarter, identity)
+            yield from _of_inputs(settings, storage, quarter, identity)
         else:
             what = f"{quarter} has no run yet"
             yield Finding("run", "note", what, (), f"`ftm run --quarter {quarter}`")
@@ -57,29 +58,29 @@ def _of_run(storage: Storage, quarter: Quarter, identity: RunIdentity) -> Findin
     firms = ProgressReader(storage, quarter).read()
     about = f"run {identity.run_id}"
     evidence = [f"{firms.finished:,} of {firms.firms:,} firms finished, {firms.failed:,} failed"]
-    holder = identity.holder
-    if holder is None:
+    owner = identity.owner
+    if owner is None:
         if identity.finished:
             evidence.append(f"finished {identity.finished}")
             next_step = f"`ftm evaluate --quarter {quarter}`"
             return Finding(about, "ok", "is finished", tuple(evidence), next_step)
         what = "stopped before its end, with everything finished saved"
         return Finding(about, "problem", what, tuple(evidence), again)
-    evidence.append(f"held by process {holder.pid} on {holder.host}, last seen {holder.heartbeat}")
-    if is_alive(holder):
+    evidence.append(f"leased to process {owner.pid} on {owner.host}, renewed {owner.heartbeat}")
+    if is_alive(owner):
         next_step = f"`ftm monitor {quarter} --target local`"
         return Finding(about, "ok", "is running", tuple(evidence), next_step)
-    what = "is held by a process that is dead: it was killed, or its machine was"
+    what = "has a lease whose process no longer exists (killed, or its machine was lost)"
     return Finding(about, "problem", what, tuple(evidence), f"{again} It takes over by itself.")
 
 
-def _of_ingredients(
+def _of_inputs(
     settings: Settings, storage: Storage, quarter: Quarter, identity: RunIdentity
 ) -> Iterator[Finding]:
     """What has changed since the run began: the next one would be refused."""
-    now = ingredients(read_manifest(storage, quarter), settings)
+    now = run_inputs(read_manifest(storage, quarter), settings)
     # How many firms were taken is a choice of each run.
-    before = {name: identity.ingredients.get(name) for name in now}
+    before = {name: identity.inputs.get(name) for name in now}
     changed = changes(before, now)
     if changed:
         yield Finding(
@@ -87,6 +88,6 @@ def _of_ingredients(
             "problem",
             "have changed since the run began, so the next run of the quarter is refused",
             (changed,),
-            f"Restore them (`ftm config` shows where each comes from), or begin afresh: "
+            f"Restore them (`ftm config` shows where each comes from), or start over: "
             f"`ftm run --quarter {quarter} --restart`.",
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 from ftm_cli.operations.aws.executions import BatchCounts
-from ftm_cli.operations.aws.progress import ProgressReader
 from ftm_cli.operations.snapshots import FirmRate, Notice, Snapshot
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
-from ftm_core.evaluation.failures import collect_failures, latest_run_quarter
-from ftm_core.runs import is_alive, read_identity
+from ftm_core.data.failures import collect_failures, latest_run_quarter
+from ftm_core.data.lease import is_alive, read_identity
+from ftm_core.data.progress import ProgressReader
 from ftm_core.storage import Storage
 
 _WARNINGS_SHOWN = 5
@@ -40,7 +40,7 @@ class LocalMonitor:
         began = dt.datetime.fromisoformat(identity.started)
         ended = identity.finished and dt.datetime.fromisoformat(identity.finished)
         seconds = ((ended or dt.datetime.now(dt.UTC)) - began).total_seconds()
-        name = identity.holder.run_name if identity.holder else ""
+        name = identity.owner.run_name if identity.owner else ""
         at_work = int(state == "RUNNING" and firms.batches_done < firms.batches)
         waiting = firms.batches - firms.batches_done - at_work
         return Snapshot(
@@ -70,6 +70,6 @@ class LocalMonitor:
 
 def state_of(identity: RunIdentity) -> str:
     """``SUCCEEDED``, ``RUNNING``, or ``UNFINISHED`` where nobody works on it any more."""
-    if identity.holder is not None and is_alive(identity.holder):
+    if identity.owner is not None and is_alive(identity.owner):
         return "RUNNING"
     return "SUCCEEDED" if identity.finished else "UNFINISHED"

@@ -12,8 +12,8 @@ from typing import Any
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import PROJECT_FILE, Settings, resolve
+from ftm_core.data.lease import new_run_name
 from ftm_core.pipeline import QuarterOutcome, RunRequest, run_quarter, standing
-from ftm_core.runs import new_run_name
 from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage
 

@@ -11,9 +11,9 @@ from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, ObjectMissingError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Manifest, from_json
+from ftm_core.data.batch_plan import plan_batches, read_plan
+from ftm_core.data.checkpoints import read_checkpoint
 from ftm_core.storage import Storage
-from ftm_core.topics.batches import plan_batches, read_plan
-from ftm_core.topics.progress import read_checkpoint
 
 Scale = Literal["auto", "none"]
 

@@ -14,8 +14,8 @@ from ftm_core.contracts.errors import ChecksFailedError, FtmError, InterruptedRu
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
+from ftm_core.data.failures import collect_failures
 from ftm_core.evaluation.evaluate import evaluate
-from ftm_core.evaluation.failures import collect_failures
 from ftm_core.evaluation.report import EvaluationReport
 from ftm_core.storage import Storage
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ftm_cli.operations.aws.executions import BatchCounts
-from ftm_cli.operations.aws.progress import FirmProgress
 from ftm_cli.operations.aws.vllm import VllmStatus
 from ftm_core.contracts.records import RunIdentity
+from ftm_core.data.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Snapshot:
     error: str | None = None
     states: tuple[str, ...] = ()
     batches: BatchCounts | None = None
-    firms: FirmProgress | None = None
+    firms: Progress | None = None
     firms_per_minute: float | None = None
     vllm: VllmStatus | None = None
     requests_per_second: float | None = None

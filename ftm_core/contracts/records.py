@@ -109,8 +109,8 @@ class FailuresManifest:
 
 
 @record
-class Holder:
-    """Who works on a quarter now: enough to name them and to tell whether they still live."""
+class LeaseOwner:
+    """The run that owns a quarter's lease: enough to name it and to tell whether it still works."""
 
     run_name: str
     host: str
@@ -123,15 +123,47 @@ class Holder:
 
 @record
 class RunIdentity:
-    """What a quarter's output is made from; a change of fingerprint needs ``--restart``."""
+    """What a quarter's output is made from, and who owns the lease on it.
+
+    Other inputs give another fingerprint, and need ``--restart``.
+    """
 
     run_id: str
     quarter: str
     fingerprint: str
-    ingredients: dict[str, Any]
+    inputs: dict[str, Any]
     started: str
     finished: str | None
-    holder: Holder | None
+    owner: LeaseOwner | None
+
+
+@record
+class ReduceState:
+    """Written when all tables of a quarter are complete: what they were made from."""
+
+    run_id: str
+    map_output: str
+    n_topics: int
+    n_topics_in_themes: int
+    n_themes: int
+    timestamp: str
+
+
+@record
+class StageTiming:
+    """Seconds that one stage of a run took."""
+
+    stage: str
+    seconds: float
+
+
+@record
+class Timings:
+    """Seconds by stage and peak memory of the quarter's last run."""
+
+    run_name: str
+    stages: tuple[StageTiming, ...]
+    peak_memory_mib: float
 
 
 def to_json(value: Any) -> bytes:

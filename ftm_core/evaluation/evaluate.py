@@ -7,6 +7,7 @@ from typing import Any
 
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
+from ftm_core.data.finished import open_finished
 from ftm_core.evaluation.evidence import Evidence
 from ftm_core.evaluation.input_checks import check_counts, read_input
 from ftm_core.evaluation.map_checks import MapChecks
@@ -19,7 +20,6 @@ from ftm_core.quality.figures import QualityReport
 from ftm_core.quality.measure import measure_quality
 from ftm_core.quality.recovery import own_key
 from ftm_core.storage import Storage
-from ftm_core.themes.finished import open_finished
 
 SAMPLE_ROWS = 5
 _THEME_COLUMNS = ("theme_id", "name", "description", "n_firms", "n_topics")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ftm_core.data.finished import FinishedQuarter
 from ftm_core.evaluation.digests import digest
 from ftm_core.llm import prompts, titles
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.messages import Parameters, content_hash
-from ftm_core.themes.finished import FinishedQuarter
 
 
 class Evidence:
@@ -21,7 +21,7 @@ class Evidence:
 
     def __init__(self, quarter: FinishedQuarter) -> None:
         self._llm = quarter.settings["llm"]
-        self._run_version = quarter.identity.ingredients["prompt_version"]
+        self._run_version = quarter.identity.inputs["prompt_version"]
         self._answers = AnswerStore.open(quarter.storage, quarter.quarter)
         self._prose: set[int] = set()
         self._titles: set[int] = set()

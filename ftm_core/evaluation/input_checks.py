@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.data.finished import FinishedQuarter
+from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.evaluation.digests import FirmDigests
 from ftm_core.evaluation.reader import reason
 from ftm_core.evaluation.report import Check, Tally
-from ftm_core.themes.finished import FinishedQuarter
 from ftm_core.themes.tables import completed_firms, failed_wholly
-from ftm_core.transcripts.reading import iterate_firms
 
 CallKey = tuple[str, dt.date]
 
@@ -47,7 +47,7 @@ def read_input(quarter: FinishedQuarter) -> tuple[InputFacts, Check]:
         "same-input", "input", "The transcripts are those that the run was made from", "chunks"
     )
     facts = InputFacts()
-    recorded = quarter.identity.ingredients["transcripts"]
+    recorded = quarter.identity.inputs["transcripts"]
     present = [chunk.sha256 for chunk in quarter.manifest.chunks]
     for number, chunk in enumerate(quarter.manifest.chunks):
         same = recorded[number : number + 1] == [chunk.sha256]

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftm_core.contracts import keys, schemas
+from ftm_core.data.finished import FinishedQuarter
 from ftm_core.evaluation.digests import FirmDigests, digest
 from ftm_core.evaluation.evidence import Evidence
 from ftm_core.evaluation.input_checks import SPOKEN_COLUMNS, CallKey, InputFacts
 from ftm_core.evaluation.reader import CheckedReader
 from ftm_core.evaluation.report import Check, Tally
 from ftm_core.llm import prompts
-from ftm_core.themes.finished import FinishedQuarter
 from ftm_core.themes.tables import completed_firms
 
 NAMED_BY_LLM = "llm"

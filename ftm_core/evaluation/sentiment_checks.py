@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftm_core.contracts import keys, schemas
+from ftm_core.data.finished import FinishedQuarter
 from ftm_core.evaluation.input_checks import InputFacts
 from ftm_core.evaluation.map_checks import MapFacts, spoken_digest
 from ftm_core.evaluation.reader import CheckedReader
 from ftm_core.evaluation.report import Check, Tally
-from ftm_core.themes.finished import FinishedQuarter
 
 
 def check_sentiment(

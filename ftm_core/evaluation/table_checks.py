@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftm_core.contracts import keys, schemas
+from ftm_core.data.finished import FinishedQuarter
 from ftm_core.evaluation.digests import FirmDigests
 from ftm_core.evaluation.input_checks import CallKey, InputFacts
 from ftm_core.evaluation.map_checks import MapFacts
 from ftm_core.evaluation.reader import CheckedReader
 from ftm_core.evaluation.report import Check, Tally
-from ftm_core.themes.finished import FinishedQuarter
 from ftm_core.themes.tables import completed_firms
 
 _CALL_COLUMNS = ("firm_name", "ticker", "gvkey", "permno", "link_date", "quarter")

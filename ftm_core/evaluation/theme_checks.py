@@ -7,12 +7,12 @@ from collections import Counter
 from typing import Any
 
 from ftm_core.contracts import keys, schemas
+from ftm_core.data.finished import FinishedQuarter
 from ftm_core.evaluation.evidence import Evidence
 from ftm_core.evaluation.map_checks import MapFacts
 from ftm_core.evaluation.reader import CheckedReader
 from ftm_core.evaluation.report import Check, Tally
 from ftm_core.llm import prompts
-from ftm_core.themes.finished import FinishedQuarter
 
 _IDENTIFIERS = ("permno", "gvkey", "earnings_call_date")
 

@@ -9,9 +9,9 @@ from typing import Any
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.finished import open_finished
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
-from ftm_core.themes.finished import open_finished
 
 Row = dict[str, Any]
 _SENTENCE_COLUMNS = ("sentence_id", "raw_text", "speaker_type", "position")

@@ -11,15 +11,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ftm_core import runs
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data import lease
+from ftm_core.data.finished import open_finished
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
 from ftm_core.text.stems import stem
 from ftm_core.text.tokens import KEYWORD_PATTERN
-from ftm_core.themes.finished import open_finished
 
 # More quarters than this in one range are a slip of the pen.
 MOST_QUARTERS = 200
@@ -101,7 +101,7 @@ def with_a_run(storage: Storage, quarters: Sequence[Quarter]) -> list[Quarter]:
     return [
         quarter
         for quarter in quarters
-        if quarter in ends or runs.read_identity(storage, quarter) is not None
+        if quarter in ends or lease.read_identity(storage, quarter) is not None
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualitySettings
+from ftm_core.data.finished import FinishedQuarter, open_finished
 from ftm_core.llm.prompts import speaks_of_task
 from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
@@ -20,7 +21,6 @@ from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
 from ftm_core.text.grounding import Sources
 from ftm_core.text.small_talk import is_set_aside
-from ftm_core.themes.finished import FinishedQuarter, open_finished
 
 EXAMPLES_SHOWN = 5
 # Coherence reads calls word by word: of a large quarter as many as this, spread evenly over it.

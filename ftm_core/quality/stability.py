@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 from ftm_core.contracts.settings import EmbeddingSettings, Settings, ThemeSettings
-from ftm_core.themes.finished import FinishedQuarter
-from ftm_core.themes.map_output import read_topics
+from ftm_core.data.finished import FinishedQuarter
+from ftm_core.data.map_output import read_topics
 from ftm_core.themes.points import read_points, read_vectors
 from ftm_core.themes.theme_model import ThemeDraft, cluster_points
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ftm_core.contracts import keys
-from ftm_core.contracts.errors import InputError, ObjectMissingError
 from ftm_core.contracts.events import Listener, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Manifest, RunIdentity
+from ftm_core.contracts.records import Manifest, RunIdentity, Timings
 from ftm_core.contracts.settings import Settings
+from ftm_core.data.failures import FailuresReport, collect_failures
+from ftm_core.data.finished import open_finished
+from ftm_core.data.json_records import read_record
 from ftm_core.evaluation.evaluate import evaluate
-from ftm_core.evaluation.failures import FailuresReport, collect_failures
 from ftm_core.evaluation.report import EvaluationReport
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.quality.figures import QualityReport
@@ -29,17 +29,7 @@ from ftm_core.report.themes import ThemeEntry, theme_entries
 from ftm_core.report.timeline import Timeline, read_timeline
 from ftm_core.report.topic_map import VectorsOf, topic_map
 from ftm_core.storage import Storage
-from ftm_core.themes.finished import open_finished
 from ftm_core.themes.points import vectors_of
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Seconds by stage and peak memory of the quarter's last run, as that run wrote them."""
-
-    run_name: str
-    stages: tuple[tuple[str, float], ...]
-    peak_memory_mib: float
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,7 @@ def collect(
         evaluation=evaluation,
         quality=quality,
         failures=collect_failures(storage, quarter),
-        timings=_timings(storage, quarter),
+        timings=read_record(storage, keys.run_timings(quarter), Timings),
         llm=_llm_use(storage, quarter),
         views=views,
         timeline=read_timeline(storage, quarter, settings.quality.link_threshold),
@@ -129,22 +119,6 @@ def quarter_views(
         topic_map=topic_map(tables, vectors_of, levelled_directions),
         heatmap=heatmap(tables),
     )
-
-
-def _timings(storage: Storage, quarter: Quarter) -> Timings | None:
-    key = keys.run_timings(quarter)
-    try:
-        record = json.loads(storage.read(key))
-        stages = tuple((one["stage"], float(one["seconds"])) for one in record["stages"])
-        return Timings(record["run_name"], stages, float(record["peak_memory_mib"]))
-    except ObjectMissingError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            storage.describe(key),
-            f"is not a valid record ({error!r})",
-            "Remove it: the report then shows no timings, and the next run writes it anew.",
-        ) from error
 
 
 def _llm_use(storage: Storage, quarter: Quarter) -> LlmUse:

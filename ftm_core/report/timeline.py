@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.finished import is_finished
 from ftm_core.quality.linking import Step, Theme, link_in_turn, read_themes
 from ftm_core.storage import Storage
-from ftm_core.themes.finished import is_finished
 
 MOST_QUARTERS = 12
 

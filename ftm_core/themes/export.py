@@ -18,8 +18,8 @@ from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError, StorageError
 from ftm_core.contracts.events import Listener, StageAdvanced, StageStarted
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.finished import open_finished
 from ftm_core.storage import Storage
-from ftm_core.themes.finished import open_finished
 
 STAGE = "export"
 _COPY_BYTES = 1 << 20

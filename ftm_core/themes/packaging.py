@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ftm_core import runs
 from ftm_core.contracts.events import Listener
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data import lease
+from ftm_core.data.finished import open_finished
 from ftm_core.storage import Storage
-from ftm_core.themes.finished import open_finished
 from ftm_core.themes.tables import DownstreamReport, write_downstream
 
 
@@ -16,9 +16,9 @@ def package_quarter(storage: Storage, quarter: Quarter, listener: Listener) -> D
     Raises InputError when the quarter is not finished or its files contradict one another,
     RunRefusedError when a run holds it.
     """
-    ingredients = open_finished(storage, quarter).identity.ingredients
-    name = runs.new_run_name(quarter)
-    runs.begin(storage, quarter, ingredients, runs.this_process(name))
+    inputs = open_finished(storage, quarter).identity.inputs
+    name = lease.new_run_name(quarter)
+    lease.acquire(storage, quarter, inputs, lease.this_process(name))
     written = False
     try:
         # Opened again: until it was held, another run could change it.
@@ -33,4 +33,4 @@ def package_quarter(storage: Storage, quarter: Quarter, listener: Listener) -> D
         written = True
         return report
     finally:
-        runs.release(storage, quarter, name, finished=written)
+        lease.release(storage, quarter, name, finished=written)

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import InputError
+from ftm_core.data.map_output import MapOutput, iterate_sentences
 from ftm_core.storage import Storage, tables
-from ftm_core.themes.map_output import MapOutput, iterate_sentences
 from ftm_core.themes.theme_model import SENTENCES_PER_TOPIC, TopicPoint
 from ftm_core.topics.embedding import Vectors
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,16 +10,24 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from ftm_core.contracts import keys, schemas
-from ftm_core.contracts.errors import ChecksFailedError, InterruptedRunError, ObjectMissingError
+from ftm_core.contracts.errors import ChecksFailedError, InputError, InterruptedRunError
 from ftm_core.contracts.events import Listener, Note, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Failure, FailuresManifest, Manifest, to_json, utc_now
+from ftm_core.contracts.records import (
+    Failure,
+    FailuresManifest,
+    Manifest,
+    ReduceState,
+    to_json,
+    utc_now,
+)
 from ftm_core.contracts.settings import Settings
+from ftm_core.data.json_records import read_record, write_record
+from ftm_core.data.map_output import MapOutput, read_topics
 from ftm_core.llm.client import LlmClient
 from ftm_core.storage import Storage, tables
 from ftm_core.themes import descriptions
 from ftm_core.themes.descriptions import DescribedTheme, describe_themes
-from ftm_core.themes.map_output import MapOutput, read_topics
 from ftm_core.themes.points import read_points, read_vectors
 from ftm_core.themes.tables import DownstreamReport, write_downstream
 from ftm_core.themes.theme_model import ThemeDraft, TopicPoint, find_themes
@@ -250,15 +257,15 @@ def _write_failures(storage: Storage, quarter: Quarter, failures: tuple[Failure,
 
 def _write_state(storage: Storage, output: MapOutput, outcome: ReduceOutcome) -> None:
     """Written last: says that all tables of the quarter stand and from what they were made."""
-    state = {
-        "run_id": output.run_id,
-        "map_output": output.fingerprint,
-        "n_topics": outcome.n_topics,
-        "n_topics_in_themes": outcome.n_topics_in_themes,
-        "n_themes": outcome.n_themes,
-        "timestamp": utc_now(),
-    }
-    storage.write(keys.reduce_state(output.quarter), json.dumps(state, indent=1).encode())
+    state = ReduceState(
+        run_id=output.run_id,
+        map_output=output.fingerprint,
+        n_topics=outcome.n_topics,
+        n_topics_in_themes=outcome.n_topics_in_themes,
+        n_themes=outcome.n_themes,
+        timestamp=utc_now(),
+    )
+    write_record(storage, keys.reduce_state(output.quarter), state)
 
 
 def _standing_outcome(
@@ -266,15 +273,16 @@ def _standing_outcome(
 ) -> ReduceOutcome | None:
     """The earlier outcome when the themes were made from this very map output."""
     try:
-        state = json.loads(storage.read(keys.reduce_state(quarter)))
-    except (ObjectMissingError, json.JSONDecodeError):
+        state = read_record(storage, keys.reduce_state(quarter), ReduceState)
+    except InputError:
+        # A damaged record says nothing: the tables are made again.
         return None
-    if state.get("run_id") != output.run_id or state.get("map_output") != output.fingerprint:
+    if state is None or (state.run_id, state.map_output) != (output.run_id, output.fingerprint):
         return None
     return ReduceOutcome(
-        n_topics=state["n_topics"],
-        n_topics_in_themes=state["n_topics_in_themes"],
-        n_themes=state["n_themes"],
+        n_topics=state.n_topics,
+        n_topics_in_themes=state.n_topics_in_themes,
+        n_themes=state.n_themes,
         failures=(),
         downstream=None,
         unchanged=True,

@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.events import Listener, Note, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.records import Checkpoint, Manifest
+from ftm_core.data.map_output import MapOutput
+from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.storage import Storage, tables
-from ftm_core.themes.map_output import MapOutput
 from ftm_core.themes.sentiment_rows import ThemeIndex, damaged, sentiment_rows
-from ftm_core.transcripts.reading import iterate_firms
 
 STAGE = "write tables"
 _CALL_COLUMNS = (

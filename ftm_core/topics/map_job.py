@@ -24,13 +24,13 @@ from ftm_core.contracts.errors import (
 from ftm_core.contracts.events import Listener, Note, StageAdvanced
 from ftm_core.contracts.records import Batch, Failure, Manifest, utc_now
 from ftm_core.contracts.settings import Settings
+from ftm_core.data.checkpoints import BatchCheckpoints, FinishedFirm
+from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.llm.client import LlmClient
 from ftm_core.storage import Storage
 from ftm_core.topics.firm_model import INPUT_COLUMNS
-from ftm_core.topics.progress import BatchProgress, FinishedFirm
 from ftm_core.topics.summaries import summarise_firm
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
-from ftm_core.transcripts.reading import iterate_firms
 
 STAGE = "map"
 _log = logging.getLogger("ftm.map")
@@ -67,7 +67,9 @@ async def run_batch(batch: Batch, context: MapContext) -> BatchOutcome:
     Raises InterruptedRunError on a stop, LlmUnavailableError or StorageRetryableError on a lasting
     outage (each after saving what is finished), and ChecksFailedError when failures look systemic.
     """
-    progress = await asyncio.to_thread(BatchProgress.open, context.storage, batch, context.run_id)
+    progress = await asyncio.to_thread(
+        BatchCheckpoints.open, context.storage, batch, context.run_id
+    )
     job = _MapJob(batch, progress, context)
     await job.run()
     return BatchOutcome(
@@ -80,7 +82,7 @@ async def run_batch(batch: Batch, context: MapContext) -> BatchOutcome:
 
 
 class _MapJob:
-    def __init__(self, batch: Batch, progress: BatchProgress, context: MapContext) -> None:
+    def __init__(self, batch: Batch, progress: BatchCheckpoints, context: MapContext) -> None:
         self._batch = batch
         self._progress = progress
         self._context = context

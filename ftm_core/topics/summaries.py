@@ -11,12 +11,12 @@ import pyarrow as pa
 from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.records import Failure, utc_now
+from ftm_core.data.checkpoints import FinishedFirm
 from ftm_core.llm import prompts
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.messages import Answer
 from ftm_core.text.grounding import Sources
 from ftm_core.topics.firm_model import FirmModel, TopicDraft
-from ftm_core.topics.progress import FinishedFirm
 
 REPRESENTATION_SEPARATOR = ", "
 NAMED_BY_LLM = "llm"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftm_core.contracts import keys, records, schemas
-from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage.base import Storage
 from ftm_core.storage.tables import COMPRESSION
@@ -245,16 +245,6 @@ def clear_quarter(storage: Storage, quarter: Quarter) -> None:
     storage.delete(keys.transcripts_rejects(quarter))
     storage.delete(keys.transcripts_unmatched(quarter))
     storage.delete(keys.transcripts_source_state(quarter))
-
-
-def existing_manifest(storage: Storage, quarter: Quarter) -> records.Manifest | None:
-    """The quarter's manifest, or None when the quarter is not (wholly) ingested."""
-    key = keys.transcripts_manifest(quarter)
-    try:
-        data = storage.read(key)
-    except ObjectMissingError:
-        return None
-    return records.from_json(records.Manifest, data, where=storage.describe(key))
 
 
 def _chunk_keys(storage: Storage, quarter: Quarter) -> list[str]:

@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from ftm_core.contracts import keys, records, schemas
 from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.storage.tables import COMPRESSION, read_run_id
 from ftm_core.transcripts.identifiers import Identifiers, Link, Resolution, resolve_firm
 from ftm_core.transcripts.identifiers_file import LinkTable
-from ftm_core.transcripts.reading import iterate_firms, read_manifest
 
 STAGE = "merge identifiers"
 _COLUMNS = ("firm_id", "firm_name", "ticker", "gvkey", "earnings_call_dates", "reason")

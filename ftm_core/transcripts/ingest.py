@@ -13,6 +13,7 @@ from pathlib import Path
 from ftm_core.contracts import events, keys, records
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import find_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.storage.local import LocalStorage
 from ftm_core.transcripts.assembling import Assembler
@@ -20,7 +21,6 @@ from ftm_core.transcripts.chunks import (
     FIRMS_PER_CHUNK,
     ChunkWriter,
     clear_quarter,
-    existing_manifest,
 )
 from ftm_core.transcripts.layouts import ColumnMap, column_map
 from ftm_core.transcripts.rejects import Reject, RejectedRowsError, RejectLog, printable
@@ -87,7 +87,7 @@ def ingest(
     )
     checksum = _content_checksum(opened, columns)
     # A replaced quarter's manifest may be damaged: that is one reason to replace it.
-    standing = None if options.replace else existing_manifest(storage, quarter)
+    standing = None if options.replace else find_manifest(storage, quarter)
     if standing is not None:
         _refuse_other_content(standing, checksum, storage, quarter)
         return IngestReport(quarter, columns.describe(), True, standing, 0, (), {}, None, 0.0)

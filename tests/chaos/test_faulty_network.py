@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from ftm_core.contracts.errors import ExitCode
-from ftm_core.topics.batches import plan_batches, read_plan, write_plan
-from ftm_core.transcripts.reading import read_manifest
+from ftm_core.data.batch_plan import plan_batches, read_plan, write_plan
+from ftm_core.data.transcript_chunks import read_manifest
 from tests.chaos.conftest import Reference
 from tests.fakes.chaos_llm import FakeLlm
 from tests.fakes.chaos_proxy import ChaosProxy

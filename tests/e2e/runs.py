@@ -11,8 +11,8 @@ from typing import Any
 
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.checkpoints import read_checkpoint
 from ftm_core.storage.s3 import S3Storage
-from ftm_core.topics.progress import read_checkpoint
 from tests.e2e.account import REGISTRY, Account, Job, Message
 from tests.e2e.engine import Engine
 

@@ -12,8 +12,8 @@ import pytest
 
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import ExitCode
+from ftm_core.data.checkpoints import read_checkpoint
 from ftm_core.storage.s3 import S3Storage
-from ftm_core.topics.progress import read_checkpoint
 from tests.e2e.account import BUCKET
 from tests.e2e.conftest import (
     BATCHES,

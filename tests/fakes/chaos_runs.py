@@ -15,13 +15,13 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 
-from ftm_core import runs
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data import lease
+from ftm_core.data.batch_plan import read_plan
+from ftm_core.data.map_output import iterate_sentences, read_map_output
 from ftm_core.storage import Storage, tables
 from ftm_core.storage.local import LocalStorage
-from ftm_core.themes.map_output import iterate_sentences, read_map_output
-from ftm_core.topics.batches import read_plan
 
 Q = Quarter(2023, 1)
 FIRMS = 8
@@ -161,7 +161,7 @@ class Place:
 
 
 def runs_checkpoint(storage: Storage, batch_id: str) -> Any:
-    from ftm_core.topics.progress import read_checkpoint
+    from ftm_core.data.checkpoints import read_checkpoint
 
     return read_checkpoint(storage, Q, batch_id)
 
@@ -180,7 +180,7 @@ def rows_of(storage: Storage) -> Rows:
 
     Times of processing and the ids of runs are left out: they alone may differ between runs.
     """
-    identity = runs.read_identity(storage, Q)
+    identity = lease.read_identity(storage, Q)
     assert identity is not None
     output = read_map_output(storage, Q, read_plan(storage, Q) or [], identity.run_id)
     found: Rows = {

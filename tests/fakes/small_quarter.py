@@ -24,25 +24,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ftm_core import runs
 from ftm_core.contracts.events import ignore
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Failure, Manifest
 from ftm_core.contracts.settings import LlmSettings, MapSettings, Settings, ThemeSettings
+from ftm_core.data import lease
+from ftm_core.data.batch_plan import plan_batches, write_plan
+from ftm_core.data.checkpoints import BatchCheckpoints, FinishedFirm
+from ftm_core.data.map_output import read_map_output
+from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.client import LlmClient
+from ftm_core.run_inputs import run_inputs
 from ftm_core.storage import Storage
 from ftm_core.storage.local import LocalStorage
-from ftm_core.themes.map_output import read_map_output
 from ftm_core.themes.reduce_job import ReduceContext, run_reduce
 from ftm_core.themes.theme_model import ThemeDraft, TopicPoint
-from ftm_core.topics.batches import plan_batches, write_plan
 from ftm_core.topics.firm_model import INPUT_COLUMNS, FirmModel, TopicDraft
-from ftm_core.topics.progress import BatchProgress, FinishedFirm
 from ftm_core.topics.summaries import summarise_firm
 from ftm_core.topics.workers import ModelWorkers
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
-from ftm_core.transcripts.reading import iterate_firms
 from ftm_core.transcripts.sentences import Sentence
 
 QUARTER = Quarter(2023, 1)
@@ -112,14 +113,14 @@ def build_small_quarter(
     shape = _Shape(with_topics, with_themes and with_topics, reverse, until != "reduce")
     settings = settings_of_small_quarter()
     manifest = _ingest(storage, of)
-    parts = {**runs.ingredients(manifest, settings), "max_firms": max_firms}
-    identity = runs.begin(storage, of, parts, runs.this_process(RUN_NAME))
+    parts = {**run_inputs(manifest, settings), "max_firms": max_firms}
+    identity = lease.acquire(storage, of, parts, lease.this_process(RUN_NAME))
     plan = plan_batches(manifest, batch_size, max_firms)
     write_plan(storage, of, plan)
     quarter = SmallQuarter(storage, of, settings, manifest, tuple(plan), identity.run_id)
     if until != "map":
         asyncio.run(_run(quarter, shape))
-    runs.release(storage, of, RUN_NAME, finished=until == "end")
+    lease.release(storage, of, RUN_NAME, finished=until == "end")
     return quarter
 
 
@@ -169,7 +170,7 @@ async def _run(quarter: SmallQuarter, shape: _Shape) -> None:
 
 
 async def _map_batch(batch: Batch, quarter: SmallQuarter, client: LlmClient, shape: _Shape) -> None:
-    progress = BatchProgress.open(quarter.storage, batch, quarter.run_id)
+    progress = BatchCheckpoints.open(quarter.storage, batch, quarter.run_id)
     finished: list[FinishedFirm] = []
     firms = sorted(batch.firm_ids, reverse=shape.reverse)
     for firm_id, table in iterate_firms(quarter.storage, quarter.manifest, firms, INPUT_COLUMNS):

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
-from ftm_core.transcripts.reading import iterate_firms, read_manifest
 
 QUARTER = Quarter(2023, 1)
 FORMS = ("csv", "jsonl", "parquet")

@@ -82,7 +82,7 @@ def _local(identity: RunIdentity) -> RunRecord:
     if identity.finished:
         began = dt.datetime.fromisoformat(identity.started)
         seconds = (dt.datetime.fromisoformat(identity.finished) - began).total_seconds()
-    held = "RUNNING" if identity.holder else "UNFINISHED"
+    held = "RUNNING" if identity.owner else "UNFINISHED"
     return RunRecord(
         target="local",
         run=identity.run_id,

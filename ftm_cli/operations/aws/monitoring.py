@@ -16,7 +16,6 @@ from ftm_cli.operations.aws.executions import BatchCounts, Execution, Executions
 from ftm_cli.operations.aws.jobs import Job, Jobs
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.outputs import deployed_instance_type
-from ftm_cli.operations.aws.progress import FirmProgress, ProgressReader
 from ftm_cli.operations.aws.request_log import REQUESTS
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm, VllmStatus
@@ -25,7 +24,8 @@ from ftm_cli.operations.snapshots import FirmRate, Notice, Snapshot
 from ftm_core.contracts.errors import StorageAccessError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
-from ftm_core.runs import read_identity
+from ftm_core.data.lease import read_identity
+from ftm_core.data.progress import Progress, ProgressReader
 from ftm_core.storage.s3 import S3Storage
 
 _Found = TypeVar("_Found")
@@ -128,7 +128,7 @@ class AwsMonitor:
             unread=tuple(dict.fromkeys(unread)),
         )
 
-    def _firms(self, parts: _Parts, execution: Execution) -> FirmProgress | None:
+    def _firms(self, parts: _Parts, execution: Execution) -> Progress | None:
         if not execution.quarter or not execution.bucket:
             return None
         if parts.progress is None:
@@ -206,7 +206,7 @@ class _Known:
         self.identity: RunIdentity | None = None
         self.states: tuple[str, ...] = ()
         self.batches: BatchCounts | None = None
-        self.firms: FirmProgress | None = None
+        self.firms: Progress | None = None
         self.vllm: VllmStatus | None = None
         self.requests: float | None = None
         self.warnings: deque[Notice] = deque(maxlen=_WARNINGS_SHOWN)

@@ -11,7 +11,6 @@ from typing import Any
 from ftm_cli.operations.aws import names
 from ftm_cli.operations.aws.errors import AwsBusyError, AwsError, AwsMissingError
 from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
-from ftm_cli.operations.aws.progress import FirmProgress, ProgressReader
 from ftm_cli.operations.aws.vllm import Vllm
 from ftm_cli.operations.aws.waiting import (
     Clock,
@@ -35,6 +34,7 @@ from ftm_core.contracts.events import (
     StageStarted,
     ignore,
 )
+from ftm_core.data.progress import Progress, ProgressReader
 from ftm_core.storage import Storage
 
 _STOP_ATTEMPTS = 5
@@ -47,7 +47,7 @@ class RemoteOutcome:
     """How a run on AWS ended, or that it was left running."""
 
     execution: Execution
-    progress: FirmProgress | None
+    progress: Progress | None
     vllm_is_off: bool | None
 
     def as_json(self) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from ftm_core.contracts.errors import RetryableError
 from ftm_core.contracts.events import Listener, Note, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Manifest
+from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, Call, ChunkWriter, FirmTranscripts
-from ftm_core.transcripts.reading import read_manifest
 from ftm_core.transcripts.sentences import split_turns
 from ftm_core.transcripts.wrds import queries
 from ftm_core.transcripts.wrds.connecting import ConnectionLostError, translated

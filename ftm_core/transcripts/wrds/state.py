@@ -9,8 +9,9 @@ from ftm_core import __version__
 from ftm_core.contracts import keys, records
 from ftm_core.contracts.errors import InputError, ObjectMissingError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import find_manifest
 from ftm_core.storage.base import Storage
-from ftm_core.transcripts.chunks import clear_quarter, existing_manifest
+from ftm_core.transcripts.chunks import clear_quarter
 from ftm_core.transcripts.wrds import queries
 from ftm_core.transcripts.wrds.planning import Plan
 
@@ -55,7 +56,7 @@ def state_for(plan: Plan, quarter: Quarter, *, firms_per_chunk: int) -> FetchSta
 
 def refuse_other_source(storage: Storage, quarter: Quarter) -> None:
     """Raise RunRefusedError when the quarter's transcripts did not come from WRDS."""
-    manifest = existing_manifest(storage, quarter)
+    manifest = find_manifest(storage, quarter)
     if manifest is not None and manifest.source != SOURCE:
         raise RunRefusedError(
             f"quarter {quarter}",
@@ -74,7 +75,7 @@ def take_up(storage: Storage, quarter: Quarter, now: FetchState, *, replace: boo
     if replace and not _stopped_half_way(storage, quarter, now):
         clear_quarter(storage, quarter)
     before = _read(storage, quarter)
-    manifest = existing_manifest(storage, quarter)
+    manifest = find_manifest(storage, quarter)
     if before is not None:
         _refuse_change(before, now)
         if manifest is not None and manifest.source_sha256 == now.content_sha256:

@@ -68,10 +68,10 @@ def test_here_a_dead_holder_failed_firms_and_changed_settings_are_told(unpinned:
     pid = int(ended.stdout)
 
     def die(identity: Any) -> None:
-        from ftm_core.runs import this_process
+        from ftm_core.data.lease import this_process
 
-        holder = vars(this_process("2023Q1-20230601-120000"))
-        identity["holder"] = holder | {"pid": pid, "process_started": 1.0}
+        owner = vars(this_process("2023Q1-20230601-120000"))
+        identity["owner"] = owner | {"pid": pid, "process_started": 1.0}
         identity["finished"] = None
 
     edit_json(storage, keys.run_identity(QUARTER), die)

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ftm_cli.app import app
-from ftm_core import runs
 from ftm_core.contracts import keys
+from ftm_core.data import lease
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import (
     QUARTER,
@@ -138,7 +138,7 @@ def test_package_makes_lost_tables_again_and_lists_firms_without_permno(
     small_quarter: SmallQuarter,
 ) -> None:
     before = read_rows(small_quarter.storage, SENTIMENT)
-    identity = runs.read_identity(small_quarter.storage, QUARTER)
+    identity = lease.read_identity(small_quarter.storage, QUARTER)
     small_quarter.storage.delete(SENTIMENT)
     shown = ftm("package", "--json", "--data", small_quarter.storage.uri)
     assert shown.exit_code == 0, shown.output
@@ -146,20 +146,20 @@ def test_package_makes_lost_tables_again_and_lists_firms_without_permno(
     assert report["firms_without_permno"] == ["F5"]
     assert (report["n_sentiment_rows"], report["n_rows_without_permno"]) == (11, 2)
     assert read_rows(small_quarter.storage, SENTIMENT) == before
-    after = runs.read_identity(small_quarter.storage, QUARTER)
+    after = lease.read_identity(small_quarter.storage, QUARTER)
     assert identity is not None
     assert after is not None
-    assert (after.run_id, after.holder) == (identity.run_id, None)
+    assert (after.run_id, after.owner) == (identity.run_id, None)
     assert after.finished is not None
 
 
 def test_fault_7_package_is_refused_while_a_run_holds_the_quarter(
     small_quarter: SmallQuarter,
 ) -> None:
-    identity = runs.read_identity(small_quarter.storage, QUARTER)
+    identity = lease.read_identity(small_quarter.storage, QUARTER)
     assert identity is not None
-    holder = runs.this_process("2023Q1-20230601-130000")
-    runs.begin(small_quarter.storage, QUARTER, identity.ingredients, holder)
+    owner = lease.this_process("2023Q1-20230601-130000")
+    lease.acquire(small_quarter.storage, QUARTER, identity.inputs, owner)
     shown = ftm("package", "--data", small_quarter.storage.uri)
     assert shown.exit_code == 2
     assert "2023Q1-20230601-130000" in shown.stderr

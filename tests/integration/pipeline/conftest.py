@@ -13,13 +13,13 @@ import pytest
 from ftm_core.contracts.events import Event
 from ftm_core.contracts.records import Failure
 from ftm_core.contracts.settings import MapSettings, Settings
+from ftm_core.data.checkpoints import read_failures
+from ftm_core.data.map_output import read_map_output, read_topics
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.storage import Storage
 from ftm_core.storage.local import LocalStorage
-from ftm_core.themes.map_output import read_map_output, read_topics
 from ftm_core.themes.reduce_job import ReduceContext, ReduceOutcome, run_reduce
 from ftm_core.topics.map_job import BatchOutcome, MapContext, run_batch
-from ftm_core.topics.progress import read_failures
 from ftm_core.topics.workers import ModelWorkers
 from tests.fakes.chaos_models import RuleWorkers
 from tests.fakes.llm_server import FakeLlmServer

@@ -22,8 +22,8 @@ from ftm_core.contracts.errors import (
     StorageRetryableError,
 )
 from ftm_core.contracts.events import StageAdvanced
+from ftm_core.data.checkpoints import read_checkpoint
 from ftm_core.storage.local import LocalStorage
-from ftm_core.topics.progress import read_checkpoint
 from tests.fakes.chaos_models import RuleWorkers
 from tests.fakes.llm_server import FakeLlmServer, completion, refusal
 from tests.fakes.small_quarter import QUARTER

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftm_core.contracts import keys
+from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.transcripts.ingest import IngestOptions, ingest
-from ftm_core.transcripts.reading import iterate_firms, read_manifest
 from tests.fakes.s3_emulator import Fault, S3Emulator
 from tests.fakes.transcript_corpora import QUARTER, sentence_row, write_corpus
 

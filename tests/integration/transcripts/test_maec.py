@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.text.small_talk import is_set_aside
 from ftm_core.transcripts.ingest import ingest
-from ftm_core.transcripts.reading import iterate_firms, read_manifest
 
 COUNTS = {"2017Q1": (371, 371, 34_058), "2016Q3": (437, 438, 43_211)}
 

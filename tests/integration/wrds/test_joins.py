@@ -17,9 +17,9 @@ from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import ignore
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
-from ftm_core.transcripts.reading import read_manifest
 from ftm_core.transcripts.wrds.fetching import FetchReport, FetchRequest, fetch_quarter
 from tests.fakes import wrds_tables as traps
 from tests.fakes.wrds_postgres import PostgresServer

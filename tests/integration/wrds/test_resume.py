@@ -18,9 +18,9 @@ from ftm_core.contracts import keys, records, schemas
 from ftm_core.contracts.errors import ExitCode, RetryableError, RunRefusedError
 from ftm_core.contracts.events import Event, StageStarted
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
-from ftm_core.transcripts.reading import read_manifest
 from ftm_core.transcripts.wrds.fetching import FetchReport
 from tests.fakes import wrds_tables
 from tests.fakes.wrds_postgres import PostgresServer

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from ftm_cli.operations.aws.errors import AwsBusyError, AwsLoginError
-from ftm_cli.operations.aws.progress import FirmProgress
 from ftm_cli.operations.aws.waiting import Clock, Waits
 from ftm_cli.operations.following import Trouble, follow
 from ftm_cli.operations.snapshots import FirmRate, Snapshot
 from ftm_core.contracts.records import RunIdentity
+from ftm_core.data.progress import Progress
 
 RUN = "2023Q1-20230601-120000"
 LOGIN = AwsLoginError("profile research", "has no valid AWS login (ExpiredToken)", "Log in again.")
@@ -29,7 +29,7 @@ def snapshot(
         state=state,
         started="2023-06-01T12:00:00+00:00",
         seconds=60.0,
-        firms=FirmProgress(firms=100, finished=finished, failed=10),
+        firms=Progress(firms=100, finished=finished, failed=10),
         firms_per_minute=per_minute,
     )
 
@@ -113,10 +113,10 @@ def identity(run_id: str) -> RunIdentity:
         run_id=run_id,
         quarter="2023Q1",
         fingerprint="",
-        ingredients={},
+        inputs={},
         started="2023-06-01T12:00:00+00:00",
         finished=None,
-        holder=None,
+        owner=None,
     )
 
 

@@ -20,7 +20,7 @@ PARTS = st.builds(records.Part, NUMBER, FIRMS, NUMBER, NUMBER)
 FAILURES = st.builds(records.Failure, TEXT, TEXT, TEXT, NUMBER, TEXT, st.none() | TEXT)
 CHUNKS = st.builds(records.ChunkRecord, TEXT, TEXT, NUMBER, NUMBER)
 HOLDERS = st.builds(
-    records.Holder, TEXT, TEXT, NUMBER, st.floats(0, 2e9, allow_nan=False), TEXT, TEXT
+    records.LeaseOwner, TEXT, TEXT, NUMBER, st.floats(0, 2e9, allow_nan=False), TEXT, TEXT
 )
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBER | TEXT,

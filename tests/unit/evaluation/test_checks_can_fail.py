@@ -112,7 +112,7 @@ def copied(source: str, target: str) -> Tamper:
 
 def other_input(storage: Storage) -> None:
     def change(identity: Row) -> None:
-        identity["ingredients"]["transcripts"][0] = "f" * 64
+        identity["inputs"]["transcripts"][0] = "f" * 64
 
     edit_json(storage, keys.run_identity(QUARTER), change)
 

@@ -12,11 +12,11 @@ import pytest
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Event, Note
+from ftm_core.data.map_output import read_map_output
+from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
-from ftm_core.themes.map_output import read_map_output
 from ftm_core.themes.tables import DownstreamReport, write_downstream
-from ftm_core.transcripts.reading import iterate_firms
 from tests.fakes.small_quarter import (
     QUARTER,
     SmallQuarter,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ftm_core.contracts.errors import InputError
-from ftm_core.themes.finished import open_finished
-from ftm_core.themes.map_output import read_topics
+from ftm_core.data.finished import open_finished
+from ftm_core.data.map_output import read_topics
 from ftm_core.themes.points import read_points, read_vectors, vectors_of
 from ftm_core.themes.theme_model import TopicPoint
 from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table

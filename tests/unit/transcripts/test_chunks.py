@@ -11,10 +11,10 @@ import pytest
 from ftm_core.contracts import keys, records, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts, clear_quarter
-from ftm_core.transcripts.reading import iterate_firms, read_manifest
 from ftm_core.transcripts.sentences import Sentence
 
 QUARTER = Quarter(2023, 1)

@@ -15,11 +15,11 @@ import pytest
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
 from ftm_core.transcripts.identifiers_file import read_links
 from ftm_core.transcripts.identifiers_merge import MergeReport, merge_identifiers
-from ftm_core.transcripts.reading import iterate_firms, read_manifest
 from ftm_core.transcripts.sentences import Sentence
 
 QUARTER = Quarter(2023, 1)

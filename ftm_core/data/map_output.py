@@ -13,8 +13,8 @@ from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Checkpoint, Failure
+from ftm_core.data.checkpoints import read_checkpoint, read_failures
 from ftm_core.storage import Storage, tables
-from ftm_core.topics.progress import read_checkpoint, read_failures
 
 
 @dataclass(frozen=True)

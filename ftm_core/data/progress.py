@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from ftm_core.contracts.errors import StorageError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.batch_plan import read_plan
+from ftm_core.data.checkpoints import read_checkpoint, read_failures
 from ftm_core.storage import Storage
-from ftm_core.topics.batches import read_plan
-from ftm_core.topics.progress import read_checkpoint, read_failures
 
 
 @dataclass(frozen=True)
-class FirmProgress:
+class Progress:
     """Firms of a quarter: all, finished, failed; and batches: all, and those with none left."""
 
     firms: int = 0
@@ -30,7 +30,7 @@ class ProgressReader:
         self._quarter = quarter
         self._complete: dict[str, tuple[int, int]] = {}
 
-    def read(self) -> FirmProgress:
+    def read(self) -> Progress:
         """Count now; raises StorageError when the bucket cannot be read."""
         plan = read_plan(self._storage, self._quarter) or []
         finished = failed = batches_done = 0
@@ -48,9 +48,9 @@ class ProgressReader:
             failed += counts[1]
             batches_done += sum(counts) >= len(batch.firm_ids)
         firms = sum(len(batch.firm_ids) for batch in plan)
-        return FirmProgress(firms, finished, failed, len(plan), batches_done)
+        return Progress(firms, finished, failed, len(plan), batches_done)
 
-    def read_or_none(self) -> FirmProgress | None:
+    def read_or_none(self) -> Progress | None:
         """As ``read``, or None while the bucket does not answer: a look must not end a run."""
         try:
             return self.read()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftm_core.contracts.records import Manifest
-from ftm_core.topics.batches import plan_batches
+from ftm_core.data.batch_plan import plan_batches
 
 
 def manifest(n_firms: int, firms_per_chunk: int) -> Manifest:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from ftm_core import runs
 from ftm_core.contracts import keys
-from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Batch, Manifest, RunIdentity
+from ftm_core.contracts.records import Batch, Manifest, ReduceState, RunIdentity
+from ftm_core.data import lease
+from ftm_core.data.batch_plan import read_plan
+from ftm_core.data.json_records import read_record
+from ftm_core.data.map_output import MapOutput, read_map_output
+from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage import Storage
-from ftm_core.themes.map_output import MapOutput, read_map_output
-from ftm_core.topics.batches import read_plan
-from ftm_core.transcripts.reading import read_manifest
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FinishedQuarter:
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings that the rows were made with, by group."""
-        recorded: dict[str, dict[str, Any]] = self.identity.ingredients["settings"]
+        recorded: dict[str, dict[str, Any]] = self.identity.inputs["settings"]
         return recorded
 
     @property
@@ -46,7 +46,7 @@ def open_finished(storage: Storage, quarter: Quarter) -> FinishedQuarter:
     Raises InputError, saying what is to be run first, when it was never begun, its map is not
     finished, or its themes are missing or were made from another map output.
     """
-    identity = runs.read_identity(storage, quarter)
+    identity = lease.read_identity(storage, quarter)
     plan = read_plan(storage, quarter)
     if identity is None or plan is None:
         raise InputError(
@@ -76,15 +76,5 @@ def is_finished(storage: Storage, quarter: Quarter) -> bool:
 
 def _reduced_from(storage: Storage, quarter: Quarter) -> tuple[str, str] | None:
     """Run and map output that the quarter's tables were made from, or None without a reduce."""
-    key = keys.reduce_state(quarter)
-    try:
-        state = json.loads(storage.read(key))
-        return state["run_id"], state["map_output"]
-    except ObjectMissingError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            storage.describe(key),
-            f"is not a valid record ({error!r})",
-            f"Run `ftm run --quarter {quarter}` again: it makes the themes anew.",
-        ) from error
+    state = read_record(storage, keys.reduce_state(quarter), ReduceState)
+    return None if state is None else (state.run_id, state.map_output)

@@ -8,13 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ftm_core.contracts import records, schemas
+from ftm_core.contracts import keys, records, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.json_records import read_record
 from ftm_core.storage.base import Storage
-from ftm_core.transcripts.chunks import existing_manifest
 
 _AGAIN = "Ingest the quarter again with --replace."
+
+
+def find_manifest(storage: Storage, quarter: Quarter) -> records.Manifest | None:
+    """The quarter's manifest, or None when the quarter is not (wholly) ingested."""
+    return read_record(storage, keys.transcripts_manifest(quarter), records.Manifest)
 
 
 def read_manifest(storage: Storage, quarter: Quarter) -> records.Manifest:
@@ -23,7 +28,7 @@ def read_manifest(storage: Storage, quarter: Quarter) -> records.Manifest:
     Raises InputError when the quarter is not ingested, or its manifest is damaged or is of
     another quarter.
     """
-    manifest = existing_manifest(storage, quarter)
+    manifest = find_manifest(storage, quarter)
     if manifest is None:
         raise InputError(
             f"{storage.uri} {quarter}",

@@ -9,9 +9,10 @@ import pytest
 
 import ftm_core
 from ftm_core.contracts.settings import Settings
+from ftm_core.data.lease import fingerprint
 from ftm_core.row_code import ROW_FILES, ROW_PACKAGES, digest_of, row_code_version
-from ftm_core.runs import fingerprint, ingredients
-from tests.unit.runs.builders import manifest
+from ftm_core.run_inputs import run_inputs
+from tests.unit.data.builders import manifest
 
 SOURCE = Path(ftm_core.__file__).parent
 
@@ -48,7 +49,7 @@ def test_row_code_compiled_files_do_not_count(copied: Path) -> None:
 
 
 def test_run_inputs_name_the_row_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs = ingredients(manifest(), Settings())
+    inputs = run_inputs(manifest(), Settings())
     other = {**inputs, "code_version": "0.1.0+000000000000"}
 
     assert inputs["code_version"] == row_code_version()

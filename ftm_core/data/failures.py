@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftm_core.contracts import keys
-from ftm_core.contracts.errors import InputError, ObjectMissingError
+from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Failure, FailuresManifest, from_json
+from ftm_core.contracts.records import Failure, FailuresManifest
+from ftm_core.data.batch_plan import read_plan
+from ftm_core.data.checkpoints import read_failures
+from ftm_core.data.json_records import read_record
 from ftm_core.storage import Storage
-from ftm_core.topics.batches import read_plan
-from ftm_core.topics.progress import read_failures
 
 _PROGRESS = "progress/"
 
@@ -102,8 +103,4 @@ def _failures(storage: Storage, quarter: Quarter, batches: list[str]) -> Iterato
 
 
 def _theme_failures(storage: Storage, quarter: Quarter) -> FailuresManifest | None:
-    key = keys.theme_failures(quarter)
-    try:
-        return from_json(FailuresManifest, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError:
-        return None
+    return read_record(storage, keys.theme_failures(quarter), FailuresManifest)

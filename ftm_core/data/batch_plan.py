@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ftm_core.contracts import keys
-from ftm_core.contracts.errors import ObjectMissingError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Batch, Manifest, list_from_json, to_json
+from ftm_core.contracts.records import Batch, Manifest, to_json
+from ftm_core.data.json_records import read_records
 from ftm_core.storage import Storage
 
 
@@ -27,8 +27,4 @@ def write_plan(storage: Storage, quarter: Quarter, batches: list[Batch]) -> None
 
 def read_plan(storage: Storage, quarter: Quarter) -> list[Batch] | None:
     """The plan, or None when the quarter has none yet."""
-    key = keys.batches(quarter)
-    try:
-        return list_from_json(Batch, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError:
-        return None
+    return read_records(storage, keys.batches(quarter), Batch)

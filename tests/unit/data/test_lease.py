@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ftm_core import runs
 from ftm_core.contracts import keys, settings
 from ftm_core.contracts.errors import (
     ExitCode,
@@ -23,9 +22,11 @@ from ftm_core.contracts.errors import (
     StorageRetryableError,
 )
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Holder, RunIdentity, to_json
+from ftm_core.contracts.records import LeaseOwner, RunIdentity, to_json
+from ftm_core.data import lease
+from ftm_core.run_inputs import run_inputs
 from ftm_core.storage.local import LocalStorage
-from tests.unit.runs.builders import manifest
+from tests.unit.data.builders import manifest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PARTS: dict[str, Any] = {"settings": {"themes": {"min_firms": 2}}, "prompt_version": "1"}
@@ -33,7 +34,7 @@ PARTS: dict[str, Any] = {"settings": {"themes": {"min_firms": 2}}, "prompt_versi
 RUN_PROCESS = """
 import sys
 from pathlib import Path
-from ftm_core import runs
+from ftm_core.data import lease
 from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage.local import LocalStorage
@@ -42,7 +43,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 parts = {"settings": {"themes": {"min_firms": 2}}, "prompt_version": "1"}
 try:
-    runs.begin(LocalStorage(Path(folder)), Quarter(2023, 1), parts, runs.this_process(name))
+    lease.acquire(LocalStorage(Path(folder)), Quarter(2023, 1), parts, lease.this_process(name))
 except FtmError as error:
     print(error, flush=True)
     sys.exit(error.exit_code)
@@ -78,47 +79,47 @@ def tell(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def elsewhere(run_name: str, seconds_ago: float) -> Holder:
+def elsewhere(run_name: str, seconds_ago: float) -> LeaseOwner:
     seen = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)
-    return Holder(run_name, "another-host", 1, 0.0, seen.isoformat(timespec="seconds"))
+    return LeaseOwner(run_name, "another-host", 1, 0.0, seen.isoformat(timespec="seconds"))
 
 
 def begin(
     store: LocalStorage, name: str, parts: dict[str, Any] = PARTS, *, restart: bool = False
 ) -> RunIdentity:
-    holder = runs.this_process(name)
-    return runs.begin(store, Quarter(2023, 1), parts, holder, restart=restart)
+    owner = lease.this_process(name)
+    return lease.acquire(store, Quarter(2023, 1), parts, owner, restart=restart)
 
 
 def test_a_run_begins_once_and_is_resumed_with_its_identity(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     first = begin(store, "one")
-    runs.release(store, quarter, "one", finished=False)
+    lease.release(store, quarter, "one", finished=False)
     second = begin(store, "two")
 
     assert first.run_id.startswith("one-")
     assert second.run_id == first.run_id
-    assert second.holder is not None
-    assert second.holder.run_name == "two"
-    assert runs.read_identity(store, quarter) == second
+    assert second.owner is not None
+    assert second.owner.run_name == "two"
+    assert lease.read_identity(store, quarter) == second
 
 
 def test_a_quarter_without_a_run_has_no_identity(store: LocalStorage, quarter: Quarter) -> None:
-    assert runs.read_identity(store, quarter) is None
+    assert lease.read_identity(store, quarter) is None
     with pytest.raises(InputError, match="has no run"):
-        runs.require_hold(store, quarter, "one")
+        lease.require_lease(store, quarter, "one")
 
 
 def test_a_finished_run_says_so_until_it_is_taken_up_again(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     begin(store, "one")
-    runs.release(store, quarter, "one", finished=True)
-    finished = runs.read_identity(store, quarter)
+    lease.release(store, quarter, "one", finished=True)
+    finished = lease.read_identity(store, quarter)
     assert finished is not None
     assert finished.finished is not None
-    assert finished.holder is None
+    assert finished.owner is None
 
     assert begin(store, "two").finished is None
 
@@ -134,10 +135,10 @@ def test_a_finished_run_says_so_until_it_is_taken_up_again(
 def test_fault_5_changed_settings_are_refused_and_named(
     store: LocalStorage, quarter: Quarter, environment: dict[str, str], named: str
 ) -> None:
-    before = runs.ingredients(manifest(), settings.resolve(environment={}).settings)
-    after = runs.ingredients(manifest(), settings.resolve(environment=environment).settings)
+    before = run_inputs(manifest(), settings.resolve(environment={}).settings)
+    after = run_inputs(manifest(), settings.resolve(environment=environment).settings)
     begin(store, "one", before)
-    runs.release(store, quarter, "one", finished=True)
+    lease.release(store, quarter, "one", finished=True)
     stored = store.read(keys.run_identity(quarter))
 
     with pytest.raises(RunRefusedError) as caught:
@@ -153,26 +154,26 @@ def test_fault_5_changed_transcripts_are_refused_and_named(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     values = settings.resolve(environment={}).settings
-    begin(store, "one", runs.ingredients(manifest("a" * 64), values))
-    runs.release(store, quarter, "one", finished=True)
+    begin(store, "one", run_inputs(manifest("a" * 64), values))
+    lease.release(store, quarter, "one", finished=True)
 
     with pytest.raises(RunRefusedError, match="transcripts"):
-        begin(store, "two", runs.ingredients(manifest("b" * 64), values))
+        begin(store, "two", run_inputs(manifest("b" * 64), values))
 
 
 def test_settings_that_rows_do_not_depend_on_may_change() -> None:
     chosen = {"BATCH_SIZE": "7", "MAP_WORKERS": "3", "LLM_TIMEOUT": "5", "LLM_BASE_URL": "http://x"}
-    before = runs.ingredients(manifest(), settings.resolve(environment={}).settings)
-    after = runs.ingredients(manifest(), settings.resolve(environment=chosen).settings)
+    before = run_inputs(manifest(), settings.resolve(environment={}).settings)
+    after = run_inputs(manifest(), settings.resolve(environment=chosen).settings)
 
-    assert runs.fingerprint(before) == runs.fingerprint(after)
+    assert lease.fingerprint(before) == lease.fingerprint(after)
 
 
 def test_changes_name_what_is_new_gone_or_different() -> None:
     before = {"a": 1, "b": {"c": 1, "d": 2}, "list": [1], "gone": 1}
     after = {"a": 1, "b": {"c": 1, "d": 3}, "list": [2], "new": {"x": 1}}
 
-    named = runs.changes(before, after)
+    named = lease.changes(before, after)
 
     assert named == "d 2 -> 3, gone 1 -> None, list (content), new (content)"
 
@@ -188,9 +189,9 @@ def test_fault_7_the_second_of_two_processes_is_refused_naming_the_first(
     assert second.wait(timeout=30) == ExitCode.USAGE
     assert "first-run" in refusal
     assert str(first.pid) in refusal
-    held = runs.require_hold(store, quarter, "first-run")
-    assert held.holder is not None
-    assert held.holder.pid == first.pid
+    held = lease.require_lease(store, quarter, "first-run")
+    assert held.owner is not None
+    assert held.owner.pid == first.pid
     tell(first)
     assert first.wait(timeout=30) == 0
 
@@ -217,7 +218,7 @@ def test_fault_7_one_of_several_at_once_gets_the_quarter(
     winner = said.index("holding")
     for number, text in enumerate(said):
         if number != winner:
-            assert f"is held by run {names[winner]} (process {processes[winner].pid} " in text
+            assert f"is leased to run {names[winner]} (process {processes[winner].pid} " in text
 
 
 def test_the_hold_of_a_killed_process_is_taken_over(store: LocalStorage) -> None:
@@ -230,15 +231,15 @@ def test_the_hold_of_a_killed_process_is_taken_over(store: LocalStorage) -> None
     taken = begin(store, "next-run")
 
     assert taken.run_id.startswith("killed-run-")
-    assert taken.holder is not None
-    assert taken.holder.run_name == "next-run"
+    assert taken.owner is not None
+    assert taken.owner.run_name == "next-run"
     killed.wait()
 
 
 def test_several_take_over_from_the_dead_and_one_gets_it(
     store: LocalStorage, quarter: Quarter
 ) -> None:
-    runs.begin(store, quarter, PARTS, elsewhere("dead", runs.LEASE_SECONDS + 60))
+    lease.acquire(store, quarter, PARTS, elsewhere("dead", lease.LEASE_SECONDS + 60))
     processes = [start_run(store, f"run-{number}") for number in range(3)]
     for process in processes:
         assert process.stdin is not None
@@ -257,74 +258,74 @@ def test_several_take_over_from_the_dead_and_one_gets_it(
 
 
 def test_a_process_with_the_number_of_the_dead_is_not_the_holder(store: LocalStorage) -> None:
-    mine = runs.this_process("one")
+    mine = lease.this_process("one")
     earlier = dataclasses.replace(mine, process_started=mine.process_started - 3600)
 
-    assert runs.is_alive(mine)
-    assert not runs.is_alive(earlier)
+    assert lease.is_alive(mine)
+    assert not lease.is_alive(earlier)
 
 
 def test_the_same_process_number_in_another_container_is_another_process() -> None:
-    mine = runs.this_process("one")
+    mine = lease.this_process("one")
     neighbour = dataclasses.replace(
         mine, process_namespace="pid:[1]", process_started=mine.process_started - 3600
     )
 
     # Nothing can be known of it but its heartbeat, which is fresh.
-    assert runs.is_alive(neighbour)
+    assert lease.is_alive(neighbour)
 
 
 @pytest.mark.parametrize(
     ("seconds_ago", "alive"),
-    [(0, True), (runs.LEASE_SECONDS - 30, True), (runs.LEASE_SECONDS + 30, False)],
+    [(0, True), (lease.LEASE_SECONDS - 30, True), (lease.LEASE_SECONDS + 30, False)],
 )
-def test_a_holder_elsewhere_lives_as_long_as_its_heartbeat(
+def test_an_owner_elsewhere_lives_as_long_as_its_heartbeat(
     store: LocalStorage, quarter: Quarter, seconds_ago: float, alive: bool
 ) -> None:
-    runs.begin(store, quarter, PARTS, elsewhere("far-run", seconds_ago))
+    lease.acquire(store, quarter, PARTS, elsewhere("far-run", seconds_ago))
 
     if alive:
         with pytest.raises(RunRefusedError, match="far-run"):
             begin(store, "near-run")
     else:
-        assert begin(store, "near-run").holder == dataclasses.replace(
-            runs.this_process("near-run"), heartbeat=_heartbeat(store, quarter)
+        assert begin(store, "near-run").owner == dataclasses.replace(
+            lease.this_process("near-run"), heartbeat=_heartbeat(store, quarter)
         )
 
 
 def _heartbeat(store: LocalStorage, quarter: Quarter) -> str:
-    identity = runs.read_identity(store, quarter)
+    identity = lease.read_identity(store, quarter)
     assert identity is not None
-    assert identity.holder is not None
-    return identity.holder.heartbeat
+    assert identity.owner is not None
+    return identity.owner.heartbeat
 
 
 def test_a_run_whose_container_was_lost_may_plan_again(
     store: LocalStorage, quarter: Quarter
 ) -> None:
-    runs.begin(store, quarter, PARTS, elsewhere("smoke-test-1", 5))
+    lease.acquire(store, quarter, PARTS, elsewhere("smoke-test-1", 5))
 
     assert begin(store, "smoke-test-1").run_id.startswith("smoke-test-1-")
 
 
 def test_a_heartbeat_renews_the_hold(store: LocalStorage, quarter: Quarter) -> None:
-    runs.begin(store, quarter, PARTS, elsewhere("far-run", 500))
+    lease.acquire(store, quarter, PARTS, elsewhere("far-run", 500))
     before = _heartbeat(store, quarter)
 
-    runs.heartbeat(store, quarter, "far-run")
+    lease.renew(store, quarter, "far-run")
 
     assert _heartbeat(store, quarter) > before
-    with pytest.raises(RunRefusedError, match="held by far-run, not by other"):
-        runs.heartbeat(store, quarter, "other")
+    with pytest.raises(RunRefusedError, match="leased to far-run, not to other"):
+        lease.renew(store, quarter, "other")
 
 
 def test_a_heartbeat_just_renewed_by_a_sister_job_is_left(
     store: LocalStorage, quarter: Quarter
 ) -> None:
-    runs.begin(store, quarter, PARTS, elsewhere("far-run", 10))
+    lease.acquire(store, quarter, PARTS, elsewhere("far-run", 10))
     before = store.read(keys.run_identity(quarter))
 
-    runs.heartbeat(store, quarter, "far-run")
+    lease.renew(store, quarter, "far-run")
 
     assert store.read(keys.run_identity(quarter)) == before
 
@@ -332,15 +333,15 @@ def test_a_heartbeat_just_renewed_by_a_sister_job_is_left(
 def test_a_run_that_lost_the_quarter_is_told_at_its_next_heartbeat(
     store: LocalStorage, quarter: Quarter
 ) -> None:
-    runs.begin(store, quarter, PARTS, elsewhere("slow-run", runs.LEASE_SECONDS + 1))
+    lease.acquire(store, quarter, PARTS, elsewhere("slow-run", lease.LEASE_SECONDS + 1))
     begin(store, "new-run")
 
-    with pytest.raises(RunRefusedError, match="held by new-run, not by slow-run"):
-        runs.heartbeat(store, quarter, "slow-run")
-    with pytest.raises(RunRefusedError, match="held by new-run, not by slow-run"):
-        runs.require_hold(store, quarter, "slow-run")
-    with pytest.raises(RunRefusedError, match="held by new-run"):
-        runs.release(store, quarter, "slow-run", finished=True)
+    with pytest.raises(RunRefusedError, match="leased to new-run, not to slow-run"):
+        lease.renew(store, quarter, "slow-run")
+    with pytest.raises(RunRefusedError, match="leased to new-run, not to slow-run"):
+        lease.require_lease(store, quarter, "slow-run")
+    with pytest.raises(RunRefusedError, match="leased to new-run"):
+        lease.release(store, quarter, "slow-run", finished=True)
 
 
 class RestlessStorage(LocalStorage):
@@ -353,12 +354,12 @@ class RestlessStorage(LocalStorage):
 def test_a_hold_that_cannot_be_renewed_or_released_is_no_success(
     tmp_path: Path, quarter: Quarter
 ) -> None:
-    runs.begin(LocalStorage(tmp_path), quarter, PARTS, elsewhere("run", 500))
+    lease.acquire(LocalStorage(tmp_path), quarter, PARTS, elsewhere("run", 500))
 
     with pytest.raises(StorageRetryableError):
-        runs.heartbeat(RestlessStorage(tmp_path), quarter, "run")
+        lease.renew(RestlessStorage(tmp_path), quarter, "run")
     with pytest.raises(StorageRetryableError):
-        runs.release(RestlessStorage(tmp_path), quarter, "run", finished=True)
+        lease.release(RestlessStorage(tmp_path), quarter, "run", finished=True)
 
 
 # What --restart removes, what it keeps, and what belongs to others.
@@ -399,7 +400,7 @@ def test_restart_clears_exactly_the_quarters_own_keys(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     begin(store, "one")
-    runs.release(store, quarter, "one", finished=True)
+    lease.release(store, quarter, "one", finished=True)
     fill(store)
 
     fresh = begin(store, "two", {"prompt_version": "2"}, restart=True)
@@ -407,12 +408,12 @@ def test_restart_clears_exactly_the_quarters_own_keys(
     left = set(store.list(""))
     assert left == {*KEPT, *others_keys(), keys.run_identity(quarter)}
     assert fresh.run_id.startswith("two-")
-    assert fresh.ingredients == {"prompt_version": "2"}
-    assert runs.read_identity(store, quarter) == fresh
+    assert fresh.inputs == {"prompt_version": "2"}
+    assert lease.read_identity(store, quarter) == fresh
 
 
 def test_restart_does_not_drive_out_a_live_run(store: LocalStorage, quarter: Quarter) -> None:
-    runs.begin(store, quarter, PARTS, elsewhere("far-run", 5))
+    lease.acquire(store, quarter, PARTS, elsewhere("far-run", 5))
     fill(store)
     before = set(store.list(""))
 
@@ -429,7 +430,7 @@ def test_restart_gets_over_a_damaged_identity(store: LocalStorage, quarter: Quar
         begin(store, "one")
     fresh = begin(store, "two", restart=True)
 
-    assert runs.read_identity(store, quarter) == fresh
+    assert lease.read_identity(store, quarter) == fresh
     assert not any(store.exists(key) for key in MADE_BY_A_RUN)
 
 
@@ -464,15 +465,15 @@ def test_a_restart_cut_short_is_never_taken_for_a_fresh_run(
 ) -> None:
     store = LocalStorage(tmp_path)
     old = begin(store, "one")
-    runs.release(store, quarter, "one", finished=True)
+    lease.release(store, quarter, "one", finished=True)
     fill(store)
     changed = {"prompt_version": "2"}
-    dead = dataclasses.replace(runs.this_process("two"), process_started=0.0)
+    dead = dataclasses.replace(lease.this_process("two"), process_started=0.0)
 
     with pytest.raises(StorageError):
-        runs.begin(DyingStorage(tmp_path, survives), quarter, changed, dead, restart=True)
+        lease.acquire(DyingStorage(tmp_path, survives), quarter, changed, dead, restart=True)
 
-    left = runs.read_identity(store, quarter)
+    left = lease.read_identity(store, quarter)
     assert left is not None
     assert left.run_id == old.run_id
     # Where anything is gone, the quarter no longer counts as finished.
@@ -496,10 +497,10 @@ def test_an_identity_of_another_version_is_refused_by_name(
     )
 
     with pytest.raises(InputError, match=r"run\.json"):
-        runs.read_identity(store, quarter)
+        lease.read_identity(store, quarter)
 
 
 def test_a_run_is_named_after_quarter_and_time(quarter: Quarter) -> None:
-    name = runs.new_run_name(quarter)
+    name = lease.new_run_name(quarter)
 
     assert dt.datetime.strptime(name, "2023Q1-%Y%m%d-%H%M%S").year >= 2023

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftm_core.contracts import keys, schemas
-from ftm_core.contracts.errors import ObjectMissingError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import (
     Batch,
@@ -19,10 +18,10 @@ from ftm_core.contracts.records import (
     Failure,
     FailuresManifest,
     Part,
-    from_json,
     to_json,
     utc_now,
 )
+from ftm_core.data.json_records import read_record
 from ftm_core.storage import Storage, tables
 
 
@@ -36,7 +35,7 @@ class FinishedFirm:
     failed_topics: tuple[Failure, ...]
 
 
-class BatchProgress:
+class BatchCheckpoints:
     """The checkpoint and the failures manifest of one batch, kept in step with its parts.
 
     A part counts only once the checkpoint names it, so whatever a killed process left behind is
@@ -61,7 +60,7 @@ class BatchProgress:
         self._attempts: dict[tuple[str, str | None], int] = {}
 
     @classmethod
-    def open(cls, storage: Storage, batch: Batch, run_id: str) -> BatchProgress:
+    def open(cls, storage: Storage, batch: Batch, run_id: str) -> BatchCheckpoints:
         """Resume a batch where it stopped; a checkpoint of another run counts for nothing."""
         progress = cls(storage, batch, run_id)
         saved = read_checkpoint(storage, progress._quarter, batch.batch_id)
@@ -158,12 +157,8 @@ class BatchProgress:
 
     def _retry_failures(self) -> None:
         """Make firms with failures pending again: take their rows out of the parts they are in."""
-        key = keys.failures(self._quarter, self._batch.batch_id)
-        try:
-            manifest = from_json(
-                FailuresManifest, self._storage.read(key), where=self._storage.describe(key)
-            )
-        except ObjectMissingError:
+        manifest = read_failures(self._storage, self._quarter, self._batch.batch_id)
+        if manifest is None:
             return
         self._failures = {(item.firm_id, item.topic_id): item for item in manifest.failures}
         self._attempts = {key: failure.attempts for key, failure in self._failures.items()}
@@ -235,17 +230,9 @@ class BatchProgress:
 
 def read_checkpoint(storage: Storage, quarter: Quarter, batch_id: str) -> Checkpoint | None:
     """A batch's checkpoint, or None when it has not saved anything yet."""
-    key = keys.checkpoint(quarter, batch_id)
-    try:
-        return from_json(Checkpoint, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError:
-        return None
+    return read_record(storage, keys.checkpoint(quarter, batch_id), Checkpoint)
 
 
 def read_failures(storage: Storage, quarter: Quarter, batch_id: str) -> FailuresManifest | None:
     """A batch's failures manifest, or None when it has not saved anything yet."""
-    key = keys.failures(quarter, batch_id)
-    try:
-        return from_json(FailuresManifest, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError:
-        return None
+    return read_record(storage, keys.failures(quarter, batch_id), FailuresManifest)

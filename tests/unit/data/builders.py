@@ -7,7 +7,7 @@ from typing import Any
 
 from ftm_core.contracts import schemas
 from ftm_core.contracts.records import Batch, ChunkRecord, Failure, Manifest, utc_now
-from ftm_core.topics.progress import FinishedFirm
+from ftm_core.data.checkpoints import FinishedFirm
 
 DAY = dt.date(2023, 2, 1)
 

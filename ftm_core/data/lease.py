@@ -1,4 +1,4 @@
-"""Run identity: what a quarter's output is made from, who holds the quarter, how one takes over."""
+"""The lease on a quarter: one run at a time, which can be resumed, taken over or started over."""
 
 from __future__ import annotations
 
@@ -16,25 +16,22 @@ import psutil
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import (
     InputError,
-    ObjectMissingError,
     RunRefusedError,
     StorageRetryableError,
 )
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import (
-    Holder,
-    Manifest,
+    LeaseOwner,
     RunIdentity,
     from_json,
     to_json,
     utc_now,
 )
-from ftm_core.contracts.settings import Settings
-from ftm_core.llm.prompts import PROMPT_VERSION
-from ftm_core.row_code import row_code_version
+from ftm_core.data.json_records import read_record
 from ftm_core.storage import Storage
 
-# A holder elsewhere beats at least every HEARTBEAT_SECONDS; after LEASE_SECONDS it counts as dead.
+# An owner on another machine renews at least every HEARTBEAT_SECONDS. A lease that was not renewed
+# for LEASE_SECONDS has expired.
 HEARTBEAT_SECONDS = 60
 LEASE_SECONDS = 600
 
@@ -42,19 +39,9 @@ _ATTEMPTS = 10
 _SAME_START_SECONDS = 60.0
 
 
-def ingredients(manifest: Manifest, settings: Settings) -> dict[str, Any]:
-    """Everything the output rows depend on: inputs, settings, models, prompts, code."""
-    return {
-        "transcripts": [chunk.sha256 for chunk in manifest.chunks],
-        "settings": settings.row_settings(),
-        "prompt_version": PROMPT_VERSION,
-        "code_version": row_code_version(),
-    }
-
-
-def fingerprint(parts: dict[str, Any]) -> str:
-    """SHA-256 of the ingredients in canonical JSON."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def fingerprint(inputs: dict[str, Any]) -> str:
+    """SHA-256 of the run inputs in canonical JSON."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def new_run_name(quarter: Quarter) -> str:
@@ -62,9 +49,9 @@ def new_run_name(quarter: Quarter) -> str:
     return f"{quarter}-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}"
 
 
-def this_process(run_name: str) -> Holder:
-    """This process as a holder."""
-    return Holder(
+def this_process(run_name: str) -> LeaseOwner:
+    """This process as the owner of a lease."""
+    return LeaseOwner(
         run_name=run_name,
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -75,36 +62,32 @@ def this_process(run_name: str) -> Holder:
 
 
 def read_identity(storage: Storage, quarter: Quarter) -> RunIdentity | None:
-    """The quarter's identity, or None when no run has begun."""
-    key = keys.run_identity(quarter)
-    try:
-        return from_json(RunIdentity, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError:
-        return None
+    """The identity of the quarter's run, or None when no run has started."""
+    return read_record(storage, keys.run_identity(quarter), RunIdentity)
 
 
-def begin(
+def acquire(
     storage: Storage,
     quarter: Quarter,
-    parts: dict[str, Any],
-    holder: Holder,
+    inputs: dict[str, Any],
+    owner: LeaseOwner,
     *,
     restart: bool = False,
 ) -> RunIdentity:
-    """Take hold of a quarter: begin it, resume it, or (``restart``) begin it afresh.
+    """Acquire the lease and start the quarter's run, resume it, or (``restart``) start it over.
 
-    Raises RunRefusedError, naming the other run, when a live one holds the quarter, or, naming
-    what changed, when the ingredients differ from those the quarter was begun with.
+    Raises RunRefusedError, naming the other run, when a live one owns the lease, or, naming what
+    changed, when the run inputs differ from those that the quarter's run started with.
     """
     key = keys.run_identity(quarter)
     fresh = RunIdentity(
-        run_id=f"{holder.run_name}-{fingerprint(parts)[:8]}",
+        run_id=f"{owner.run_name}-{fingerprint(inputs)[:8]}",
         quarter=str(quarter),
-        fingerprint=fingerprint(parts),
-        ingredients=parts,
+        fingerprint=fingerprint(inputs),
+        inputs=inputs,
         started=utc_now(),
         finished=None,
-        holder=holder,
+        owner=owner,
     )
     for _ in range(_ATTEMPTS):
         if storage.create(key, to_json(fresh)):
@@ -113,44 +96,45 @@ def begin(
             return fresh
         data, version = storage.read_versioned(key)
         present = _present(storage, key, data, fresh, restart=restart)
-        _refuse_if_held(quarter, present.holder, holder)
+        _refuse_if_owned(quarter, present.owner, owner)
         if not restart and present.fingerprint != fresh.fingerprint:
             raise RunRefusedError(
                 f"quarter {quarter}",
-                "was begun with other ingredients: " + changes(present.ingredients, parts),
-                "Restore them to resume, or pass --restart to clear the quarter and begin afresh "
-                "(LLM answers are kept).",
+                "cannot be resumed: inputs changed since its run started: "
+                + changes(present.inputs, inputs),
+                "Restore them to resume, or pass --restart to clear the quarter and start over "
+                "(cached LLM responses are kept).",
             )
-        taken = dataclasses.replace(present, holder=holder, finished=None)
+        taken = dataclasses.replace(present, owner=owner, finished=None)
         if not storage.replace(key, to_json(taken), version=version):
-            # Someone else took it just now: look again, to name them.
+            # Someone else acquired it just now: read again, to name them.
             continue
         if not restart:
             return taken
-        # The old identity stands until all is cleared: a restart that was cut short can neither be
-        # taken for a fresh run nor leave its old parts to one.
+        # The old identity stays until all is cleared: a restart that was cut short can neither be
+        # taken for a new run nor leave its old parts to one.
         clear(storage, quarter)
         _, version = storage.read_versioned(key)
         if storage.replace(key, to_json(fresh), version=version):
             return fresh
     raise RunRefusedError(
-        f"quarter {quarter}", "is being taken by other runs", "Wait for them to end."
+        f"quarter {quarter}", "is being acquired by other runs", "Wait for them to end."
     )
 
 
 def _present(
     storage: Storage, key: str, data: bytes, fresh: RunIdentity, *, restart: bool
 ) -> RunIdentity:
-    """The identity in ``data``; a damaged one is nobody's when the run begins afresh anyway."""
+    """The identity in ``data``; on a restart a damaged one has no owner."""
     try:
         return from_json(RunIdentity, data, where=storage.describe(key))
     except InputError:
         if not restart:
             raise
-        return dataclasses.replace(fresh, fingerprint="", ingredients={}, holder=None)
+        return dataclasses.replace(fresh, fingerprint="", inputs={}, owner=None)
 
 
-def _refuse_if_held(quarter: Quarter, present: Holder | None, mine: Holder) -> None:
+def _refuse_if_owned(quarter: Quarter, present: LeaseOwner | None, mine: LeaseOwner) -> None:
     if present is None or not is_alive(present):
         return
     if present.run_name == mine.run_name and not _same_machine(present, mine):
@@ -158,57 +142,60 @@ def _refuse_if_held(quarter: Quarter, present: Holder | None, mine: Holder) -> N
         return
     raise RunRefusedError(
         f"quarter {quarter}",
-        f"is held by run {present.run_name} (process {present.pid} on "
-        f"{present.host}, last seen {present.heartbeat})",
-        "Wait for it to end, or stop it first.",
+        f"is leased to run {present.run_name} (process {present.pid} on "
+        f"{present.host}, last renewed {present.heartbeat})",
+        "Wait for that run to end, or stop it first.",
     )
 
 
-def heartbeat(storage: Storage, quarter: Quarter, run_name: str) -> None:
-    """Renew the hold; raises RunRefusedError when another run has taken the quarter."""
-    present = require_hold(storage, quarter, run_name)
-    # The jobs of a run share one hold: where one has just renewed it, the others need not.
-    if present.holder is not None and _age(present.holder) < HEARTBEAT_SECONDS / 2:
+def renew(storage: Storage, quarter: Quarter, run_name: str) -> None:
+    """Renew the lease; raises RunRefusedError when another run owns it now."""
+    present = require_lease(storage, quarter, run_name)
+    # The jobs of a run share one lease: where one has just renewed it, the others need not.
+    if present.owner is not None and _age(present.owner) < HEARTBEAT_SECONDS / 2:
         return
     _update(storage, quarter, run_name, finished=None, release=False)
 
 
 def release(storage: Storage, quarter: Quarter, run_name: str, *, finished: bool) -> None:
-    """Let go of the quarter, marking it finished if it is."""
+    """Release the lease, marking the run finished if it is."""
     _update(storage, quarter, run_name, finished=utc_now() if finished else None, release=True)
 
 
-def require_hold(storage: Storage, quarter: Quarter, run_name: str) -> RunIdentity:
-    """The identity of the run that ``run_name`` holds; raises RunRefusedError when it does not."""
+def require_lease(storage: Storage, quarter: Quarter, run_name: str) -> RunIdentity:
+    """The identity of the quarter's run.
+
+    Raises RunRefusedError unless ``run_name`` owns the lease, InputError when there is no run.
+    """
     present = read_identity(storage, quarter)
     if present is None:
         raise InputError(
-            f"quarter {quarter}", "has no run", "Run the plan step first: it begins the run."
+            f"quarter {quarter}", "has no run", "Run the plan step first: it starts the run."
         )
-    _require_holder(quarter, present, run_name)
+    _require_owner(quarter, present, run_name)
     return present
 
 
-def _require_holder(quarter: Quarter, present: RunIdentity, run_name: str) -> Holder:
-    if present.holder is None or present.holder.run_name != run_name:
-        other = present.holder.run_name if present.holder else "nobody"
+def _require_owner(quarter: Quarter, present: RunIdentity, run_name: str) -> LeaseOwner:
+    if present.owner is None or present.owner.run_name != run_name:
+        other = present.owner.run_name if present.owner else "nobody"
         raise RunRefusedError(
             f"quarter {quarter}",
-            f"is held by {other}, not by {run_name}",
+            f"is leased to {other}, not to {run_name}",
             "Start the pipeline again for this quarter once that run has ended.",
         )
-    return present.holder
+    return present.owner
 
 
-def is_alive(holder: Holder) -> bool:
-    """Whether a holder still works: by its process on this machine, by its heartbeat elsewhere."""
-    if not _same_machine(holder, this_process("")):
-        return _age(holder) < LEASE_SECONDS
+def is_alive(owner: LeaseOwner) -> bool:
+    """Whether an owner still works: by its process if it is here, else by its last renewal."""
+    if not _same_machine(owner, this_process("")):
+        return _age(owner) < LEASE_SECONDS
     try:
-        process = psutil.Process(holder.pid)
+        process = psutil.Process(owner.pid)
         # A later process may have been given the same number. A clock that was set meanwhile
         # moves the times of start by as much, so they need not agree to the second.
-        apart = abs(process.create_time() - holder.process_started)
+        apart = abs(process.create_time() - owner.process_started)
         return apart < _SAME_START_SECONDS and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
@@ -216,7 +203,7 @@ def is_alive(holder: Holder) -> bool:
         return True
 
 
-def _same_machine(one: Holder, other: Holder) -> bool:
+def _same_machine(one: LeaseOwner, other: LeaseOwner) -> bool:
     """Whether process numbers mean the same to both."""
     return (one.host, one.process_namespace) == (other.host, other.process_namespace)
 
@@ -229,14 +216,14 @@ def _process_namespace() -> str:
         return ""
 
 
-def _age(holder: Holder) -> float:
-    """Seconds since the holder was last seen."""
-    seen = dt.datetime.fromisoformat(holder.heartbeat)
+def _age(owner: LeaseOwner) -> float:
+    """Seconds since the owner last renewed the lease."""
+    seen = dt.datetime.fromisoformat(owner.heartbeat)
     return (dt.datetime.now(dt.UTC) - seen).total_seconds()
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Name what differs between two sets of ingredients, setting by setting."""
+    """Name what differs between two sets of run inputs, setting by setting."""
     found = []
     for name in sorted(set(before) | set(after)):
         old, new = before.get(name), after.get(name)
@@ -275,14 +262,14 @@ def _update(
     storage: Storage, quarter: Quarter, run_name: str, *, finished: str | None, release: bool
 ) -> None:
     key = keys.run_identity(quarter)
-    # Several jobs of one run renew the same hold; losing the race to one of them is no fault.
+    # Several jobs of one run renew the same lease; losing the race to one of them is no error.
     for _ in range(_ATTEMPTS):
         data, version = storage.read_versioned(key)
         present = from_json(RunIdentity, data, where=storage.describe(key))
-        held = _require_holder(quarter, present, run_name)
+        current = _require_owner(quarter, present, run_name)
         updated = dataclasses.replace(
             present,
-            holder=None if release else dataclasses.replace(held, heartbeat=utc_now()),
+            owner=None if release else dataclasses.replace(current, heartbeat=utc_now()),
             finished=finished or present.finished,
         )
         if storage.replace(key, to_json(updated), version=version):

@@ -13,11 +13,11 @@ from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError, StorageError, StorageRetryableError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Failure
+from ftm_core.data.checkpoints import BatchCheckpoints, read_checkpoint, read_failures
+from ftm_core.data.map_output import iterate_sentences, read_map_output, read_topics
 from ftm_core.storage import tables
 from ftm_core.storage.local import LocalStorage
-from ftm_core.themes.map_output import iterate_sentences, read_map_output, read_topics
-from ftm_core.topics.progress import BatchProgress, read_checkpoint, read_failures
-from tests.unit.runs.builders import batch, failure, finished_firm
+from tests.unit.data.builders import batch, failure, finished_firm
 
 BATCH = batch("F0", "F1", "F2", "F3")
 Q = Quarter(2023, 1)
@@ -42,7 +42,7 @@ def part_files(store: LocalStorage) -> list[str]:
 
 
 def test_a_new_batch_has_everything_pending(store: LocalStorage) -> None:
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
 
     assert progress.pending == list(BATCH.firm_ids)
     assert (progress.n_completed, progress.n_topics, progress.failures) == (0, 0, ())
@@ -51,9 +51,9 @@ def test_a_new_batch_has_everything_pending(store: LocalStorage) -> None:
 
 def test_fault_9_what_is_saved_at_a_stop_is_finished(store: LocalStorage) -> None:
     # A stop saves whatever is finished, however far the next checkpoint would have been.
-    BatchProgress.open(store, BATCH, "run-1").save([finished_firm("F2")])
+    BatchCheckpoints.open(store, BATCH, "run-1").save([finished_firm("F2")])
 
-    resumed = BatchProgress.open(store, BATCH, "run-1")
+    resumed = BatchCheckpoints.open(store, BATCH, "run-1")
 
     assert resumed.pending == ["F0", "F1", "F3"]
     assert (resumed.n_completed, resumed.n_topics) == (1, 2)
@@ -62,7 +62,7 @@ def test_fault_9_what_is_saved_at_a_stop_is_finished(store: LocalStorage) -> Non
 
 
 def test_parts_hold_every_firm_once(store: LocalStorage) -> None:
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.save([finished_firm("F1"), finished_firm("F0", 0)])
     progress.save([finished_firm("F3", 1), finished_firm("F2")])
 
@@ -84,11 +84,11 @@ def test_parts_hold_every_firm_once(store: LocalStorage) -> None:
 
 
 def test_fault_6_parts_of_a_crash_are_never_read(store: LocalStorage) -> None:
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.save([finished_firm("F0"), finished_firm("F1"), finished_firm("F2")])
     # Killed after the next part was written and before its checkpoint was.
     copy_part(store, 0, 1)
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.save([finished_firm("F3")])
 
     assert sorted(rows_by_firm(store)) == ["F0", "F1", "F2", "F3"]
@@ -96,10 +96,10 @@ def test_fault_6_parts_of_a_crash_are_never_read(store: LocalStorage) -> None:
 
 
 def test_fault_6_parts_without_a_checkpoint_are_removed(store: LocalStorage) -> None:
-    BatchProgress.open(store, BATCH, "run-1").save([finished_firm("F0")])
+    BatchCheckpoints.open(store, BATCH, "run-1").save([finished_firm("F0")])
     copy_part(store, 0, 1)
 
-    BatchProgress.open(store, BATCH, "run-1")
+    BatchCheckpoints.open(store, BATCH, "run-1")
 
     assert part_files(store) == [
         keys.firm_topics_part(Q, BATCH.batch_id, 0),
@@ -114,13 +114,13 @@ def copy_part(store: LocalStorage, source: int, target: int) -> None:
 
 
 def test_fault_6_another_runs_parts_and_failures_count_for_nothing(store: LocalStorage) -> None:
-    old = BatchProgress.open(store, BATCH, "run-0")
+    old = BatchCheckpoints.open(store, BATCH, "run-0")
     old.record_failure(failure("F3"))
     old.save([finished_firm("F0", 5), finished_firm("F1"), finished_firm("F2")])
 
     with pytest.raises(InputError, match="4 firms pending"):
         rows_by_firm(store)
-    fresh = BatchProgress.open(store, BATCH, "run-1")
+    fresh = BatchCheckpoints.open(store, BATCH, "run-1")
 
     assert fresh.pending == list(BATCH.firm_ids)
     assert fresh.failures == ()
@@ -131,7 +131,7 @@ def test_fault_6_another_runs_parts_and_failures_count_for_nothing(store: LocalS
 
 
 def test_fault_6_a_part_of_another_run_under_a_named_key_is_refused(store: LocalStorage) -> None:
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.save([finished_firm(firm) for firm in BATCH.firm_ids])
     key = keys.firm_topics_part(Q, BATCH.batch_id, 0)
     stale = schemas.table_from_rows([], schemas.FIRM_TOPICS, run_id="run-0", where=key)
@@ -142,9 +142,9 @@ def test_fault_6_a_part_of_another_run_under_a_named_key_is_refused(store: Local
 
 
 def test_fault_6_a_checkpoint_of_another_plan_counts_for_nothing(store: LocalStorage) -> None:
-    BatchProgress.open(store, BATCH, "run-1").save([finished_firm("F0"), finished_firm("F3")])
+    BatchCheckpoints.open(store, BATCH, "run-1").save([finished_firm("F0"), finished_firm("F3")])
 
-    progress = BatchProgress.open(store, batch("F0", "F1"), "run-1")
+    progress = BatchCheckpoints.open(store, batch("F0", "F1"), "run-1")
 
     assert progress.pending == ["F0", "F1"]
     assert part_files(store) == []
@@ -159,13 +159,13 @@ def test_leftovers_of_other_batches_and_quarters_are_left(store: LocalStorage) -
     for key in others:
         store.write(key, b"x")
 
-    BatchProgress.open(store, BATCH, "run-1")
+    BatchCheckpoints.open(store, BATCH, "run-1")
 
     assert sorted(store.list("")) == sorted(others)
 
 
 def test_fault_10_failures_are_on_record_with_their_reason(store: LocalStorage) -> None:
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.record_failure(failure("F1", message="no sentences"))
     progress.save([finished_firm("F0", 3, failed_topics=1), finished_firm("F2")])
 
@@ -183,7 +183,7 @@ def test_fault_10_failures_of_a_batch_in_which_all_failed_are_on_record(
     store: LocalStorage,
 ) -> None:
     for attempts in (1, 2):
-        progress = BatchProgress.open(store, BATCH, "run-1")
+        progress = BatchCheckpoints.open(store, BATCH, "run-1")
         assert progress.pending == list(BATCH.firm_ids)
         for firm in BATCH.firm_ids:
             progress.record_failure(failure(firm))
@@ -195,15 +195,15 @@ def test_fault_10_failures_of_a_batch_in_which_all_failed_are_on_record(
 
 
 def test_fault_10_a_failure_stays_on_record_until_it_is_retried(store: LocalStorage) -> None:
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.record_failure(failure("F1"))
     progress.save([finished_firm("F0")])
 
     # Stopped before F1 came round again.
-    BatchProgress.open(store, BATCH, "run-1").save([finished_firm("F2")])
+    BatchCheckpoints.open(store, BATCH, "run-1").save([finished_firm("F2")])
     assert {item.firm_id for item in failures_on_record(store)} == {"F1"}
 
-    BatchProgress.open(store, BATCH, "run-1").save([finished_firm("F1"), finished_firm("F3")])
+    BatchCheckpoints.open(store, BATCH, "run-1").save([finished_firm("F1"), finished_firm("F3")])
     assert failures_on_record(store) == ()
     assert sorted(rows_by_firm(store)) == ["F0", "F1", "F2", "F3"]
 
@@ -215,7 +215,7 @@ def failures_on_record(store: LocalStorage) -> tuple[Failure, ...]:
 
 
 def test_a_firm_with_a_failed_topic_is_retried_without_doubling(store: LocalStorage) -> None:
-    progress = BatchProgress.open(store, BATCH, "run-1")
+    progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.save([finished_firm("F0"), finished_firm("F1", 3, failed_topics=2)])
     progress.save([finished_firm("F2", failed_topics=1)])
     progress.save([finished_firm("F3")])
@@ -226,7 +226,7 @@ def test_a_firm_with_a_failed_topic_is_retried_without_doubling(store: LocalStor
         "F3": ["F3_0", "F3_1"],
     }
 
-    retried = BatchProgress.open(store, BATCH, "run-1")
+    retried = BatchCheckpoints.open(store, BATCH, "run-1")
     assert retried.pending == ["F1", "F2"]
     # While its rows are taken out, the quarter is not finished, whatever the record says.
     with pytest.raises(InputError, match="2 firms pending"):
@@ -246,8 +246,8 @@ def test_a_firm_with_a_failed_topic_is_retried_without_doubling(store: LocalStor
 
 def test_a_firm_that_now_fails_as_a_whole_leaves_no_topic_failures(store: LocalStorage) -> None:
     only = batch("F0")
-    BatchProgress.open(store, only, "run-1").save([finished_firm("F0", 3, failed_topics=2)])
-    progress = BatchProgress.open(store, only, "run-1")
+    BatchCheckpoints.open(store, only, "run-1").save([finished_firm("F0", 3, failed_topics=2)])
+    progress = BatchCheckpoints.open(store, only, "run-1")
     progress.record_failure(failure("F0", message="worker died"))
     progress.save([])
 
@@ -277,14 +277,14 @@ def test_fault_16_a_storage_error_passes_and_blames_no_firm(
     tmp_path: Path, broken: str, kind: type[StorageError]
 ) -> None:
     storage = BrokenStorage(tmp_path, broken, kind("bucket", "throttled", "Later."))
-    progress = BatchProgress.open(storage, BATCH, "run-1")
+    progress = BatchCheckpoints.open(storage, BATCH, "run-1")
 
     with pytest.raises(kind) as caught:
         progress.save([finished_firm("F0")])
 
     assert caught.value.where == "bucket"
     assert progress.failures == ()
-    later = BatchProgress.open(LocalStorage(tmp_path), BATCH, "run-1")
+    later = BatchCheckpoints.open(LocalStorage(tmp_path), BATCH, "run-1")
     assert later.pending == list(BATCH.firm_ids)
     assert later.failures == ()
     assert part_files(LocalStorage(tmp_path)) == []

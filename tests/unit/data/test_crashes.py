@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.checkpoints import BatchCheckpoints, read_checkpoint, read_failures
 from ftm_core.storage import tables
 from ftm_core.storage.local import LocalStorage
-from ftm_core.topics.progress import BatchProgress, read_checkpoint, read_failures
-from tests.unit.runs.builders import batch, failure, finished_firm
+from tests.unit.data.builders import batch, failure, finished_firm
 
 Q = Quarter(2023, 1)
 RUN = "run-1"
@@ -77,9 +77,9 @@ class World:
             for firm, outcomes in zip(self.batch.firm_ids, corpus, strict=True)
         }
 
-    def work(self, storage: LocalStorage) -> BatchProgress:
+    def work(self, storage: LocalStorage) -> BatchCheckpoints:
         """One process: resume, work through what is pending, save every so many firms."""
-        progress = BatchProgress.open(storage, self.batch, RUN)
+        progress = BatchCheckpoints.open(storage, self.batch, RUN)
         self.check_resumed(progress)
         unsaved = []
         for firm in progress.pending:
@@ -95,7 +95,7 @@ class World:
         progress.save(unsaved)
         return progress
 
-    def check_resumed(self, progress: BatchProgress) -> None:
+    def check_resumed(self, progress: BatchCheckpoints) -> None:
         """After ``open``: no leftovers, and every firm either complete in full or pending."""
         rows = self.check_disk()
         store = LocalStorage(self.root)

@@ -1,0 +1,1 @@
+"""Everything of one quarter in one data location: records, lease, checkpoints, tables."""
