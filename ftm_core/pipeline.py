@@ -145,7 +145,7 @@ async def run_quarter(request: RunRequest) -> QuarterOutcome:
 
 
 async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
-    """Run one batch of a quarter whose lease ``request.run_name`` owns: the map container's work."""
+    """Run one batch of a quarter that ``request.run_name`` has leased: the map container's work."""
     identity = lease.require_lease(request.storage, request.quarter, request.run_name)
     manifest = read_manifest(request.storage, request.quarter)
     batches = {b.batch_id: b for b in read_plan(request.storage, request.quarter) or []}
