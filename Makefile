@@ -72,11 +72,12 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header 
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 lock: ## Resolve the lock files anew (Python 3.11 on Linux)
-	$(COMPILE) --extra local --extra wrds --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra local --extra wrds --extra dev --constraint requirements.lock \
+	$(COMPILE) --extra all --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra all --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
-	# A CPU wheel names its build in its version; the lock must not ask for that build elsewhere.
-	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock requirements-dev.lock
+	# Extras name the project itself, which is no package to install from a lock. A CPU wheel of
+	# PyTorch names its build in its version; the lock must not ask for that build elsewhere.
+	sed -i -e '/^ftm @/d' -e 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock requirements-dev.lock
 
 clean: ## Remove the environment and the caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -58,8 +58,12 @@ class ErrorRenderingGroup(TyperGroup):
             raise
         except Exception as error:  # noqa: BLE001 - the last word on any fault is one message
             _traceback_if_debug()
-            from ftm_cli.console import say
+            from ftm_cli.console import print_error, say
+            from ftm_core.contracts.extras import missing_extra
 
+            if missing := missing_extra(error):
+                print_error(missing)
+                raise typer.Exit(int(missing.exit_code)) from None
             say(f"unexpected error {type(error).__name__}: {error}", style="bold red")
             say("  This is a fault of ftm. Run the command again with `ftm --debug ...` to see it.")
             raise typer.Exit(int(ExitCode.UNEXPECTED)) from None
@@ -83,9 +87,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version as installed_version
+        from ftm_core.version import version_text
 
-        typer.echo(f"ftm {installed_version('ftm')}")
+        typer.echo(f"ftm {version_text()}")
         raise typer.Exit
 
 
@@ -97,7 +101,10 @@ def root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
+            "--version",
+            help="Print the version and the commit.",
+            callback=_print_version,
+            is_eager=True,
         ),
     ] = False,
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ftm_core.contracts.events import Listener, Note
+from ftm_core.contracts.extras import require_extra
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import PROJECT_FILE, Settings, resolve
 from ftm_core.data.lease import new_run_name
@@ -44,6 +45,7 @@ def run_locally(run: LocalRun, listener: Listener) -> LocalOutcome:
 
     Raises the errors of ``run_quarter``, and those of the embedded server.
     """
+    require_extra("models", "A run on this machine")
     with StopSignals(listener) as signals:
         settings = local_settings(run.flags)
         request = RunRequest(

@@ -128,8 +128,10 @@ def transcripts(storage: Storage, quarter: Quarter) -> str:
 
 
 def _embedding_model(settings: Settings) -> str:
+    from ftm_core.contracts.extras import require_extra
     from ftm_core.topics.embedding import EMBEDDED_MODEL, embedded_model_folder
 
+    require_extra("models", "A run on this machine")
     name = settings.embedding.model_name
     if name != EMBEDDED_MODEL:
         return f"{name}, found or fetched when the run begins"
@@ -140,10 +142,10 @@ def _embedding_model(settings: Settings) -> str:
 def _llm(settings: Settings) -> str:
     if settings.llm.base_url:
         return _served_model(settings.llm)
+    from ftm_core.contracts.extras import require_extra
     from ftm_core.llm.bundled_model import MODEL_NAME, verify_bundled_model
-    from ftm_core.llm.embedded import require_server
 
-    require_server()
+    require_extra("local", "The bundled LLM server")
     verify_bundled_model()
     return f"{MODEL_NAME}, SHA-256 as published"
 

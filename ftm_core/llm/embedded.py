@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from typing import Self
 
 import httpx
 
-from ftm_core.contracts.errors import FtmError, InputError
+from ftm_core.contracts.errors import FtmError
+from ftm_core.contracts.extras import require_extra
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm.bundled_model import MODEL_NAME, verify_bundled_model
 
@@ -83,7 +83,7 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Start the server and return when it is healthy."""
-        require_server()
+        require_extra("local", "The bundled LLM server")
         model = verify_bundled_model()
         self.stop()
         self._folder = tempfile.TemporaryDirectory(prefix="ftm-llm-")
@@ -165,17 +165,6 @@ class EmbeddedServer:
     def _log_path(self) -> Path:
         assert self._folder is not None
         return Path(self._folder.name) / "server.log"
-
-
-def require_server() -> None:
-    """Raise InputError when the package that serves GGUF files is not installed."""
-    # Found without being imported: the import is slow, and belongs into the server's own process.
-    if importlib.util.find_spec("xllamacpp") is None:
-        raise InputError(
-            "The bundled LLM server",
-            "needs the package xllamacpp, which is not installed",
-            "Run `pip install 'ftm[local]'`, or name another server with --llm-base-url.",
-        )
 
 
 def _healthy(address: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.extras import require_extra
 from ftm_core.storage.base import Storage
 from ftm_core.storage.local import LocalStorage
 
@@ -28,6 +29,7 @@ def open_storage(uri: str, *, s3_client: Callable[[], S3Client] | None = None) -
             raise InputError(
                 uri, "needs AWS access", "Pin a profile with `ftm pin-profile NAME` first."
             )
+        require_extra("aws", f"The bucket {bucket}")
         from ftm_core.storage.s3 import S3Storage
 
         return S3Storage(s3_client(), bucket, prefix)

