@@ -5,50 +5,54 @@ PEERS ?= .venv-peers
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: run test test-fast chaos chaos-long e2e vllm-conformance bench bench-peers lint docs lock clean help
+.PHONY: install install-dev run test test-fast chaos chaos-long e2e vllm-conformance bench bench-peers lint docs lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
-$(VENV)/.installed: requirements-dev.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+$(VENV)/.installed: requirements.lock pyproject.toml setup.py
+	PYTHON=$(PYTHON) scripts/install $(VENV) requirements.lock
 	touch $@
 
-install: $(VENV)/.installed ## Make the environment from the lock file
+$(VENV)/.installed-dev: requirements-dev.lock pyproject.toml setup.py
+	PYTHON=$(PYTHON) scripts/install $(VENV) requirements-dev.lock
+	touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed ## Make the environment: what runs quarters, locked, nothing compiled
+
+install-dev: $(VENV)/.installed-dev ## The same with what develops and tests ftm
 
 run: $(VENV)/.installed ## Install, then run the sample quarter to its themes and evaluate it
-	$(BIN)/ftm ingest sample --quarter $(QUARTER)
-	$(BIN)/ftm run --quarter $(QUARTER)
-	$(BIN)/ftm evaluate --quarter $(QUARTER)
+	scripts/timed "Ingest the sample" $(BIN)/ftm ingest sample --quarter $(QUARTER)
+	scripts/timed "Run $(QUARTER)" $(BIN)/ftm run --quarter $(QUARTER)
+	scripts/timed "Evaluate $(QUARTER)" $(BIN)/ftm evaluate --quarter $(QUARTER)
 
-test: $(VENV)/.installed ## Install what the tests need, lint, check types, run all tests
-	scripts/install-test-tools
-	scripts/install-infra-tools
-	$(MAKE) lint
-	$(BIN)/pytest --durations=25
+test: $(VENV)/.installed-dev ## Install what the tests need, lint, check types, run all tests
+	scripts/timed "Test tools" scripts/install-test-tools
+	scripts/timed "Infrastructure tools" scripts/install-infra-tools
+	scripts/timed "Style and types" $(MAKE) lint
+	scripts/timed "Tests" $(BIN)/pytest --durations=25
 
-test-fast: $(VENV)/.installed ## Unit tests alone
+test-fast: $(VENV)/.installed-dev ## Unit tests alone
 	$(BIN)/pytest tests/unit
 
-chaos: $(VENV)/.installed ## Kills, outages, full disks and bad networks, the short form (part of `make test`)
+chaos: $(VENV)/.installed-dev ## Kills, outages, full disks and bad networks, the short form (part of `make test`)
 	$(BIN)/pytest tests/chaos tests/integration/llm tests/integration/pipeline
 
-chaos-long: $(VENV)/.installed ## The same at length: hundreds of kills and restarts
+chaos-long: $(VENV)/.installed-dev ## The same at length: hundreds of kills and restarts
 	$(BIN)/pytest -m "long or not long" tests/chaos tests/integration/llm tests/integration/pipeline
 
-e2e: $(VENV)/.installed ## Build the images, deploy on emulated AWS, run a quarter in containers, destroy
+e2e: $(VENV)/.installed-dev ## Build the images, deploy on emulated AWS, run a quarter in containers, destroy
 	scripts/install-e2e-tools
 	$(BIN)/pytest -m e2e tests/e2e
 
-vllm-conformance: $(VENV)/.installed ## The LLM client's contract against the real vLLM on this CPU
+vllm-conformance: $(VENV)/.installed-dev ## The LLM client's contract against the real vLLM on this CPU
 	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest tests/conformance
 
 BENCHES := startup input_output memory_curve quarter_on_paper embedding map_firms overlap \
 	llm_throughput reduce_scale report_scale
 
-bench: $(VENV)/.installed ## Ratios against what one would use instead, and what a quarter takes
+bench: $(VENV)/.installed-dev ## Ratios against what one would use instead, and what a quarter takes
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 
 $(PEERS)/.installed: bench/peers.txt
@@ -56,22 +60,22 @@ $(PEERS)/.installed: bench/peers.txt
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r bench/peers.txt
 	touch $@
 
-bench-peers: $(VENV)/.installed $(PEERS)/.installed ## Other tools on the sample quarter, which `make run` has made
+bench-peers: $(VENV)/.installed-dev $(PEERS)/.installed ## Other tools on the sample quarter, which `make run` has made
 	$(BIN)/python -m bench.peers --data data --quarter $(QUARTER)
 
-lint: $(VENV)/.installed ## Style, types and the direction of imports
+lint: $(VENV)/.installed-dev ## Style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.installed ## Write docs/cli.md from the commands themselves
+docs: $(VENV)/.installed-dev ## Write docs/cli.md from the commands themselves
 	$(BIN)/typer ftm_cli.app utils docs --name ftm --title "The commands of ftm" --output docs/cli.md
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-lock: ## Resolve the lock files anew (Python 3.11 on Linux)
+lock: $(VENV)/.installed-dev ## Resolve the lock files anew (Python 3.11 on Linux)
 	$(COMPILE) --extra all --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra all --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
