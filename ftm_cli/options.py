@@ -21,6 +21,17 @@ OptionalQuarterOption = Annotated[
     str | None,
     typer.Option("--quarter", "-q", help="Calendar quarter; the latest one when left out."),
 ]
+QuartersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--quarters",
+        help="Many quarters: a range 2016Q3..2017Q1, or a list 2016Q3,2017Q1.",
+        show_default=False,
+    ),
+]
+AllQuartersOption = Annotated[
+    bool, typer.Option("--all", help="All quarters in the data location.")
+]
 DataOption = Annotated[
     str | None,
     typer.Option(

@@ -31,6 +31,7 @@ class StopSignals:
         self._stop: asyncio.Event | None = None
         self._is_over = False
         self._n_interrupts = 0
+        self._was_stopped = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -45,7 +46,16 @@ class StopSignals:
             signal.signal(number, handler)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, _Result]], stop: asyncio.Event) -> _Result:
-        """Run ``work`` to its end; a signal sets ``stop``, which ``work`` must heed."""
+        """Run ``work`` to its end; a signal sets ``stop``, which ``work`` must heed.
+
+        May be called again for the next piece of work; raises InterruptedRunError instead when a
+        signal came between the two.
+        """
+        if self._was_stopped:
+            raise InterruptedRunError(
+                "the run", "was stopped by a signal", "Run the same command again."
+            )
+        self._is_over = False
 
         async def attached() -> _Result:
             self._stop, self._loop = stop, asyncio.get_running_loop()
@@ -57,6 +67,7 @@ class StopSignals:
             self._is_over = True
 
     def _handle(self, number: int, _: FrameType | None) -> None:
+        self._was_stopped = True
         if self._is_over:
             return
         name = signal.Signals(number).name

@@ -35,7 +35,8 @@ def browse_command(
 
         ftm browse --topic FICT01_0 | less
     """
-    from ftm_cli.targets import chosen_quarter, open_data
+    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.errors import InputError
     from ftm_core.quality.browsing import Browser
 

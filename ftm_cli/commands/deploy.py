@@ -66,7 +66,6 @@ def deploy_command(
         ftm deploy --yes
     """
     from ftm_cli.console import print_json, progress_listener, say
-    from ftm_cli.deployment_view import Approver, changes_anything, show_planned
     from ftm_cli.operations.aws.deployment import deploy_settings, with_images
     from ftm_cli.operations.aws.outputs import deployed_instance_type, remember
     from ftm_cli.operations.aws.preflight import bucket_in_reach
@@ -75,6 +74,7 @@ def deploy_command(
     from ftm_cli.operations.costs import read_prices
     from ftm_cli.operations.deploy import deploy, plan_deploy
     from ftm_cli.operations.deploy_report import costs_of, planned_as_json
+    from ftm_cli.views.deployment import Approver, changes_anything, show_planned
 
     given: dict[str, Any] = {
         "s3_bucket_name": bucket,
@@ -142,10 +142,10 @@ def _show(
     session: AwsSession, settings: DeploySettings, result: DeployResult, *, as_json: bool
 ) -> None:
     from ftm_cli.console import print_json, say
-    from ftm_cli.deployment_view import show_applied
     from ftm_cli.operations.deploy import images_of
     from ftm_cli.operations.deploy_report import applied_as_json
     from ftm_cli.operations.images import missing_images
+    from ftm_cli.views.deployment import show_applied
 
     if as_json:
         print_json(applied_as_json(result))

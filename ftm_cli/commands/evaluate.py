@@ -36,7 +36,8 @@ def evaluate_command(
     from pathlib import Path
 
     from ftm_cli.console import print_json
-    from ftm_cli.targets import chosen_quarter, open_data
+    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.errors import ChecksFailedError
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.evaluation.evaluate import evaluate
@@ -101,7 +102,7 @@ def _with_request_log(
 def _show(report: EvaluationReport) -> None:
     """The checks, what is wrong in those that failed, and the sample rows."""
     from ftm_cli.console import print_table, say
-    from ftm_cli.render import warn_of
+    from ftm_cli.views.run import warn_of
 
     rows = [
         ("pass" if check.passed else "FAIL", check.id, check.title, check.figure)

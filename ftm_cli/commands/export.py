@@ -53,7 +53,8 @@ def export_command(
     import dataclasses
 
     from ftm_cli.console import print_json, print_table, progress_listener
-    from ftm_cli.targets import chosen_quarter, open_data
+    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.views.target import open_data
     from ftm_core.themes.export import export_quarter
 
     storage = open_data(data)

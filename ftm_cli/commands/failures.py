@@ -29,7 +29,7 @@ def failures_command(
         ftm failures --quarter 2023Q1 --data s3://my-bucket --json
     """
     from ftm_cli.console import print_json
-    from ftm_cli.targets import open_data
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.data.failures import collect_failures, latest_run_quarter
 

@@ -95,7 +95,7 @@ def ingest_command(
     from pathlib import Path
 
     from ftm_cli.console import progress_listener
-    from ftm_cli.targets import open_data
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.transcripts.ingest import IngestOptions, ingest
     from ftm_core.transcripts.layouts import parse_overrides

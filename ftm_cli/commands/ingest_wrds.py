@@ -61,7 +61,7 @@ def wrds_command(
     import time
 
     from ftm_cli.console import progress_listener, say
-    from ftm_cli.targets import open_data
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.transcripts.wrds.credentials import LoginFlags, find_login
 

@@ -41,7 +41,7 @@ def merge_identifiers_command(
     import datetime as dt
 
     from ftm_cli.console import progress_listener, say
-    from ftm_cli.targets import open_data
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.transcripts.identifiers_file import read_links
     from ftm_core.transcripts.identifiers_merge import merge_identifiers

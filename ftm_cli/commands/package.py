@@ -30,7 +30,8 @@ def package_command(
     import dataclasses
 
     from ftm_cli.console import print_json, progress_listener
-    from ftm_cli.targets import chosen_quarter, open_data
+    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.views.target import open_data
     from ftm_core.themes.packaging import package_quarter
 
     storage = open_data(data)

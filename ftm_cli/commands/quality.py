@@ -50,7 +50,8 @@ def quality_command(
         ftm quality --stability --key themes_by_hand.csv --json
     """
     from ftm_cli.console import print_json
-    from ftm_cli.targets import chosen_quarter, open_data
+    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.quality.measure import measure_quality
 
@@ -78,7 +79,7 @@ def _key(storage: Storage, quarter: Quarter, path: Path | None) -> Key | None:
 
 def _show(report: QualityReport) -> None:
     from ftm_cli.console import print_table, say
-    from ftm_cli.render import warn_of
+    from ftm_cli.views.run import warn_of
 
     rows = [
         (

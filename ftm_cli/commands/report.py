@@ -44,7 +44,8 @@ def report_command(
         ftm report --data s3://my-bucket --output 2023Q1.html --json
     """
     from ftm_cli.console import print_json, progress_listener, say
-    from ftm_cli.targets import chosen_quarter, open_data
+    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.report.content import collect
     from ftm_core.report.page import render_page

@@ -1,24 +1,35 @@
-"""`ftm run`: a whole quarter, transcripts to themes, here or in the pinned account."""
+"""`ftm run`: one quarter or many, transcripts to themes, on any target."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ftm_cli.options import DataOption, JsonOption, QuarterOption, TargetOption, YesOption
+from ftm_cli.options import (
+    AllQuartersOption,
+    DataOption,
+    JsonOption,
+    QuartersOption,
+    TargetOption,
+    YesOption,
+)
 
 if TYPE_CHECKING:
-    from ftm_cli.operations.plan import RunPlan
+    from ftm_cli.targets.base import QuarterOutcome, QuarterPlan, RunOptions, Target
 
 
 def run_command(
-    quarter: QuarterOption,
+    quarter: Annotated[
+        str | None, typer.Option("--quarter", "-q", help="Calendar quarter, such as 2023Q1.")
+    ] = None,
+    quarters: QuartersOption = None,
+    every: AllQuartersOption = False,
     data: DataOption = None,
     llm_base_url: Annotated[
         str | None,
-        typer.Option(help="OpenAI-compatible server to use instead of the embedded one."),
+        typer.Option(help="OpenAI-compatible server to use instead of the bundled model."),
     ] = None,
     llm_model_name: Annotated[
         str | None, typer.Option(help="Model that the server serves.")
@@ -46,183 +57,137 @@ def run_command(
         bool, typer.Option("--detach", help="On AWS: start the run and return.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="On AWS: show batches, time and cost; start nothing.")
+        bool, typer.Option("--dry-run", help="Show batches, time and cost; start nothing.")
     ] = False,
     yes: YesOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Run a quarter: map every firm's call to topics, reduce all topics to themes.
+    """Run quarters: map every firm's call to topics, reduce all topics to themes.
 
-    Resumes where an earlier run stopped. Ctrl-C saves what is finished.
+    Resumes where an earlier run stopped. Ctrl-C saves what is finished. Of many quarters, those
+    that are not finished are run, and one that fails does not keep the next from running; all must
+    have the same settings and models. The exit code is that of the quarter that failed.
 
     On AWS the run is followed to its end. With --scale auto vLLM is at 0 afterwards: on success,
     failure, Ctrl-C or a lost terminal, which stop the run as well. With --scale none, Ctrl-C ends
-    only the following. `ftm monitor` in a second terminal shows more of it. How the jobs work is a
-    matter of `ftm deploy` there.
+    only the following. `ftm monitor` in a second terminal shows more of it. The settings of the
+    deployed jobs are changed by `ftm deploy`.
 
-    JSON: {quarter, data, run_id, nothing_to_do, firms, firms_completed, topics, topics_in_themes,
-    themes, failures, seconds, peak_memory_mib}; on AWS {execution, execution_arn, status, quarter,
-    seconds, firms, firms_completed, firms_failed, vllm_is_off}; with --dry-run {execution_name,
-    input, scale, instances, batches: [{batch_id, firms, finished}], estimate}.
+    JSON: `ftm schema run`; with --dry-run `ftm schema plan`.
 
     Examples:
 
         ftm run --quarter 2023Q1
 
+        ftm run --quarters 2016Q3..2017Q1
+
         ftm run --quarter 2017Q1 --max-firms 60 --llm-base-url http://127.0.0.1:8000/v1
 
         ftm run --quarter 2023Q1 --target aws --dry-run
     """
-    from ftm_cli.targets import chosen_target
+    from ftm_cli.console import print_json
+    from ftm_cli.targets.base import RunOptions
+    from ftm_cli.targets.quarters import ingested_quarters, require_same_inputs, select_quarters
+    from ftm_cli.targets.reports import plan_report
+    from ftm_cli.views.run import show_plans
+    from ftm_cli.views.target import announced_target
 
+    chosen = announced_target(target, data)
     given = {
         "--llm-base-url": llm_base_url,
         "--llm-model-name": llm_model_name,
         "--max-firms": max_firms,
         "--batch-size": batch_size,
         "--workers": workers,
-    }
-    for_aws = {
         "--scale": scale,
         "--instances": instances,
         "--detach": detach or None,
-        "--dry-run": dry_run or None,
     }
-    if chosen_target(target) == "aws":
-        _refuse(given, "aws", "It is a setting of the deployed jobs: `ftm deploy` changes it.")
-        _run_on_aws(
-            quarter,
-            data,
-            scale=scale or "auto",
-            instances=instances or 1,
-            restart=restart,
-            detach=detach,
-            dry_run=dry_run,
-            yes=yes,
-            as_json=json_output,
-        )
-        return
-    _refuse(for_aws, "local", "It belongs to --target aws.")
-    _run_here(quarter, data, max_firms, given, restart=restart, as_json=json_output)
-
-
-def _run_here(
-    quarter: str,
-    data: str | None,
-    max_firms: int | None,
-    given: Mapping[str, Any],
-    *,
-    restart: bool,
-    as_json: bool,
-) -> None:
-    from ftm_cli.console import progress_listener
-    from ftm_cli.operations.local_run import LocalRun, run_locally
-    from ftm_cli.render import render_run
-    from ftm_cli.targets import open_data
-    from ftm_core.contracts.quarters import Quarter
-
-    run = LocalRun(
-        quarter=Quarter.parse(quarter),
-        storage=open_data(data, target="local"),
-        max_firms=max_firms,
+    _refuse_foreign_options(chosen, given)
+    options = RunOptions(
         restart=restart,
-        flags={
-            "llm.base_url": given["--llm-base-url"],
-            "llm.model_name": given["--llm-model-name"],
-            "map.batch_size": given["--batch-size"],
-            "map.workers": given["--workers"],
+        max_firms=max_firms,
+        settings={
+            "llm.base_url": llm_base_url,
+            "llm.model_name": llm_model_name,
+            "map.batch_size": batch_size,
+            "map.workers": workers,
         },
+        scale=scale or "auto",
+        instances=instances or 1,
     )
-    with progress_listener() as listener:
-        outcome = run_locally(run, listener)
-    render_run(outcome, as_json=as_json)
+    storage = chosen.storage()
+    selected = select_quarters(
+        [] if quarter else ingested_quarters(storage),
+        quarter=quarter,
+        quarters=quarters,
+        every=every,
+        what="transcripts",
+        where=storage.uri,
+    )
+    plans = [chosen.plan(item, options) for item in selected]
+    if plans[1:]:
+        require_same_inputs(storage, plans)
+    planned = plan_report(chosen, plans)
+    if dry_run and json_output:
+        print_json(planned.as_json())
+        return
+    asks = chosen.costs_money and not yes
+    if dry_run or asks or (plans[1:] and not json_output):
+        show_plans(plans, planned.total)
+    if dry_run:
+        return
+    if asks:
+        typer.confirm("Start it?", abort=True, err=True)
+    _carry_out(chosen, plans, options, detach=detach, as_json=json_output)
 
 
-def _run_on_aws(
-    quarter: str,
-    data: str | None,
+def _carry_out(
+    target: Target,
+    plans: Sequence[QuarterPlan],
+    options: RunOptions,
     *,
-    scale: str,
-    instances: int,
-    restart: bool,
     detach: bool,
-    dry_run: bool,
-    yes: bool,
     as_json: bool,
 ) -> None:
-    from ftm_cli.console import print_json, progress_listener, say
-    from ftm_cli.operations.aws.remote import make_remote_run
-    from ftm_cli.operations.aws.session import pinned_session
+    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.targets.base import QuarterOutcome, SupportsDetach
+    from ftm_cli.targets.results import RunReport
+    from ftm_cli.views.run import show_results
 
-    session = pinned_session()
-    run, plan = make_remote_run(
-        session, quarter, data, scale=scale, instances=instances, restart=restart
-    )
-    if dry_run:
-        print_json(plan.as_json()) if as_json else show_plan(plan)
-        return
-    if not yes:
-        show_plan(plan)
-        typer.confirm("Start it?", abort=True, err=True)
     with progress_listener() as listener:
-        run.listen(listener)
-        outcome = run.start_detached() if detach else run.run()
+        if detach:
+            assert isinstance(target, SupportsDetach)
+            outcomes = [QuarterOutcome(target.start(plan, options, listener)) for plan in plans]
+        else:
+            outcomes = target.execute(plans, options, listener)
+    results = [outcome.result for outcome in outcomes]
     if as_json:
-        print_json(outcome.as_json())
-    elif detach:
-        name = outcome.execution.name
-        say(f"Started {name}. `ftm monitor {name}` watches it.")
-        if plan.scale == "auto":
-            say("The deadman switch takes vLLM down after the run.")
+        report = RunReport(target=target.name, data=target.data, quarters=results)
+        print_json(report.as_json())
     else:
-        found = outcome.progress
-        firms = f", {found.finished} of {found.firms} firms" if found else ""
-        say(f"{outcome.execution.name} succeeded{firms}.")
-        say(f"Next: ftm evaluate --quarter {quarter}")
+        show_results(results, target.data)
+    _raise_first(outcomes)
 
 
-def show_plan(plan: RunPlan) -> None:
-    """The plan of a run on stderr: what, how long, what it costs, and its batches."""
-    from ftm_cli.console import print_table, stderr
-    from ftm_cli.operations.costs import duration
+def _raise_first(outcomes: Sequence[QuarterOutcome]) -> None:
+    """Raise the error of the quarter that failed; of several, the one that retrying cannot mend."""
+    from ftm_core.contracts.errors import RetryableError
 
-    estimate = plan.estimate
-    finished = sum(batch.finished for batch in plan.batches)
-    scale = (
-        f"vLLM to {plan.instances}, and to 0 at the end" if plan.scale == "auto" else "left alone"
-    )
-    rows = [
-        ("execution", plan.execution_name),
-        ("bucket", plan.bucket),
-        ("batches", f"{len(plan.batches)}, {estimate.batches} of them still to do"),
-        ("firms", f"{estimate.firms + finished}, {finished} of them finished before"),
-        ("vLLM", scale),
-        ("expected time", duration(estimate.seconds)),
-        (
-            "expected cost",
-            f"${estimate.total_usd:.2f}: vLLM ${estimate.vllm_usd:.2f}, "
-            f"jobs ${estimate.batch_usd:.2f}",
-        ),
-        (
-            "slowest part",
-            f"{estimate.bottleneck} (LLM answers {duration(estimate.answer_seconds)}, "
-            f"topic models {duration(estimate.model_seconds)})",
-        ),
-        ("based on", estimate.note),
-    ]
-    print_table(f"Plan for {plan.quarter}", ("", ""), rows, console=stderr)
-    shown = plan.batches[:20]
-    print_table(
-        f"Batches ({len(shown)} of {len(plan.batches)})",
-        ("batch", "firms", "finished"),
-        [(batch.batch_id, batch.firms, batch.finished) for batch in shown],
-        console=stderr,
-    )
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    lasting = [error for error in errors if not isinstance(error, RetryableError)]
+    for error in lasting or errors:
+        raise error
 
 
-def _refuse(options: Mapping[str, Any], target: str, hint: str) -> None:
+def _refuse_foreign_options(target: Target, given: Mapping[str, Any]) -> None:
     from ftm_core.contracts.errors import InputError
 
-    for name, value in options.items():
-        if value is not None:
-            raise InputError(f"ftm run {name}", f"does not fit --target {target}", hint)
+    for name, value in given.items():
+        if value is not None and name not in target.run_flags:
+            raise InputError(
+                f"ftm run {name}",
+                f"does not fit --target {target.name}",
+                f"Options of this target: {', '.join(sorted(target.run_flags))}. The settings of "
+                "deployed jobs are changed by `ftm deploy`.",
+            )

@@ -44,7 +44,7 @@ def themes_command(
     from pathlib import Path
 
     from ftm_cli.console import print_json, say
-    from ftm_cli.targets import open_data
+    from ftm_cli.views.target import open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.quality.linking import follow, parse_range, with_a_run
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
@@ -23,10 +23,6 @@ class Finding:
     what: str
     evidence: tuple[str, ...] = ()
     next_step: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of one finding."""
-        return asdict(self)
 
 
 def recorded_failures(storage: Storage, quarter: Quarter) -> Iterator[Finding]:

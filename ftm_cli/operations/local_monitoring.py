@@ -8,9 +8,9 @@ from ftm_cli.operations.aws.executions import BatchCounts
 from ftm_cli.operations.snapshots import FirmRate, Notice, Snapshot
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import RunIdentity
+from ftm_core.contracts.states import RunState
 from ftm_core.data.failures import collect_failures, latest_run_quarter
-from ftm_core.data.lease import is_alive, read_identity
+from ftm_core.data.lease import read_identity, state_of
 from ftm_core.data.progress import ProgressReader
 from ftm_core.storage import Storage
 
@@ -41,7 +41,7 @@ class LocalMonitor:
         ended = identity.finished and dt.datetime.fromisoformat(identity.finished)
         seconds = ((ended or dt.datetime.now(dt.UTC)) - began).total_seconds()
         name = identity.owner.run_name if identity.owner else ""
-        at_work = int(state == "RUNNING" and firms.batches_done < firms.batches)
+        at_work = int(state == RunState.RUNNING and firms.batches_done < firms.batches)
         waiting = firms.batches - firms.batches_done - at_work
         return Snapshot(
             target="local",
@@ -54,7 +54,7 @@ class LocalMonitor:
             batches=BatchCounts(pending=waiting, running=at_work, succeeded=firms.batches_done),
             firms=firms,
             firms_per_minute=self._rate.measure(seconds, firms.finished, identity, name)
-            if state == "RUNNING"
+            if state == RunState.RUNNING
             else None,
             warnings=self._failures() if firms.failed else (),
         )
@@ -66,10 +66,3 @@ class LocalMonitor:
             Notice(failure.timestamp, failure.topic_id or failure.firm_id, failure.error_message)
             for failure in found[-_WARNINGS_SHOWN:]
         )
-
-
-def state_of(identity: RunIdentity) -> str:
-    """``SUCCEEDED``, ``RUNNING``, or ``UNFINISHED`` where nobody works on it any more."""
-    if identity.owner is not None and is_alive(identity.owner):
-        return "RUNNING"
-    return "SUCCEEDED" if identity.finished else "UNFINISHED"

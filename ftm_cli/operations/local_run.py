@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.extras import require_extra
@@ -27,6 +27,7 @@ class LocalRun:
     storage: Storage
     max_firms: int | None = None
     restart: bool = False
+    name: str | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -40,30 +41,59 @@ class LocalOutcome:
     outcome: QuarterOutcome | None
 
 
+class SharedLlm:
+    """The LLM server of one or more runs: started by the first that needs it, kept for the next."""
+
+    def __init__(self, settings: Settings, listener: Listener) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._opened = contextlib.ExitStack()
+        self._base_url = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._opened.close()
+
+    def base_url(self) -> str:
+        """Base URL of the server, started now unless it is up."""
+        if not self._base_url:
+            self._base_url = self._opened.enter_context(llm_server(self._settings, self._listener))
+        return self._base_url
+
+
 def run_locally(run: LocalRun, listener: Listener) -> LocalOutcome:
     """Run the quarter; SIGTERM and Ctrl-C save what is finished and end as retryable.
 
-    Raises the errors of ``run_quarter``, and those of the embedded server.
+    Raises the errors of ``run_quarter``, and those of the bundled server.
     """
     require_extra("models", "A run on this machine")
     with StopSignals(listener) as signals:
         settings = local_settings(run.flags)
-        request = RunRequest(
-            storage=run.storage,
-            quarter=run.quarter,
-            settings=settings,
-            run_name=new_run_name(run.quarter),
-            listener=listener,
-            restart=run.restart,
-            max_firms=run.max_firms,
-        )
-        finished = standing(request)
-        if finished is not None:
-            return LocalOutcome(run.quarter, run.storage.uri, finished.run_id, None)
-        with llm_server(settings, listener) as base_url:
-            llm = settings.llm.model_copy(update={"base_url": base_url})
-            ready = replace(request, settings=settings.model_copy(update={"llm": llm}))
-            outcome = signals.run(lambda: run_quarter(ready), ready.stop)
+        with SharedLlm(settings, listener) as llm:
+            return run_with(run, settings, signals, llm, listener)
+
+
+def run_with(
+    run: LocalRun, settings: Settings, signals: StopSignals, llm: SharedLlm, listener: Listener
+) -> LocalOutcome:
+    """Run the quarter with signals and a server that other runs share."""
+    request = RunRequest(
+        storage=run.storage,
+        quarter=run.quarter,
+        settings=settings,
+        run_name=run.name or new_run_name(run.quarter),
+        listener=listener,
+        restart=run.restart,
+        max_firms=run.max_firms,
+    )
+    finished = standing(request)
+    if finished is not None:
+        return LocalOutcome(run.quarter, run.storage.uri, finished.run_id, None)
+    served = settings.llm.model_copy(update={"base_url": llm.base_url()})
+    ready = replace(request, settings=settings.model_copy(update={"llm": served}))
+    outcome = signals.run(lambda: run_quarter(ready), ready.stop)
     return LocalOutcome(run.quarter, run.storage.uri, outcome.run_id, outcome)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,17 +45,6 @@ class RunPlan:
         given: dict[str, Any] = {"quarter": str(self.quarter), "bucket": self.bucket}
         return given | ({"restart": True} if self.restart else {})
 
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of `ftm run --dry-run`."""
-        return {
-            "execution_name": self.execution_name,
-            "input": self.payload,
-            "scale": self.scale,
-            "instances": self.instances,
-            "batches": [dataclasses.asdict(batch) for batch in self.batches],
-            "estimate": self.estimate.as_json(),
-        }
-
 
 def plan_run(
     storage: Storage,
@@ -75,19 +63,7 @@ def plan_run(
 
     Raises InputError when the quarter has no transcripts.
     """
-    key = keys.transcripts_manifest(quarter)
-    try:
-        manifest = from_json(Manifest, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError as error:
-        raise InputError(
-            storage.describe(key),
-            "does not exist: the quarter has no transcripts",
-            f"Run `ftm ingest` for {quarter} first.",
-        ) from error
-    # The jobs cut the batches; a plan that they wrote before says how they do it.
-    written = None if restart else read_plan(storage, quarter)
-    batches = written or plan_batches(manifest, batch_size)
-    planned = tuple(_planned(storage, quarter, batch, fresh=written is None) for batch in batches)
+    manifest, planned = planned_batches(storage, quarter, batch_size=batch_size, restart=restart)
     left = sum(batch.firms - batch.finished for batch in planned)
     open_batches = sum(batch.finished < batch.firms for batch in planned)
     used = instances if scale == "auto" else 0
@@ -100,6 +76,34 @@ def plan_run(
         instance_type=instance_type,
     )
     return RunPlan(quarter, bucket, execution_name, scale, instances, restart, planned, estimate)
+
+
+def planned_batches(
+    storage: Storage,
+    quarter: Quarter,
+    *,
+    batch_size: int,
+    restart: bool,
+    max_firms: int | None = None,
+) -> tuple[Manifest, tuple[PlannedBatch, ...]]:
+    """The quarter's manifest, and its batches with what an earlier run finished of each.
+
+    Raises InputError when the quarter has no transcripts.
+    """
+    key = keys.transcripts_manifest(quarter)
+    try:
+        manifest = from_json(Manifest, storage.read(key), where=storage.describe(key))
+    except ObjectMissingError as error:
+        raise InputError(
+            storage.describe(key),
+            "does not exist: the quarter has no transcripts",
+            f"Run `ftm ingest` for {quarter} first.",
+        ) from error
+    # The jobs cut the batches; a plan that they wrote before says how they do it.
+    written = None if restart else read_plan(storage, quarter)
+    batches = written or plan_batches(manifest, batch_size, max_firms)
+    planned = tuple(_planned(storage, quarter, batch, fresh=written is None) for batch in batches)
+    return manifest, planned
 
 
 def _planned(storage: Storage, quarter: Quarter, batch: Batch, *, fresh: bool) -> PlannedBatch:

@@ -7,9 +7,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import FtmError, InputError, LlmUnavailableError, ObjectMissingError
@@ -38,10 +37,6 @@ class Check:
     passed: bool
     detail: str
     next_step: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of one check."""
-        return asdict(self)
 
 
 def look_at(

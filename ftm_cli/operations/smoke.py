@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from ftm_cli.operations.aws.waiting import StopSignal
 from ftm_cli.operations.preflight import Check
@@ -91,17 +91,6 @@ class SmokeTest:
         """Whether every step is done and no criterion failed."""
         steps_done = all(step.state == "done" for step in self.steps)
         return steps_done and all(item.passed is not False for item in self.checklist)
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of `ftm smoke`."""
-        return {
-            "target": self.target,
-            "quarter": str(self.quarter),
-            "run": self.run,
-            "passed": self.passed,
-            "steps": [asdict(step) for step in self.steps],
-            "checklist": [asdict(item) for item in self.checklist],
-        }
 
     def tick(self, item: str, passed: bool | None, figure: str) -> None:
         """Say how a line of the checklist that the target has of its own turned out."""

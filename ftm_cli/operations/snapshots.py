@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from ftm_cli.operations.aws.executions import BatchCounts
 from ftm_cli.operations.aws.vllm import VllmStatus
@@ -55,36 +54,6 @@ class Snapshot:
             return None
         left = self.firms.firms - self.firms.finished - self.firms.failed
         return max(0, left) / self.firms_per_minute * 60
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of `ftm monitor`."""
-        left = self.seconds_left
-        firms = self.firms and {
-            "total": self.firms.firms,
-            "finished": self.firms.finished,
-            "failed": self.firms.failed,
-            "per_minute": self.firms_per_minute and round(self.firms_per_minute, 2),
-            "seconds_left": None if left is None else round(left),
-        }
-        return {
-            "target": self.target,
-            "run": self.run,
-            "quarter": self.quarter,
-            "data": self.data,
-            "state": self.state,
-            "error": self.error,
-            "started": self.started,
-            "seconds": round(self.seconds),
-            "states": list(self.states),
-            "batches": self.batches and asdict(self.batches),
-            "firms": firms,
-            "vllm": self.vllm and self.vllm.as_json(),
-            "requests_per_second": self.requests_per_second,
-            "warnings": [asdict(item) for item in self.warnings],
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 2),
-            "prices_note": self.prices_note,
-            "unread": list(self.unread),
-        }
 
 
 class FirmRate:

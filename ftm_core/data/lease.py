@@ -27,6 +27,7 @@ from ftm_core.contracts.records import (
     to_json,
     utc_now,
 )
+from ftm_core.contracts.states import RunState
 from ftm_core.data.json_records import read_record
 from ftm_core.storage import Storage
 
@@ -201,6 +202,13 @@ def is_alive(owner: LeaseOwner) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def state_of(identity: RunIdentity) -> RunState:
+    """State of a quarter's last run, from its identity and whether its owner is alive."""
+    if identity.owner is not None and is_alive(identity.owner):
+        return RunState.RUNNING
+    return RunState.SUCCEEDED if identity.finished else RunState.UNFINISHED
 
 
 def _same_machine(one: LeaseOwner, other: LeaseOwner) -> bool:

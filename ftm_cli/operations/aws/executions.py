@@ -12,9 +12,10 @@ from ftm_cli.operations.aws import names
 from ftm_cli.operations.aws.errors import AwsMissingError, translated
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.states import FailureCause, RunState, parse_failure
 
-RUNNING = "RUNNING"
-SUCCEEDED = "SUCCEEDED"
+RUNNING = RunState.RUNNING
+SUCCEEDED = RunState.SUCCEEDED
 _REASON_LENGTH = 600
 
 
@@ -51,6 +52,15 @@ class Execution:
         if any(said):
             text = head + ", ".join(part for part in said if part)
         return text if len(text) <= _REASON_LENGTH else f"{text[:_REASON_LENGTH]}…"
+
+    @property
+    def failure(self) -> tuple[str, FailureCause] | None:
+        """Stage and cause of a run that failed; None for any other end."""
+        if self.status in (RUNNING, SUCCEEDED):
+            return None
+        if self.error == FailureCause.STOPPED:
+            return "", FailureCause.STOPPED
+        return parse_failure(self.cause or "")
 
     def seconds(self, now: dt.datetime) -> float:
         """How long it ran, or has run until ``now``."""
@@ -145,7 +155,9 @@ class Executions:
     def stop(self, execution: Execution, why: str) -> None:
         """Stop a run and its jobs; they save what is finished. One that ended is left alone."""
         with translated(f"execution {execution.name}", self._pin.profile):
-            self._states.stop_execution(executionArn=execution.arn, error="Ftm.Stopped", cause=why)
+            self._states.stop_execution(
+                executionArn=execution.arn, error=FailureCause.STOPPED, cause=why
+            )
 
     def current_states(self, execution: Execution) -> tuple[str, ...]:
         """Names of the states that were entered and not left, from the latest events."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +33,7 @@ from ftm_core.contracts.events import (
     StageStarted,
     ignore,
 )
+from ftm_core.contracts.states import FailureCause, RunState
 from ftm_core.data.progress import Progress, ProgressReader
 from ftm_core.storage import Storage
 
@@ -49,22 +49,6 @@ class RemoteOutcome:
     execution: Execution
     progress: Progress | None
     vllm_is_off: bool | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of `ftm run` on AWS."""
-        now = dt.datetime.now(dt.UTC)
-        found = self.progress
-        return {
-            "execution": self.execution.name,
-            "execution_arn": self.execution.arn,
-            "status": self.execution.status,
-            "quarter": self.execution.quarter,
-            "seconds": round(self.execution.seconds(now)),
-            "firms": found.firms if found else None,
-            "firms_completed": found.finished if found else None,
-            "firms_failed": found.failed if found else None,
-            "vllm_is_off": self.vllm_is_off,
-        }
 
 
 class RunFailedError(FtmError):
@@ -264,11 +248,12 @@ def raise_if_failed(execution: Execution) -> None:
     where = f"run {execution.name}"
     cause = f"ended as {execution.status}: {execution.reason or 'no reason'}"
     hint = f"`ftm doctor` says why, `ftm failures --quarter {execution.quarter}` which firms."
-    if execution.cause and "Ftm.ChecksFailed" in execution.cause:
+    _, failure = execution.failure or ("", FailureCause.RUN_FAILED)
+    if failure is FailureCause.CHECKS_FAILED:
         raise ChecksFailedError(where, cause, hint)
-    if execution.cause and ("Ftm.WrongInput" in execution.cause or "Missing" in execution.cause):
+    if failure in (FailureCause.WRONG_INPUT, FailureCause.TRANSCRIPTS_MISSING):
         raise InputError(where, cause, hint)
-    if execution.status in ("ABORTED", "TIMED_OUT"):
+    if execution.status in (RunState.ABORTED, RunState.TIMED_OUT):
         raise RetryableError(where, cause, "Run the same command again: it goes on.")
     raise RunFailedError(where, cause, hint)
 

@@ -13,6 +13,7 @@ from ftm_cli.operations.costs import duration
 from ftm_cli.operations.findings import Finding, recorded_failures
 from ftm_core.contracts.errors import ExitCode, InputError, StorageError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.states import FailureCause, RunState
 from ftm_core.storage.s3 import S3Storage
 
 _JOBS_SHOWN = 3
@@ -71,19 +72,19 @@ class RunDiagnosis:
 
     def _next_step(self) -> str:
         """What the stage that failed asks for; the state machine names it first in its cause."""
-        run, cause = self._execution, self._execution.cause or ""
+        run = self._execution
+        stage, failure = run.failure or ("", FailureCause.RUN_FAILED)
         again = f"`ftm run --quarter {run.quarter}`"
-        if run.status in ("ABORTED", "TIMED_OUT"):
+        if run.status in (RunState.ABORTED, RunState.TIMED_OUT):
             return f"{again} goes on from what is finished."
-        if "TranscriptsMissing" in cause:
+        if failure is FailureCause.TRANSCRIPTS_MISSING:
             return f"`ftm ingest SOURCE --quarter {run.quarter}`, then {again}."
-        if "WrongInput" in cause:
+        if failure is FailureCause.WRONG_INPUT:
             return f"Start it by {again}, which gives the input as it must be."
-        if "ChecksFailed" in cause:
+        if failure is FailureCause.CHECKS_FAILED:
             return f"`ftm failures --quarter {run.quarter}`, then {again} tries those firms again."
-        for stage in ("plan", "map", "reduce"):
-            if f"Stage {stage}" in cause:
-                return f"`ftm logs {stage} --since 2h`, mend what it names, then {again}."
+        if stage in ("plan", "map", "reduce"):
+            return f"`ftm logs {stage} --since 2h`, mend what it names, then {again}."
         return f"{again}; `ftm logs map --since 2h` has the jobs' own words."
 
     def _of_jobs(self, jobs: list[Job]) -> Iterator[Finding]:

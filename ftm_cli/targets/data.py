@@ -1,10 +1,10 @@
-"""Where a command works: this machine or the pinned account, and which folder or bucket."""
+"""Which target and which data location a command works with."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage import Storage, open_storage
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from ftm_cli.operations.aws.session import AwsSession
 
 DEFAULT_DATA = "data"
-TARGETS = ("local", "aws")
 
 
-def chosen_target(target: str | None) -> str:
-    """``local`` or ``aws``: as asked for, else aws when a profile is pinned."""
+def chosen_target(target: str | None) -> TargetName:
+    """The target asked for, else aws when a profile is pinned in this folder, else local."""
     if target is None:
         from ftm_cli.operations.aws.pin import read_pin
 
-        return "local" if read_pin() is None else "aws"
-    if target not in TARGETS:
-        raise InputError(f"target {target}", "is not known", "Use local or aws.")
-    return target
+        return TargetName.LOCAL if read_pin() is None else TargetName.AWS
+    try:
+        return TargetName(target)
+    except ValueError:
+        known = " or ".join(TargetName)
+        raise InputError(f"target {target}", "is not known", f"Use {known}.") from None
 
 
 def open_data(
@@ -38,8 +39,8 @@ def open_data(
     is reached with the pinned identity only.
     """
     if data is None:
-        if chosen_target(target) == "local":
-            return open_storage(str(Path(DEFAULT_DATA)))
+        if chosen_target(target) is not TargetName.AWS:
+            return open_storage(DEFAULT_DATA)
         from ftm_cli.operations.aws.outputs import deployed_bucket
 
         data = f"s3://{deployed_bucket()}"

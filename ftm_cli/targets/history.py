@@ -1,0 +1,91 @@
+"""The last run of each quarter in a data location, and how fast those runs were."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+
+from ftm_cli.operations.plan import PlannedBatch
+from ftm_cli.targets.base import RunEstimate, RunRecord
+from ftm_cli.targets.names import TargetName
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import FtmError, InputError, ObjectMissingError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import RunIdentity
+from ftm_core.runs import read_identity, state_of
+from ftm_core.storage import Storage
+from ftm_core.topics.batches import read_plan
+
+
+def quarters_with_a_run(storage: Storage) -> list[Quarter]:
+    """Quarters with a folder of progress, latest first."""
+    names = {key.split("/")[1] for key in storage.list("progress/") if key.count("/") > 1}
+    quarters = []
+    for name in names:
+        try:
+            quarters.append(Quarter.parse(name))
+        except InputError:
+            continue
+    return sorted(quarters, reverse=True)
+
+
+def recorded_runs(storage: Storage, target: TargetName) -> Iterator[RunRecord]:
+    """The last run of each quarter, latest quarter first."""
+    for quarter in quarters_with_a_run(storage):
+        identity = read_identity(storage, quarter)
+        if identity is not None:
+            yield RunRecord(
+                target=target,
+                run=identity.run_id,
+                quarter=identity.quarter,
+                state=state_of(identity),
+                started=identity.started,
+                seconds=_seconds_of(identity),
+                cost_usd=None,
+            )
+
+
+def estimate_from_history(storage: Storage, batches: tuple[PlannedBatch, ...]) -> RunEstimate:
+    """Expected time of a run here, at the pace of the latest whole run in this data location.
+
+    A run that was resumed does not count: nobody knows how many of its firms it found finished.
+    """
+    firms = sum(batch.firms for batch in batches)
+    left = firms - sum(batch.finished for batch in batches)
+    for quarter in quarters_with_a_run(storage):
+        measured = _pace(storage, quarter)
+        if measured is None:
+            continue
+        firms_then, map_seconds, other_seconds = measured
+        seconds = (map_seconds * left + other_seconds * firms) / firms_then
+        basis = f"the run of {quarter}: {firms_then} firms in {map_seconds + other_seconds:.0f} s"
+        return RunEstimate(seconds, 0.0, basis)
+    return RunEstimate(None, 0.0, "no earlier run in this data location to measure by")
+
+
+def _pace(storage: Storage, quarter: Quarter) -> tuple[int, float, float] | None:
+    """Firms of a whole run, its seconds in the map, and in all other stages."""
+    try:
+        identity = read_identity(storage, quarter)
+        timings = json.loads(storage.read(keys.run_timings(quarter)))
+        plan = read_plan(storage, quarter) or []
+    except (ObjectMissingError, ValueError):
+        return None
+    except FtmError:
+        return None
+    firms = sum(len(batch.firm_ids) for batch in plan)
+    if identity is None or not identity.finished or not firms:
+        return None
+    if not identity.run_id.startswith(f"{timings['run_name']}-"):
+        return None
+    seconds = {stage["stage"]: float(stage["seconds"]) for stage in timings["stages"]}
+    mapped = seconds.pop("map", 0.0)
+    return (firms, mapped, sum(seconds.values())) if mapped else None
+
+
+def _seconds_of(identity: RunIdentity) -> float | None:
+    if not identity.finished:
+        return None
+    began = dt.datetime.fromisoformat(identity.started)
+    return (dt.datetime.fromisoformat(identity.finished) - began).total_seconds()

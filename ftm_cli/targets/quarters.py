@@ -1,0 +1,126 @@
+"""Which quarters a command works on, and that all of them are made by the same rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ftm_cli.targets.base import QuarterPlan
+from ftm_core import runs
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import InputError, RunRefusedError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage import Storage
+
+# A longer range is taken for a typing error.
+MAX_QUARTERS = 200
+_RANGE = re.compile(r"(?P<first>[^.,\s]+)\.\.(?P<last>[^.,\s]+)")
+# Inputs that differ from quarter to quarter, or by choice.
+_OWN_INPUTS = ("transcripts", "max_firms")
+
+
+def parse_quarters(text: str) -> tuple[list[Quarter], bool]:
+    """Quarters of ``2016Q3..2017Q1`` or ``2016Q3,2017Q1``, oldest first, and whether a range.
+
+    Both ends of a range are included. Raises InputError for anything else.
+    """
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        return sorted({Quarter.parse(part.strip()) for part in text.split(",")}), False
+    first, last = Quarter.parse(match["first"]), Quarter.parse(match["last"])
+    if first > last:
+        raise InputError(
+            f"quarters {text!r}", "end before they begin", "Write the earlier quarter first."
+        )
+    found = [first]
+    while found[-1] < last:
+        found.append(found[-1].next())
+        if len(found) > MAX_QUARTERS:
+            raise InputError(
+                f"quarters {text!r}",
+                f"are more than {MAX_QUARTERS}",
+                "Check the years, or run the command for a part of them.",
+            )
+    return found, True
+
+
+def select_quarters(
+    available: Sequence[Quarter],
+    *,
+    quarter: str | None = None,
+    quarters: str | None = None,
+    every: bool = False,
+    what: str,
+    where: str,
+) -> list[Quarter]:
+    """The quarters that ``--quarter``, ``--quarters`` or ``--all`` ask for, oldest first.
+
+    Of a range the quarters that are ``available`` are taken; each quarter of a list must be.
+    ``what`` and ``where`` tell in errors what is missing where. Raises InputError unless exactly
+    one of the three is given, and when nothing is left.
+    """
+    if sum((quarter is not None, quarters is not None, every)) != 1:
+        raise InputError(
+            "the quarters",
+            "must be named in one way",
+            "Use one of --quarter 2023Q1, --quarters 2022Q1..2023Q4 and --all.",
+        )
+    if quarter is not None:
+        return [Quarter.parse(quarter)]
+    asked, is_range = (list(available), True) if quarters is None else parse_quarters(quarters)
+    missing = [item for item in asked if item not in set(available)]
+    if missing and not is_range:
+        raise InputError(
+            f"quarters {', '.join(map(str, missing))}",
+            f"have no {what} in {where}",
+            "Leave them out, or bring them in first.",
+        )
+    found = [item for item in asked if item not in set(missing)]
+    if not found:
+        there = ", ".join(map(str, available)) or "none"
+        raise InputError(
+            f"quarters {quarters or 'of --all'}",
+            f"have no {what} in {where}",
+            f"Quarters that do: {there}.",
+        )
+    return found
+
+
+def ingested_quarters(storage: Storage) -> list[Quarter]:
+    """Quarters whose transcripts are ingested, oldest first."""
+    manifests = [
+        key for key in storage.list("prefetch/transcripts/") if key.endswith("/manifest.json")
+    ]
+    return keys.quarters_in(manifests)
+
+
+def finished_quarters(storage: Storage) -> list[Quarter]:
+    """Quarters with themes, oldest first."""
+    return keys.quarters_in(list(storage.list("processed/themes/")))
+
+
+def require_same_inputs(storage: Storage, plans: Sequence[QuarterPlan]) -> None:
+    """Raise RunRefusedError, naming what differs, unless all quarters share settings and models.
+
+    A panel of quarters that were made by different rules compares the rules, not the quarters.
+    """
+    reference: tuple[str, dict[str, Any]] | None = None
+    for plan in plans:
+        identity = runs.read_identity(storage, plan.quarter)
+        present = plan.inputs
+        if identity is not None and not plan.restart:
+            present = identity.ingredients
+        if present is None:
+            continue
+        shared = {name: value for name, value in present.items() if name not in _OWN_INPUTS}
+        if reference is None:
+            reference = (str(plan.quarter), shared)
+        elif shared != reference[1]:
+            raise RunRefusedError(
+                f"quarters {reference[0]} and {plan.quarter}",
+                "have different settings, models or versions of ftm: "
+                + runs.changes(reference[1], shared),
+                "Run each with the same settings (`ftm config` shows them), or add --restart to "
+                "start all of them over.",
+            )

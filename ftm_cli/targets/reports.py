@@ -1,0 +1,159 @@
+"""Build the results that commands print as JSON from what a target returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ftm_cli.operations.findings import Finding
+from ftm_cli.operations.plan import RunPlan
+from ftm_cli.operations.preflight import Check
+from ftm_cli.operations.smoke import SmokeTest
+from ftm_cli.operations.snapshots import Snapshot
+from ftm_cli.targets.base import QuarterPlan, RunRecord, Target
+from ftm_cli.targets.results import (
+    BatchCountsResult,
+    BatchResult,
+    CheckResult,
+    DoctorReport,
+    EstimateResult,
+    FindingResult,
+    FirmProgressResult,
+    MonitorReport,
+    NoticeResult,
+    PlanReport,
+    QuarterPlanResult,
+    RunRecordResult,
+    RunsReport,
+    RunStatus,
+    SmokeCriterion,
+    SmokeReport,
+    SmokeStep,
+    ValidateReport,
+)
+
+
+def plan_report(target: Target, plans: Sequence[QuarterPlan]) -> PlanReport:
+    """The plans of all quarters with their total; a total of unknown parts is unknown."""
+    quarters = [
+        QuarterPlanResult(
+            quarter=str(plan.quarter),
+            run=plan.run,
+            restart=plan.restart,
+            firms=plan.firms,
+            firms_finished=plan.firms_finished,
+            batches=[BatchResult(**asdict(batch)) for batch in plan.batches],
+            estimate=_estimate(plan),
+            aws=_aws_details(plan),
+        )
+        for plan in plans
+    ]
+    seconds = [quarter.estimate.seconds for quarter in quarters]
+    dollars = [quarter.estimate.usd for quarter in quarters]
+    total = EstimateResult(
+        seconds=None if None in seconds else sum(value or 0 for value in seconds),
+        usd=None if None in dollars else round(sum(value or 0 for value in dollars), 2),
+        basis="; ".join(dict.fromkeys(quarter.estimate.basis for quarter in quarters)),
+    )
+    return PlanReport(target=target.name, data=target.data, quarters=quarters, total=total)
+
+
+def _estimate(plan: QuarterPlan) -> EstimateResult:
+    found = plan.estimate
+    return EstimateResult(
+        seconds=None if found.seconds is None else round(found.seconds),
+        usd=None if found.usd is None else round(found.usd, 2),
+        basis=found.basis,
+    )
+
+
+def _aws_details(plan: QuarterPlan) -> dict[str, Any] | None:
+    native = plan.native
+    if not isinstance(native, RunPlan):
+        return None
+    return {
+        "input": native.payload,
+        "scale": native.scale,
+        "instances": native.instances,
+        "estimate": native.estimate.as_json(),
+    }
+
+
+def runs_report(target: Target, runs: Sequence[RunRecord], prices_date: str) -> RunsReport:
+    """The history of a target."""
+    listed = [RunRecordResult(**asdict(run)) for run in runs]
+    return RunsReport(target=target.name, data=target.data, runs=listed, prices_date=prices_date)
+
+
+def validate_report(target: Target, checks: Sequence[Check]) -> ValidateReport:
+    """The checks of a preflight."""
+    return ValidateReport(
+        target=target.name,
+        data=target.data,
+        passed=all(check.passed for check in checks),
+        checks=[CheckResult(**asdict(check)) for check in checks],
+    )
+
+
+def doctor_report(target: Target, findings: Sequence[Finding]) -> DoctorReport:
+    """The findings of a diagnosis."""
+    return DoctorReport(
+        target=target.name,
+        data=target.data,
+        problems=sum(finding.level == "problem" for finding in findings),
+        findings=[
+            FindingResult(**(asdict(finding) | {"evidence": list(finding.evidence)}))
+            for finding in findings
+        ],
+    )
+
+
+def smoke_report(target: Target, test: SmokeTest) -> SmokeReport:
+    """Steps and checklist of a smoke test."""
+    return SmokeReport(
+        target=target.name,
+        data=target.data,
+        quarter=str(test.quarter),
+        run=test.run,
+        passed=test.passed,
+        steps=[SmokeStep(**asdict(step)) for step in test.steps],
+        checklist=[SmokeCriterion(**asdict(line)) for line in test.checklist],
+    )
+
+
+def monitor_report(target: Target, snapshots: Sequence[Snapshot]) -> MonitorReport:
+    """One look at each run; a run on AWS names its own bucket."""
+    data = snapshots[0].data if snapshots else target.data
+    runs = [_status(snapshot) for snapshot in snapshots]
+    return MonitorReport(target=target.name, data=data, runs=runs)
+
+
+def _status(look: Snapshot) -> RunStatus:
+    left = look.seconds_left
+    firms = None
+    if look.firms is not None:
+        firms = FirmProgressResult(
+            total=look.firms.firms,
+            finished=look.firms.finished,
+            failed=look.firms.failed,
+            per_minute=look.firms_per_minute and round(look.firms_per_minute, 2),
+            seconds_left=None if left is None else round(left),
+        )
+    return RunStatus(
+        run=look.run,
+        quarter=look.quarter,
+        state=look.state,
+        error=look.error,
+        started=look.started,
+        seconds=round(look.seconds),
+        states=list(look.states),
+        batches=BatchCountsResult(**asdict(look.batches)) if look.batches else None,
+        firms=firms,
+        vllm=look.vllm.as_json() if look.vllm else None,
+        requests_per_second=look.requests_per_second,
+        warnings=[NoticeResult(**asdict(item)) for item in look.warnings],
+        cost_usd=None if look.cost_usd is None else round(look.cost_usd, 2),
+        prices_note=look.prices_note,
+        unread=list(look.unread),
+    )

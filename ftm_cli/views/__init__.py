@@ -1,0 +1,1 @@
+"""Results of commands as tables, panels and lines on the terminal."""

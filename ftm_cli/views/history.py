@@ -1,0 +1,28 @@
+"""The list of runs on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ftm_cli.console import print_table
+from ftm_cli.operations.costs import duration
+
+if TYPE_CHECKING:
+    from ftm_cli.targets.base import RunRecord
+
+
+def show_runs(runs: Sequence[RunRecord]) -> None:
+    """One row per run."""
+    rows = [
+        (
+            run.run,
+            run.quarter,
+            run.state,
+            run.started,
+            duration(run.seconds) if run.seconds is not None else "",
+            f"${run.cost_usd:.2f}" if run.cost_usd is not None else "",
+        )
+        for run in runs
+    ]
+    print_table("Runs", ("run", "quarter", "state", "started", "time", "cost"), rows)

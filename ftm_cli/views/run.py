@@ -1,0 +1,170 @@
+"""Plans and results of runs on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ftm_cli.console import print_table, say, stderr
+from ftm_cli.operations.costs import duration
+from ftm_core.contracts.states import RunState
+
+if TYPE_CHECKING:
+    from ftm_cli.targets.base import QuarterPlan
+    from ftm_cli.targets.results import EstimateResult, RunResult
+    from ftm_core.quality.figures import Measure
+
+FAILURES_SHOWN = 20
+_BATCHES_SHOWN = 20
+
+
+def show_plans(plans: Sequence[QuarterPlan], total: EstimateResult) -> None:
+    """What a run will do, how long it takes and what it costs; on stderr."""
+    if not plans[1:]:
+        _show_plan(plans[0])
+        return
+    rows = [
+        (
+            str(plan.quarter),
+            len(plan.batches),
+            plan.firms,
+            plan.firms_finished,
+            _time(plan.estimate.seconds),
+            _money(plan.estimate.usd),
+        )
+        for plan in plans
+    ]
+    finished = sum(plan.firms_finished for plan in plans)
+    batches, firms = sum(len(plan.batches) for plan in plans), sum(plan.firms for plan in plans)
+    rows.append(("total", batches, firms, finished, _time(total.seconds), _money(total.usd)))
+    columns = ("quarter", "batches", "firms", "finished", "expected time", "expected cost")
+    print_table(f"Plan for {len(plans)} quarters", columns, rows, console=stderr)
+    say(f"Based on: {total.basis}.")
+
+
+def _show_plan(plan: QuarterPlan) -> None:
+    from ftm_cli.operations.plan import RunPlan
+
+    open_batches = sum(batch.finished < batch.firms for batch in plan.batches)
+    rows = [
+        ("run", plan.run),
+        ("data", plan.data),
+        ("batches", f"{len(plan.batches)}, {open_batches} of them still to do"),
+        ("firms", f"{plan.firms}, {plan.firms_finished} of them finished before"),
+        ("expected time", _time(plan.estimate.seconds)),
+        ("expected cost", _money(plan.estimate.usd)),
+        ("based on", plan.estimate.basis),
+    ]
+    if isinstance(plan.native, RunPlan):
+        rows[4:6] = _aws_rows(plan.native)
+    print_table(f"Plan for {plan.quarter}", ("", ""), rows, console=stderr)
+    shown = plan.batches[:_BATCHES_SHOWN]
+    print_table(
+        f"Batches ({len(shown)} of {len(plan.batches)})",
+        ("batch", "firms", "finished"),
+        [(batch.batch_id, batch.firms, batch.finished) for batch in shown],
+        console=stderr,
+    )
+
+
+def _aws_rows(plan: object) -> list[tuple[str, str]]:
+    from ftm_cli.operations.plan import RunPlan
+
+    assert isinstance(plan, RunPlan)
+    estimate = plan.estimate
+    scale = (
+        f"vLLM to {plan.instances}, and to 0 at the end" if plan.scale == "auto" else "left alone"
+    )
+    return [
+        ("vLLM", scale),
+        ("expected time", duration(estimate.seconds)),
+        (
+            "expected cost",
+            f"${estimate.total_usd:.2f}: vLLM ${estimate.vllm_usd:.2f}, "
+            f"jobs ${estimate.batch_usd:.2f}",
+        ),
+        (
+            "slowest part",
+            f"{estimate.bottleneck} (LLM answers {duration(estimate.answer_seconds)}, "
+            f"topic models {duration(estimate.model_seconds)})",
+        ),
+    ]
+
+
+def show_results(results: Sequence[RunResult], data: str) -> None:
+    """How the quarters ended; one in detail, several as a table."""
+    if not results[1:]:
+        _show_result(results[0], data)
+        return
+    rows = [
+        (
+            result.quarter,
+            "finished before" if result.nothing_to_do else result.state.lower().replace("_", " "),
+            f"{result.firms.finished} of {result.firms.total}" if result.firms else "",
+            result.topics,
+            result.themes,
+            "" if result.seconds is None else duration(result.seconds),
+            result.error.cause if result.error else "",
+        )
+        for result in results
+    ]
+    columns = ("quarter", "state", "firms", "topics", "themes", "time", "error")
+    print_table(f"{len(results)} quarters in {data}", columns, rows)
+
+
+def _show_result(result: RunResult, data: str) -> None:
+    if result.nothing_to_do:
+        say(f"{result.quarter} is finished already (run {result.run}): nothing to do.")
+        return
+    if result.error is not None:
+        # The error itself is shown last, by the one place that shows errors.
+        return
+    if result.state.is_active:
+        return
+    rows: list[tuple[str, object]] = [("run", result.run), ("data", data)]
+    if result.firms:
+        rows.append(("firms", f"{result.firms.finished} of {result.firms.total}"))
+    if result.topics is not None:
+        rows.append(("topics", f"{result.topics}, {result.topics_in_themes} of them in themes"))
+    if result.themes is not None:
+        rows.append(("themes", result.themes))
+    rows.append(("recorded failures", len(result.failures)))
+    if result.seconds is not None:
+        rows.append(("time", duration(result.seconds)))
+    rows += [(f"{stage}, seconds", seconds) for stage, seconds in result.stages.items()]
+    if result.peak_memory_mib is not None:
+        rows.append(("peak memory, MiB", result.peak_memory_mib))
+    print_table(result.quarter, ("", ""), rows)
+    _show_failures(result)
+    if result.state is RunState.SUCCEEDED:
+        say(f"{result.run} succeeded.")
+        say(f"Next: ftm evaluate --quarter {result.quarter}")
+
+
+def _show_failures(result: RunResult) -> None:
+    if not result.failures:
+        return
+    rows = [
+        (failure.firm_id, failure.topic_id, failure.error)
+        for failure in result.failures[:FAILURES_SHOWN]
+    ]
+    print_table(
+        f"Recorded failures ({len(rows)} of {len(result.failures)}); the next run retries them",
+        ("firm_id", "topic_id", "reason"),
+        rows,
+    )
+
+
+def warn_of(measures: Sequence[Measure]) -> None:
+    """Say which measures of quality are beyond their thresholds."""
+    for measure in measures:
+        figure = "cannot be measured" if measure.value is None else f"is {measure.value:.3f}"
+        say(f"warning: {measure.id} {figure}, wanted {measure.threshold}", style="yellow")
+
+
+def _time(seconds: float | None) -> str:
+    return "not known" if seconds is None else duration(seconds)
+
+
+def _money(usd: float | None) -> str:
+    return "not known" if usd is None else f"${usd:.2f}"
