@@ -40,13 +40,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_run_prints_one_json_document_and_its_counts_are_those_of_the_files(data: Path) -> None:
-    outcome = json.loads((data.parent / "outcome.json").read_text())
+    (outcome,) = json.loads((data.parent / "outcome.json").read_text())["quarters"]
 
     topics = pd.concat(
         pd.read_parquet(file) for file in data.glob("intermediate/firm-topics/quarter=2023Q1/*")
     )
     themes = pd.read_parquet(data / "processed/themes/quarter=2023Q1/themes.parquet")
-    assert outcome["firms_completed"] == FIRMS
+    assert outcome["firms"]["finished"] == FIRMS
     assert outcome["topics"] == len(topics) > FIRMS
     assert outcome["themes"] == len(themes) > 0
 

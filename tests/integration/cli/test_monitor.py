@@ -10,7 +10,7 @@ import pytest
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import build_small_quarter
 
-from .conftest import Project
+from .conftest import Ended, Project
 from .test_logs_and_runs import write_log
 from .test_run_on_aws import LONG, failing, statuses, wait_for_line
 
@@ -22,6 +22,12 @@ def running(project: Project) -> Project:
     project.stage.fill_bucket()
     start(project, LONG)
     return project
+
+
+def one_run(ended: Ended) -> Any:
+    """The one run that a look tells of."""
+    (run,) = ended.json["runs"]
+    return run
 
 
 def start(project: Project, states: dict[str, Any]) -> None:
@@ -40,7 +46,7 @@ def test_one_look_tells_states_vllm_requests_warnings_and_cost(running: Project)
     running.stage.client("logs").create_log_group(logGroupName="/aws/batch/ftm")
     lines = ("INFO fine", "WARNING vLLM unhealthy, waiting... (30s / 600s)")
     write_log(running, "/aws/batch/ftm", "firm-processor/1", *lines)
-    look = running.ftm("monitor", "--json").json
+    look = one_run(running.ftm("monitor", "--json"))
     assert look["run"] == "smoke-test-20230601-120000"
     assert look["state"] == "RUNNING"
     assert look["states"] == ["ProcessBatches"]
@@ -87,7 +93,7 @@ def test_a_login_that_stays_lost_ends_with_what_to_do(running: Project) -> None:
 
 def test_throttling_is_outlived(running: Project) -> None:
     running.stage.set(busy={"states": 2, "autoscaling": 2, "s3": 2})
-    look = running.ftm("monitor", "--json").json
+    look = one_run(running.ftm("monitor", "--json"))
     assert look["states"] == ["ProcessBatches"]
     assert look["vllm"]["phase"] == "off"
 
@@ -119,8 +125,9 @@ def test_wrong_account_expired_login_or_nothing_deployed_stop_at_once(
 
 def test_a_run_here_is_watched_from_its_data_folder(unpinned: Project) -> None:
     build_small_quarter(LocalStorage(unpinned.folder / "data"))
-    look = unpinned.ftm("monitor", "--json").json
-    assert (look["target"], look["state"]) == ("local", "SUCCEEDED")
+    ended = unpinned.ftm("monitor", "--json")
+    look = one_run(ended)
+    assert (ended.json["target"], look["state"]) == ("local", "SUCCEEDED")
     assert look["batches"] == {"pending": 0, "running": 0, "succeeded": 3, "failed": 0}
     assert look["firms"]["failed"] == 2
     assert look["cost_usd"] is None

@@ -39,9 +39,10 @@ def test_a_run_is_followed_and_vllm_is_off_after_it(deployed: Project) -> None:
     deployed.stage.deploy_state_machine(SUCCEEDING)
     ended = deployed.ftm("run", "-q", "2023Q1", "--yes", "--json")
     assert ended.code == 0, ended.stderr
-    assert ended.json["status"] == "SUCCEEDED"
-    assert ended.json["execution"].startswith("2023Q1-")
-    assert ended.json["vllm_is_off"] is True
+    (result,) = ended.json["quarters"]
+    assert result["state"] == "SUCCEEDED"
+    assert result["run"].startswith("2023Q1-")
+    assert result["aws"]["vllm_is_off"] is True
     assert deployed.stage.desired_counts() == (0, 0)
 
 
@@ -121,10 +122,11 @@ def test_detached_needs_the_deadman_switch(deployed: Project) -> None:
 
 def test_a_dry_run_tells_batches_time_and_cost(deployed: Project) -> None:
     ended = deployed.ftm("run", "-q", "2023Q1", "--dry-run", "--json")
-    assert [batch["firms"] for batch in ended.json["batches"]] == [5]
-    assert ended.json["input"] == {"quarter": "2023Q1", "bucket": "ftm-test-data"}
-    assert ended.json["estimate"]["total_usd"] > 0
-    assert "prices of" in ended.json["estimate"]["note"]
+    (plan,) = ended.json["quarters"]
+    assert [batch["firms"] for batch in plan["batches"]] == [5]
+    assert plan["aws"]["input"] == {"quarter": "2023Q1", "bucket": "ftm-test-data"}
+    assert plan["estimate"]["usd"] == ended.json["total"]["usd"] > 0
+    assert "prices of" in plan["estimate"]["basis"]
 
 
 def test_a_quarter_without_transcripts_starts_nothing(deployed: Project) -> None:

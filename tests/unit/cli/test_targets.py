@@ -1,0 +1,122 @@
+"""Targets: which one is meant, one rule for a run's state, and the quarters of a command."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftm_cli.operations.local_monitoring import LocalMonitor
+from ftm_cli.targets import chosen_target, resolve_target
+from ftm_cli.targets.base import RunOptions
+from ftm_cli.targets.local import LocalTarget
+from ftm_cli.targets.quarters import parse_quarters, require_same_inputs, select_quarters
+from ftm_cli.targets.reports import plan_report
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import InputError, RunRefusedError
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.states import FailureCause, RunState, parse_failure
+from ftm_core.runs import this_process
+from ftm_core.storage.local import LocalStorage
+from tests.fakes.small_quarter import build_small_quarter, edit_json
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE = ROOT / "infra/terraform/stepfunctions/definitions/quarter_processor.asl.json.tftpl"
+EARLIER, LATER = Quarter(2022, 4), Quarter(2023, 1)
+
+
+def test_target_unknown_is_refused() -> None:
+    with pytest.raises(InputError, match="local"):
+        chosen_target("moon")
+
+
+def test_killed_run_has_one_state_in_monitor_and_runs(tmp_path: Path) -> None:
+    """A dead owner: neither command says that the run is still at work (D4)."""
+    storage = LocalStorage(tmp_path)
+    build_small_quarter(storage)
+    dead = dataclasses.asdict(
+        dataclasses.replace(this_process("2023Q1-20230601-120000"), process_started=1.0)
+    )
+    edit_json(storage, keys.run_identity(LATER), lambda run: run.update(holder=dead, finished=None))
+    target = LocalTarget(str(tmp_path))
+    (record,) = target.history(20)
+    assert record.state == RunState.UNFINISHED
+    assert LocalMonitor(storage, None).look().state == record.state
+
+
+def test_failure_causes_are_those_of_the_state_machine() -> None:
+    """Each error name of ours in the template is known here."""
+    named = set(re.findall(r'"Error": "(Ftm\.\w+)"', TEMPLATE.read_text(encoding="utf-8")))
+    assert named
+    assert named <= set(FailureCause)
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        ("Stage judgement: Ftm.ChecksFailed. Over", ("judgement", FailureCause.CHECKS_FAILED)),
+        ("Stage map: States.TaskFailed. gone", ("map", FailureCause.RUN_FAILED)),
+        ("Stage map: States.TaskFailed. Ftm.ChecksFailed", ("map", FailureCause.RUN_FAILED)),
+        ("something else", ("", FailureCause.RUN_FAILED)),
+    ],
+)
+def test_parse_failure_reads_stage_and_cause(
+    cause: str, expected: tuple[str, FailureCause]
+) -> None:
+    assert parse_failure(cause) == expected
+
+
+@given(st.integers(1990, 2040), st.integers(1, 4), st.integers(0, 60))
+def test_parse_quarters_range_has_every_quarter(year: int, number: int, length: int) -> None:
+    quarters = [Quarter(year, number)]
+    for _ in range(length):
+        quarters.append(quarters[-1].next())
+    assert parse_quarters(f"{quarters[0]}..{quarters[-1]}") == (quarters, True)
+
+
+@pytest.mark.parametrize("text", ["2023Q1..", "2023Q2..2023Q1", "2023Q5", "", "1000Q1..2023Q1"])
+def test_parse_quarters_wrong_text_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_quarters(text)
+
+
+def test_select_quarters_range_skips_what_is_missing() -> None:
+    available = [EARLIER, LATER]
+    found = select_quarters(available, quarters="2022Q3..2023Q1", what="themes", where="data")
+    assert found == available
+    with pytest.raises(InputError, match="2022Q3"):
+        select_quarters(available, quarters="2022Q3,2023Q1", what="themes", where="data")
+    with pytest.raises(InputError, match="one way"):
+        select_quarters(available, quarter="2023Q1", every=True, what="themes", where="data")
+
+
+def test_quarters_with_other_settings_are_refused(tmp_path: Path) -> None:
+    """The panel would compare the settings, not the quarters; the error names the setting."""
+    storage = LocalStorage(tmp_path)
+    build_small_quarter(storage, of=EARLIER)
+    build_small_quarter(storage, of=LATER)
+
+    def with_another_seed(run: dict[str, dict[str, dict[str, dict[str, int]]]]) -> None:
+        run["ingredients"]["settings"]["llm"]["seed"] = 7
+
+    target = LocalTarget(str(tmp_path))
+    plans = [target.plan(quarter, RunOptions()) for quarter in (EARLIER, LATER)]
+    require_same_inputs(storage, plans)
+    edit_json(storage, keys.run_identity(LATER), with_another_seed)
+    with pytest.raises(RunRefusedError, match="seed"):
+        require_same_inputs(storage, plans)
+
+
+def test_plan_of_two_quarters_adds_up(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    for quarter in (EARLIER, LATER):
+        build_small_quarter(storage, of=quarter)
+    target = resolve_target("local", str(tmp_path))
+    report = plan_report(target, [target.plan(item, RunOptions()) for item in (EARLIER, LATER)])
+    assert [plan.firms for plan in report.quarters] == [7, 7]
+    assert report.total.usd == 0
+    assert report.data == storage.uri
