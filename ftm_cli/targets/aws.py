@@ -42,7 +42,7 @@ from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import PROJECT_FILE, resolve
 from ftm_core.contracts.states import RunState
-from ftm_core.runs import new_run_name
+from ftm_core.data.lease import new_run_name
 from ftm_core.storage import Storage
 from ftm_core.storage.s3 import S3Storage
 

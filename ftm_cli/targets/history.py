@@ -13,9 +13,9 @@ from ftm_core.contracts import keys
 from ftm_core.contracts.errors import FtmError, InputError, ObjectMissingError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
-from ftm_core.runs import read_identity, state_of
+from ftm_core.data.batch_plan import read_plan
+from ftm_core.data.lease import read_identity, state_of
 from ftm_core.storage import Storage
-from ftm_core.topics.batches import read_plan
 
 
 def quarters_with_a_run(storage: Storage) -> list[Quarter]:

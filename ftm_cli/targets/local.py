@@ -35,7 +35,8 @@ from ftm_core.contracts.errors import FtmError, InterruptedRunError, LlmUnavaila
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.states import RunState
-from ftm_core.runs import ingredients, new_run_name
+from ftm_core.data.lease import new_run_name
+from ftm_core.run_inputs import run_inputs
 from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage
 
@@ -90,7 +91,7 @@ class LocalTarget:
             restart=options.restart,
             batches=batches,
             estimate=estimate_from_history(self._storage, batches),
-            inputs=ingredients(manifest, settings),
+            inputs=run_inputs(manifest, settings),
         )
 
     def execute(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftm_cli.targets.base import QuarterPlan
-from ftm_core import runs
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.lease import changes, read_identity
 from ftm_core.storage import Storage
 
 # A longer range is taken for a typing error.
@@ -107,10 +107,10 @@ def require_same_inputs(storage: Storage, plans: Sequence[QuarterPlan]) -> None:
     """
     reference: tuple[str, dict[str, Any]] | None = None
     for plan in plans:
-        identity = runs.read_identity(storage, plan.quarter)
+        identity = read_identity(storage, plan.quarter)
         present = plan.inputs
         if identity is not None and not plan.restart:
-            present = identity.ingredients
+            present = identity.inputs
         if present is None:
             continue
         shared = {name: value for name, value in present.items() if name not in _OWN_INPUTS}
@@ -120,7 +120,7 @@ def require_same_inputs(storage: Storage, plans: Sequence[QuarterPlan]) -> None:
             raise RunRefusedError(
                 f"quarters {reference[0]} and {plan.quarter}",
                 "have different settings, models or versions of ftm: "
-                + runs.changes(reference[1], shared),
+                + changes(reference[1], shared),
                 "Run each with the same settings (`ftm config` shows them), or add --restart to "
                 "start all of them over.",
             )

@@ -20,7 +20,7 @@ from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.states import FailureCause, RunState, parse_failure
-from ftm_core.runs import this_process
+from ftm_core.data.lease import this_process
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import build_small_quarter, edit_json
 
@@ -41,7 +41,7 @@ def test_killed_run_has_one_state_in_monitor_and_runs(tmp_path: Path) -> None:
     dead = dataclasses.asdict(
         dataclasses.replace(this_process("2023Q1-20230601-120000"), process_started=1.0)
     )
-    edit_json(storage, keys.run_identity(LATER), lambda run: run.update(holder=dead, finished=None))
+    edit_json(storage, keys.run_identity(LATER), lambda run: run.update(owner=dead, finished=None))
     target = LocalTarget(str(tmp_path))
     (record,) = target.history(20)
     assert record.state == RunState.UNFINISHED
@@ -101,7 +101,7 @@ def test_quarters_with_other_settings_are_refused(tmp_path: Path) -> None:
     build_small_quarter(storage, of=LATER)
 
     def with_another_seed(run: dict[str, dict[str, dict[str, dict[str, int]]]]) -> None:
-        run["ingredients"]["settings"]["llm"]["seed"] = 7
+        run["inputs"]["settings"]["llm"]["seed"] = 7
 
     target = LocalTarget(str(tmp_path))
     plans = [target.plan(quarter, RunOptions()) for quarter in (EARLIER, LATER)]
