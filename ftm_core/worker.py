@@ -91,11 +91,9 @@ def open_data(uri: str) -> Storage:
         uri = f"s3://{uri}"
 
     def client() -> S3Client:
-        import boto3
+        from ftm_core.storage.s3 import default_client
 
-        from ftm_core.storage.s3 import client_config
-
-        return boto3.client("s3", config=client_config())
+        return default_client()
 
     return open_storage(uri, s3_client=client)
 

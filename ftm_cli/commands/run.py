@@ -87,10 +87,11 @@ def run_command(
     """
     from ftm_cli.console import print_json
     from ftm_cli.targets.base import RunOptions
-    from ftm_cli.targets.quarters import ingested_quarters, require_same_inputs, select_quarters
+    from ftm_cli.targets.quarters import require_same_inputs, select_quarters
     from ftm_cli.targets.reports import plan_report
     from ftm_cli.views.run import show_plans
     from ftm_cli.views.target import announced_target
+    from ftm_core.data.listing import quarters_with_transcripts
 
     chosen = announced_target(target, data)
     given = {
@@ -118,7 +119,7 @@ def run_command(
     )
     storage = chosen.storage()
     selected = select_quarters(
-        [] if quarter else ingested_quarters(storage),
+        [] if quarter else quarters_with_transcripts(storage),
         quarter=quarter,
         quarters=quarters,
         every=every,

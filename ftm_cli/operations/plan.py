@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ftm_cli.operations.costs import DEFAULT_INSTANCE, Estimate, Prices, estimate_run
-from ftm_core.contracts import keys
-from ftm_core.contracts.errors import InputError, ObjectMissingError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Batch, Manifest, from_json
+from ftm_core.contracts.records import Batch, Manifest
 from ftm_core.data.batch_plan import plan_batches, read_plan
 from ftm_core.data.checkpoints import read_checkpoint
+from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage import Storage
 
 Scale = Literal["auto", "none"]
@@ -90,15 +89,7 @@ def planned_batches(
 
     Raises InputError when the quarter has no transcripts.
     """
-    key = keys.transcripts_manifest(quarter)
-    try:
-        manifest = from_json(Manifest, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError as error:
-        raise InputError(
-            storage.describe(key),
-            "does not exist: the quarter has no transcripts",
-            f"Run `ftm ingest` for {quarter} first.",
-        ) from error
+    manifest = read_manifest(storage, quarter)
     # The jobs cut the batches; a plan that they wrote before says how they do it.
     written = None if restart else read_plan(storage, quarter)
     batches = written or plan_batches(manifest, batch_size, max_firms)

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ftm_core.contracts import keys
-from ftm_core.contracts.errors import FtmError, InputError, LlmUnavailableError, ObjectMissingError
+from ftm_core.contracts.errors import FtmError, InputError, LlmUnavailableError
 from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import Manifest, from_json
 from ftm_core.contracts.settings import LlmSettings, Settings
+from ftm_core.data.transcript_chunks import missing_chunks, read_manifest
 from ftm_core.storage import Storage
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
@@ -103,21 +102,13 @@ def python_version() -> str:
 
 def transcripts(storage: Storage, quarter: Quarter) -> str:
     """Counts of a quarter's transcripts, every chunk being there; raises InputError when not."""
-    key = keys.transcripts_manifest(quarter)
-    again = f"Run `ftm ingest SOURCE --quarter {quarter}`."
-    try:
-        manifest = from_json(Manifest, storage.read(key), where=storage.describe(key))
-    except ObjectMissingError as error:
-        raise InputError(
-            f"{quarter} in {storage.uri}", "there are no transcripts", again
-        ) from error
-    there = set(storage.list(keys.transcripts_prefix(quarter)))
-    missing = [chunk.key for chunk in manifest.chunks if chunk.key not in there]
+    manifest = read_manifest(storage, quarter)
+    missing = missing_chunks(storage, manifest)
     if missing:
         raise InputError(
             storage.describe(missing[0]),
             f"is missing, with {len(missing) - 1} other chunks" if missing[1:] else "is missing",
-            again,
+            f"Run `ftm ingest SOURCE --quarter {quarter}`.",
         )
     return f"{quarter}: {manifest.n_firms:,} firms, {manifest.n_sentences:,} sentences"
 

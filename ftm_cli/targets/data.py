@@ -56,11 +56,11 @@ def open_data(
 
 def chosen_quarter(storage: Storage, quarter: str | None) -> Quarter:
     """The quarter asked for, else the latest one with themes; raises InputError without any."""
-    from ftm_core.contracts import keys
+    from ftm_core.data.listing import quarters_with_themes
 
     if quarter:
         return Quarter.parse(quarter)
-    found = keys.quarters_in(list(storage.list("processed/themes/")))
+    found = quarters_with_themes(storage)
     if not found:
         raise InputError(
             storage.uri, "holds no quarter yet", "Run `ftm run --quarter Q` first, or name --data."

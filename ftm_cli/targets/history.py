@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterator
 
 from ftm_cli.operations.plan import PlannedBatch
 from ftm_cli.targets.base import RunEstimate, RunRecord
 from ftm_cli.targets.names import TargetName
-from ftm_core.contracts import keys
-from ftm_core.contracts.errors import FtmError, InputError, ObjectMissingError
+from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
 from ftm_core.data.batch_plan import read_plan
 from ftm_core.data.lease import read_identity, state_of
+from ftm_core.data.listing import quarters_with_runs
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage import Storage
-
-
-def quarters_with_a_run(storage: Storage) -> list[Quarter]:
-    """Quarters with a folder of progress, latest first."""
-    names = {key.split("/")[1] for key in storage.list("progress/") if key.count("/") > 1}
-    quarters = []
-    for name in names:
-        try:
-            quarters.append(Quarter.parse(name))
-        except InputError:
-            continue
-    return sorted(quarters, reverse=True)
 
 
 def recorded_runs(storage: Storage, target: TargetName) -> Iterator[RunRecord]:
     """The last run of each quarter, latest quarter first."""
-    for quarter in quarters_with_a_run(storage):
+    for quarter in reversed(quarters_with_runs(storage)):
         identity = read_identity(storage, quarter)
         if identity is not None:
             yield RunRecord(
@@ -53,7 +41,7 @@ def estimate_from_history(storage: Storage, batches: tuple[PlannedBatch, ...]) -
     """
     firms = sum(batch.firms for batch in batches)
     left = firms - sum(batch.finished for batch in batches)
-    for quarter in quarters_with_a_run(storage):
+    for quarter in reversed(quarters_with_runs(storage)):
         measured = _pace(storage, quarter)
         if measured is None:
             continue
@@ -68,18 +56,16 @@ def _pace(storage: Storage, quarter: Quarter) -> tuple[int, float, float] | None
     """Firms of a whole run, its seconds in the map, and in all other stages."""
     try:
         identity = read_identity(storage, quarter)
-        timings = json.loads(storage.read(keys.run_timings(quarter)))
+        timings = QuarterStore(storage, quarter).timings
         plan = read_plan(storage, quarter) or []
-    except (ObjectMissingError, ValueError):
-        return None
     except FtmError:
         return None
     firms = sum(len(batch.firm_ids) for batch in plan)
-    if identity is None or not identity.finished or not firms:
+    if identity is None or not identity.finished or not firms or timings is None:
         return None
-    if not identity.run_id.startswith(f"{timings['run_name']}-"):
+    if not identity.run_id.startswith(f"{timings.run_name}-"):
         return None
-    seconds = {stage["stage"]: float(stage["seconds"]) for stage in timings["stages"]}
+    seconds = {stage.stage: stage.seconds for stage in timings.stages}
     mapped = seconds.pop("map", 0.0)
     return (firms, mapped, sum(seconds.values())) if mapped else None
 

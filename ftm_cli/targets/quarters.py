@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftm_cli.targets.base import QuarterPlan
-from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.lease import changes, read_identity
@@ -85,19 +84,6 @@ def select_quarters(
             f"Quarters that do: {there}.",
         )
     return found
-
-
-def ingested_quarters(storage: Storage) -> list[Quarter]:
-    """Quarters whose transcripts are ingested, oldest first."""
-    manifests = [
-        key for key in storage.list("prefetch/transcripts/") if key.endswith("/manifest.json")
-    ]
-    return keys.quarters_in(manifests)
-
-
-def finished_quarters(storage: Storage) -> list[Quarter]:
-    """Quarters with themes, oldest first."""
-    return keys.quarters_in(list(storage.list("processed/themes/")))
 
 
 def require_same_inputs(storage: Storage, plans: Sequence[QuarterPlan]) -> None:

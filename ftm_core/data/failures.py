@@ -14,9 +14,8 @@ from ftm_core.contracts.records import Failure, FailuresManifest
 from ftm_core.data.batch_plan import read_plan
 from ftm_core.data.checkpoints import read_failures
 from ftm_core.data.json_records import read_record
+from ftm_core.data.listing import quarters_with_runs
 from ftm_core.storage import Storage
-
-_PROGRESS = "progress/"
 
 
 @dataclass(frozen=True)
@@ -79,18 +78,12 @@ def collect_failures(storage: Storage, quarter: Quarter) -> FailuresReport:
 
 def latest_run_quarter(storage: Storage) -> Quarter:
     """The latest quarter with a run, finished or not; raises InputError when there is none."""
-    found = []
-    for key in storage.list(_PROGRESS):
-        name = key.removeprefix(_PROGRESS).partition("/")[0]
-        try:
-            found.append(Quarter.parse(name))
-        except InputError:
-            continue
+    found = quarters_with_runs(storage)
     if not found:
         raise InputError(
             storage.uri, "holds no run yet", "Run `ftm run --quarter Q` first, or name --data."
         )
-    return max(found)
+    return found[-1]
 
 
 def _failures(storage: Storage, quarter: Quarter, batches: list[str]) -> Iterator[RecordedFailure]:

@@ -42,6 +42,12 @@ def read_manifest(storage: Storage, quarter: Quarter) -> records.Manifest:
     return manifest
 
 
+def missing_chunks(storage: Storage, manifest: records.Manifest) -> list[str]:
+    """Keys of the chunks that the manifest names and that are not there."""
+    there = set(storage.list(keys.transcripts_prefix(Quarter.parse(manifest.quarter))))
+    return [chunk.key for chunk in manifest.chunks if chunk.key not in there]
+
+
 def iterate_firms(
     storage: Storage,
     manifest: records.Manifest,

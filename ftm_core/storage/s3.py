@@ -44,6 +44,13 @@ def client_config() -> Config:
     )
 
 
+def default_client() -> S3Client:
+    """A client with the credentials of the environment, a profile or the machine's role."""
+    import boto3
+
+    return boto3.client("s3", config=client_config())
+
+
 class S3Storage:
     """Objects under ``prefix`` in ``bucket``, through a client made with ``client_config()``."""
 

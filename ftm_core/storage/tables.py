@@ -55,17 +55,37 @@ def read_table(
     Raises InputError naming the object when it is not a Parquet file, lacks a column, is of
     another schema version, or, where ``run_id`` is given, was written by another run.
     """
-    where = storage.describe(key)
     with _parquet(storage, key) as file:
-        metadata = schemas.metadata_of(file.schema_arrow, where=where)
-        if run_id is not None and metadata.run_id != run_id:
-            raise InputError(
-                where,
-                f"was written by run {metadata.run_id}, not by {run_id}",
-                "It is stale: run the quarter again.",
-            )
-        schemas.check_columns(file.schema_arrow.empty_table(), schema, where=where)
+        _check(file, schema, storage.describe(key), run_id)
         return file.read(columns=list(columns) if columns is not None else None)
+
+
+def stream_table(
+    storage: Storage,
+    key: str,
+    schema: pa.Schema,
+    *,
+    columns: Sequence[str] | None = None,
+    run_id: str | None = None,
+) -> Iterator[pa.Table]:
+    """As ``read_table``, row group by row group."""
+    with _parquet(storage, key) as file:
+        _check(file, schema, storage.describe(key), run_id)
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(
+                number, columns=list(columns) if columns is not None else None
+            )
+
+
+def _check(file: pq.ParquetFile, schema: pa.Schema, where: str, run_id: str | None) -> None:
+    metadata = schemas.metadata_of(file.schema_arrow, where=where)
+    if run_id is not None and metadata.run_id != run_id:
+        raise InputError(
+            where,
+            f"was written by run {metadata.run_id}, not by {run_id}",
+            "It is stale: run the quarter again.",
+        )
+    schemas.check_columns(file.schema_arrow.empty_table(), schema, where=where)
 
 
 def read_run_id(storage: Storage, key: str) -> str:
