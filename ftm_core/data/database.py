@@ -87,14 +87,15 @@ class QuarterDatabase:
     ) -> pa.Table:
         """The rows of one SELECT; raises InputError for a statement that DuckDB refuses."""
         with self._translated(text):
+            statements = self._connection.extract_statements(text)
+            if [one.type.name for one in statements] != ["SELECT"]:
+                raise InputError(
+                    f"query {_short(text)!r}",
+                    "is not one SELECT statement",
+                    "Write one SELECT; the tables of a quarter cannot be changed.",
+                )
             self._make_tables_of(text)
-            result = self._connection.sql(text, params=parameters)
-        if result is None:
-            raise InputError(
-                f"query {_short(text)!r}", "returns no rows", "Write a SELECT statement."
-            )
-        with self._translated(text):
-            return result.to_arrow_table()
+            return self._connection.sql(text, params=parameters).to_arrow_table()
 
     def create(self, name: str, text: str) -> None:
         """Keep the rows of a statement as a table of this database."""
