@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +29,12 @@ PHASES = {
 
 class ErrorRenderingGroup(TyperGroup):
     """Shows an FtmError as where, what and what next, and ends with its exit code."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Parse and run; wrong usage is plain text, one line each, where no terminal reads it."""
+        if not (sys.stderr is not None and sys.stderr.isatty()):
+            self.rich_markup_mode = None
+        return super().main(*arguments, **options)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Plain text for the list of commands: Rich would triple the time until it shows."""
@@ -185,4 +193,23 @@ _register()
 
 def main() -> None:
     """Entry point of the `ftm` script."""
-    app()
+    from ftm_cli.streams import flush_streams, guard_streams
+
+    guard_streams()
+    try:
+        app()
+    finally:
+        _end(flush_streams)
+
+
+def _end(flush: Callable[[], None]) -> None:
+    """Write the rest of the output; a disk that cannot take it is told like any other error."""
+    from ftm_core.contracts.errors import FtmError
+
+    try:
+        flush()
+    except FtmError as error:
+        from ftm_cli.console import print_error
+
+        print_error(error)
+        sys.exit(int(error.exit_code))

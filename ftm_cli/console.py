@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+import typer
+from rich.console import Console, ConsoleDimensions
 from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
@@ -26,7 +28,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ftm_core.contracts.errors import FtmError
+from ftm_core.contracts.errors import DeclinedError, FtmError
 from ftm_core.contracts.events import (
     Event,
     Listener,
@@ -36,11 +38,37 @@ from ftm_core.contracts.events import (
     StageStarted,
 )
 
-stdout = Console()
-stderr = Console(stderr=True)
+# Without a terminal, one line in this many seconds tells that the work goes on.
+PLAIN_LINE_SECONDS = 30.0
+# Wider than any row: what reads a pipe wants one line for each row.
+_PIPE_WIDTH = 20_000
+# A column of free text is readable down to this width; below, rows are printed as records.
+_LEAST_TEXT_WIDTH = 30
 
-# Without a terminal, a line on change is enough, and no more than one in this many seconds.
-PLAIN_LINE_SECONDS = 15.0
+
+class _Terminal(Console):
+    """A console that is a terminal only where a person reads it; FORCE_COLOR does not make one."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the stream itself is a terminal."""
+        try:
+            return bool(self.file.isatty())
+        except ValueError:
+            return False
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """The terminal's size; without one, lines are never wrapped."""
+        return super().size if self.is_terminal else ConsoleDimensions(_PIPE_WIDTH, 25)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        Console.size.fset(self, new_size)  # type: ignore[attr-defined]
+
+
+stdout = _Terminal()
+stderr = _Terminal(stderr=True)
 
 
 def print_json(value: Any) -> None:
@@ -59,6 +87,25 @@ def say(text: str, *, style: str = "") -> None:
     stderr.print(Text(text, style=style))
 
 
+def confirm(question: str) -> bool:
+    """Ask on stderr; an end of the input or Ctrl-C is a no, told as such."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        say("")
+        return False
+
+
+def confirm_or_decline(question: str, *, what: str) -> None:
+    """Ask on stderr; raises DeclinedError (exit code 4) unless the answer is yes."""
+    if not confirm(question):
+        raise DeclinedError(
+            what,
+            "You declined, so nothing was changed",
+            "Run the command again when you are ready; --yes answers without asking.",
+        )
+
+
 def print_table(
     title: str,
     columns: Sequence[str],
@@ -66,29 +113,84 @@ def print_table(
     *,
     console: Console | None = None,
 ) -> None:
-    """A table on stdout (or the given console); cells are text, never markup."""
-    table = Table(title=title, title_justify="left", header_style="bold", expand=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    """A table on stdout (or the given console); cells are text, never markup.
+
+    On a terminal too narrow for it, each row becomes a record with one line per column.
+    """
+    out = console or stdout
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not out.is_terminal:
+        cells = [[" ".join(cell.split("\n")) for cell in row] for row in cells]
+    out.print(Text(title, style="italic"))
+    if _fits(columns, cells, out.width):
+        out.print(_table(columns, cells, out.width))
+    else:
+        for record in cells:
+            out.print(_record(columns, record))
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Characters that each column needs when nothing is wrapped."""
+    return [
+        max((Text(cell).cell_len for cell in (name, *(row[i] for row in rows))), default=0)
+        for i, name in enumerate(columns)
+    ]
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether all columns but the widest fit whole, with room left to read that one."""
+    widths = _widths(columns, rows)
+    # Two blanks and a rule for each column, and the last rule.
+    natural = sum(widths) + 3 * len(widths) + 1
+    others = natural - max(widths, default=0)
+    return natural <= width or width - others >= _LEAST_TEXT_WIDTH
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
+    widths = _widths(columns, rows)
+    table = Table(header_style="bold", expand=False)
+    for name, needed in zip(columns, widths, strict=True):
+        table.add_column(name, overflow="fold", no_wrap=needed < max(widths) and needed < width)
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    (console or stdout).print(table)
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _record(columns: Sequence[str], row: Sequence[str]) -> Table:
+    record = Table.grid(padding=(0, 2))
+    record.add_column(style="bold", no_wrap=True)
+    record.add_column(overflow="fold")
+    for name, cell in zip(columns, row, strict=True):
+        if cell:
+            record.add_row(name, Text(cell))
+    record.add_row("", "")
+    return record
 
 
 def start_logging(*, debug: bool) -> None:
     """Send log lines to stderr: warnings, recovery of the LLM server, all with ``--debug``."""
-    handler = RichHandler(
-        console=stderr, show_path=False, show_level=False, markup=False, rich_tracebacks=False
-    )
+    handler: logging.Handler
+    if stderr.is_terminal:
+        handler = RichHandler(
+            console=stderr, show_path=False, show_level=False, markup=False, rich_tracebacks=False
+        )
+        line = "%(message)s"
+    else:
+        handler, line = logging.StreamHandler(), "[%(asctime)s] %(message)s"
     logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING, format="%(message)s", handlers=[handler]
+        level=logging.DEBUG if debug else logging.WARNING,
+        format=line,
+        datefmt="%X",
+        handlers=[handler],
     )
     logging.getLogger("ftm").setLevel(logging.DEBUG if debug else logging.INFO)
     # With --debug our own steps are wanted, not each request of each library.
-    for name in ("httpx", "httpcore", "botocore", "urllib3", "numba", "asyncio"):
+    for name in ("httpx", "httpcore", "urllib3", "numba", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns of each exit code but 0, which Terraform also uses to say that a plan has changes.
-    logging.getLogger("python_terraform").setLevel(logging.ERROR)
+    # These log with a traceback what they raise as well: botocore each failed refresh of a login,
+    # python-terraform each exit code but 0, which Terraform also uses for a plan with changes.
+    for name in ("botocore", "python_terraform"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class _Rate(ProgressColumn):
@@ -108,7 +210,8 @@ class _Rate(ProgressColumn):
 def progress_listener() -> Iterator[Listener]:
     """A listener that draws bars with rate and time left, or plain lines without a terminal."""
     if not stderr.is_terminal:
-        yield _PlainLines()
+        with _PlainLines() as lines:
+            yield lines
         return
     columns = (
         SpinnerColumn(),
@@ -158,39 +261,65 @@ def paused(listener: Listener) -> Iterator[None]:
 
 
 class _PlainLines:
-    def __init__(self) -> None:
+    """Lines for logs: what starts and ends, and every so often how far each open stage is."""
+
+    def __init__(self, every: float = PLAIN_LINE_SECONDS) -> None:
+        self._every = every
         self._stages: dict[str, StageStarted] = {}
         self._done: dict[str, int] = {}
         self._began: dict[str, float] = {}
-        self._spoke = 0.0
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._clock = threading.Thread(target=self._tell_regularly, daemon=True)
+
+    def __enter__(self) -> _PlainLines:
+        self._clock.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._over.set()
+        self._clock.join()
 
     def __call__(self, event: Event) -> None:
-        now = time.monotonic()
+        with self._lock:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
         if isinstance(event, StageStarted):
             self._stages[event.stage] = event
             self._done[event.stage] = 0
-            self._began[event.stage] = self._spoke = now
+            self._began[event.stage] = time.monotonic()
             total = f" of {event.total} {event.unit}" if event.total is not None else ""
             already = f", {event.done} done before" if event.done else ""
             say(f"{event.stage}: started{total}{already}")
         elif isinstance(event, StageAdvanced) and event.stage in self._stages:
             self._done[event.stage] += event.amount
-            if now - self._spoke >= PLAIN_LINE_SECONDS:
-                self._spoke = now
-                say(self._line(event.stage, now))
         elif isinstance(event, StageFinished):
+            self._stages.pop(event.stage, None)
             say(f"{event.stage}: finished in {event.seconds:.1f} s")
         elif isinstance(event, Note):
             say(event.text)
 
+    def _tell_regularly(self) -> None:
+        while not self._over.wait(self._every):
+            with self._lock:
+                for stage in self._stages:
+                    say(self._line(stage, time.monotonic()))
+
     def _line(self, stage: str, now: float) -> str:
         started, done = self._stages[stage], self._done[stage]
-        rate = done / max(now - self._began[stage], 1e-9)
-        text = f"{stage}: {started.done + done}"
+        elapsed = now - self._began[stage]
+        rate = done / max(elapsed, 1e-9)
         if started.total is None:
-            return f"{text} {started.unit}"
-        left = (started.total - started.done - done) / rate if rate else 0.0
-        return (
-            f"{text}/{started.total} {started.unit}, {rate * 60:.1f} a minute, "
-            f"about {left / 60:.0f} min left"
-        )
+            return (
+                f"{stage}: {started.done + done} {started.unit}, {_minutes(elapsed)} since it began"
+            )
+        text = f"{stage}: {started.done + done}/{started.total} {started.unit}"
+        if not done:
+            return f"{text}, {_minutes(elapsed)} since it began"
+        left = max(0, started.total - started.done - done) / rate
+        return f"{text}, {rate * 60:.1f} a minute, about {_minutes(left)} left"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

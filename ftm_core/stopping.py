@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as an orderly stop, from a job's first moment to its last."""
+"""Signals that end a process as an orderly stop, from a job's first moment to its last."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from ftm_core.contracts.errors import InterruptedRunError
 from ftm_core.contracts.events import Listener, Note
 
 _Result = TypeVar("_Result")
-_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+# A lost terminal (SIGHUP) and a used-up CPU time (SIGXCPU) end a process as SIGTERM does. SIGQUIT
+# is left alone: with it an operator ends a process that does not stop.
+_NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
 
 class StopSignals:
-    """Catches SIGTERM (Spot gives 120 s, Batch 30 s) and SIGINT while the block lasts.
+    """Catches SIGTERM (Spot gives 120 s, Batch 30 s), SIGINT, SIGHUP and SIGXCPU in the block.
+
+    SIGHUP stays ignored where it is, as under nohup.
 
     While ``run`` is at work a signal sets its event; before, it raises InterruptedRunError where
     the program stands, so that a job stopped while it loads is retried too; after, it is dropped,
@@ -38,6 +42,8 @@ class StopSignals:
         # Python lets the main thread alone set handlers; elsewhere nobody would be signalled.
         if threading.current_thread() is threading.main_thread():
             for number in _NUMBERS:
+                if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -87,14 +93,17 @@ class StopSignals:
 
     def _ask(self, name: str) -> None:
         assert self._stop is not None
-        if not self._stop.is_set():
-            self._listener(Note(f"{name}: saving what is finished", "warning"))
+        if self._stop.is_set():
+            return
+        # Before anything is told: the terminal that would show it may be what was lost.
         self._stop.set()
+        with contextlib.suppress(OSError):
+            self._listener(Note(f"{name}: saving what is finished", "warning"))
 
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Hold SIGTERM and SIGINT back; a process started in the block never sees them at all.
+    """Hold stop signals back; a process started in the block never sees them at all.
 
     A mask outlives ``exec``, where a handler does not, so that a Ctrl-C to the whole group leaves
     alone even a child that is still loading. Source: sigprocmask(2), signal(7).

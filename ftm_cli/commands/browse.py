@@ -56,16 +56,8 @@ def browse_command(
 
 
 def _print(lines: Iterable[str]) -> None:
-    import os
-    import sys
-
-    try:
-        for line in lines:
-            typer.echo(line)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader, such as `head`, has enough; what is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for line in lines:
+        typer.echo(line)
 
 
 def _list_lines(themes: list[dict[str, Any]], quarter: str) -> Iterator[str]:

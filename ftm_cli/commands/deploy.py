@@ -65,7 +65,7 @@ def deploy_command(
 
         ftm deploy --yes
     """
-    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.console import print_json, progress_listener
     from ftm_cli.operations.aws.deployment import deploy_settings, with_images
     from ftm_cli.operations.aws.outputs import deployed_instance_type, remember
     from ftm_cli.operations.aws.preflight import bucket_in_reach
@@ -75,6 +75,7 @@ def deploy_command(
     from ftm_cli.operations.deploy import deploy, plan_deploy
     from ftm_cli.operations.deploy_report import costs_of, planned_as_json
     from ftm_cli.views.deployment import Approver, changes_anything, show_planned
+    from ftm_core.contracts.errors import DeclinedError
 
     given: dict[str, Any] = {
         "s3_bucket_name": bucket,
@@ -101,7 +102,9 @@ def deploy_command(
         show_planned(_title(settings), steps)
         _say_costs(costs)
         if changes_anything(steps):
-            typer.confirm("Apply it?", abort=True, err=True)
+            from ftm_cli.console import confirm_or_decline
+
+            confirm_or_decline("Apply it?", what="ftm deploy")
     kept = {name: value for name, value in given.items() if value is not None}
     remember(kept | {"s3_bucket_name": settings.s3_bucket_name} | _tag(settings))
     with progress_listener() as listener, stopped_by_signals():
@@ -109,12 +112,17 @@ def deploy_command(
         result = deploy(settings, listener, only=only, approve=approve)
     _show(session, settings, result, as_json=json_output)
     if not result.complete:
-        say("Stopped there, as you said: what was made stays. `ftm deploy` goes on.")
-        raise typer.Exit(1)
+        raise DeclinedError(
+            "ftm deploy",
+            "You declined a step, so the deploy stopped there; what was made is kept",
+            "Run `ftm deploy` again to continue.",
+        )
 
 
 def _ask(step: PlannedStep) -> bool:
-    return typer.confirm(f"Apply {step.title}?", err=True)
+    from ftm_cli.console import confirm
+
+    return confirm(f"Apply {step.title}?")
 
 
 def _tag(settings: DeploySettings) -> dict[str, str]:

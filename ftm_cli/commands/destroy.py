@@ -40,6 +40,7 @@ def destroy_command(
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.deploy_report import applied_as_json, planned_as_json
     from ftm_cli.views.deployment import Approver, changes_anything, show_applied, show_planned
+    from ftm_core.contracts.errors import DeclinedError
 
     session = pinned_session()
     session.identity()
@@ -64,21 +65,29 @@ def destroy_command(
     elif result.steps:
         show_applied("Destroyed" if result.changed else "Nothing was there", result.steps)
     if not result.complete:
-        say("Stopped there, as you said. `ftm destroy` goes on.")
-        raise typer.Exit(1)
+        raise DeclinedError(
+            "ftm destroy",
+            "You declined a step, so the rest was kept",
+            "Run `ftm destroy` again to continue.",
+        )
 
 
 def _ask(step: PlannedStep) -> bool:
-    return typer.confirm(f"Destroy {step.title} as well?", err=True)
+    from ftm_cli.console import confirm
+
+    return confirm(f"Destroy {step.title} as well?")
 
 
 def _ask_for_the_name(profile: str) -> None:
-    from ftm_core.contracts.errors import InputError
+    from ftm_core.contracts.errors import DeclinedError
 
-    answer = typer.prompt("Type the name of the pinned profile to destroy all this", err=True)
+    try:
+        answer = typer.prompt("Type the name of the pinned profile to destroy all this", err=True)
+    except typer.Abort:
+        answer = ""
     if answer.strip() != profile:
-        raise InputError(
+        raise DeclinedError(
             "ftm destroy",
-            f"{answer!r} is not the pinned profile: nothing was changed",
+            f"{answer!r} is not the name of the pinned profile, so nothing was changed",
             "Repeat the command, and type the name that `ftm pin-profile --show` shows.",
         )

@@ -38,6 +38,7 @@ def logs_command(
 
     from ftm_cli.operations.aws.logs import LogEvent, Logs, parse_since
     from ftm_cli.operations.aws.session import pinned_session
+    from ftm_cli.streams import stdout_is_lost
 
     def show(event: LogEvent) -> None:
         if json_output:
@@ -54,7 +55,9 @@ def logs_command(
         return
     with contextlib.suppress(KeyboardInterrupt):
         for found in logs.follow(source, start, pattern=filter_pattern):
-            if found is None:
-                sys.stdout.flush()
-            else:
+            if found is not None:
                 show(found)
+                continue
+            sys.stdout.flush()
+            if stdout_is_lost():
+                return

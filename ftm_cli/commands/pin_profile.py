@@ -74,7 +74,11 @@ def _pin(
             "Choose the profile of that account, or correct --account-id.",
         )
     if account_id is None and not yes and not as_json:
-        typer.confirm(f"Pin account {identity.account_id} ({identity.arn})?", abort=True, err=True)
+        from ftm_cli.console import confirm_or_decline
+
+        confirm_or_decline(
+            f"Pin account {identity.account_id} ({identity.arn})?", what="ftm pin-profile"
+        )
     pin = checked(Pin(name, identity.account_id, region), "ftm pin-profile")
     write_pin(pin)
     _print(pin.profile, region, identity, as_json=as_json)

@@ -139,7 +139,9 @@ def run_command(
     if dry_run:
         return
     if asks:
-        typer.confirm("Start it?", abort=True, err=True)
+        from ftm_cli.console import confirm_or_decline
+
+        confirm_or_decline("Start it?", what="ftm run")
     _carry_out(chosen, plans, options, detach=detach, as_json=json_output)
 
 

@@ -66,7 +66,9 @@ def smoke_command(
     if dry_run:
         return
     if asks:
-        typer.confirm("Start it?", abort=True, err=True)
+        from ftm_cli.console import confirm_or_decline
+
+        confirm_or_decline("Start it?", what="ftm smoke")
     test = SmokeTest(
         chosen.name, parsed, plan.run, steps=chosen.smoke_steps, criteria=chosen.smoke_criteria
     )

@@ -131,7 +131,9 @@ def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool)
     if dry_run:
         return
     if count > before.desired_instances and not yes:
-        typer.confirm("Start it?", abort=True, err=True)
+        from ftm_cli.console import confirm_or_decline
+
+        confirm_or_decline("Start it?", what="ftm vllm scale")
     with progress_listener() as listener, stopped_by_signals():
         if count == 0:
             status = vllm.scale_down(listener)

@@ -17,6 +17,7 @@ from ftm_cli.operations.aws.vllm import describe_phase
 from ftm_cli.operations.costs import duration
 from ftm_cli.operations.following import Trouble
 from ftm_cli.operations.snapshots import Notice, Snapshot
+from ftm_cli.streams import stdout_is_lost
 
 # A plain line on each change, and after this many seconds without one.
 QUIET_SECONDS = 60.0
@@ -34,6 +35,8 @@ def show(looks: Iterable[Snapshot | Trouble], *, poll: float) -> Snapshot | None
                 if isinstance(look, Snapshot):
                     last = look
                 screen.update(look)
+                if stdout_is_lost():
+                    return last
         except KeyboardInterrupt:
             return last
     return last

@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     UNEXPECTED = 1
     USAGE = 2
     CHECKS_FAILED = 3
+    DECLINED = 4
     RETRYABLE = 75
 
 
@@ -41,6 +42,12 @@ class ChecksFailedError(FtmError):
     """The work finished, but checks failed or recorded failures are over tolerance."""
 
     exit_code = ExitCode.CHECKS_FAILED
+
+
+class DeclinedError(FtmError):
+    """The operator said no to a question, or could not be asked."""
+
+    exit_code = ExitCode.DECLINED
 
 
 class RetryableError(FtmError):

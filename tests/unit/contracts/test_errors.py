@@ -32,6 +32,8 @@ def test_the_exit_code_follows_the_family(kind: type[FtmError]) -> None:
         assert kind.exit_code == ExitCode.RETRYABLE
     elif issubclass(kind, errors.InputError):
         assert kind.exit_code == ExitCode.USAGE
+    elif issubclass(kind, errors.DeclinedError):
+        assert kind.exit_code == ExitCode.DECLINED
     elif issubclass(kind, errors.ChecksFailedError):
         assert kind.exit_code == ExitCode.CHECKS_FAILED
     else:
@@ -39,4 +41,4 @@ def test_the_exit_code_follows_the_family(kind: type[FtmError]) -> None:
 
 
 def test_exit_codes_are_those_that_the_job_definitions_know() -> None:
-    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 75]
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 75]
