@@ -27,6 +27,7 @@ from ftm_core.llm.client import LlmClient
 from ftm_core.memory import peak_memory_mib
 from ftm_core.run_inputs import run_inputs
 from ftm_core.storage import Storage
+from ftm_core.storage.probe import probe
 from ftm_core.themes.reduce_job import ReduceContext, ReduceOutcome, run_reduce
 from ftm_core.topics import map_job
 from ftm_core.topics.map_job import BatchOutcome, MapContext, run_batch
@@ -69,6 +70,7 @@ def plan(request: RunRequest) -> tuple[RunIdentity, Manifest, list[Batch]]:
     A plan once written stays as long as its run: batches and checkpoints belong together.
     """
     manifest = read_manifest(request.storage, request.quarter)
+    probe(request.storage)
     identity = lease.acquire(
         request.storage,
         request.quarter,

@@ -49,15 +49,17 @@ def report_command(
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.report.content import collect
     from ftm_core.report.page import render_page
+    from ftm_core.storage.files import check_output_file
     from ftm_core.storage.local import LocalStorage
 
     storage = open_data(data)
     chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings
+    path = (output or Path("report") / f"{chosen}.html").resolve()
+    check_output_file(path)
     with progress_listener() as listener:
         content = collect(storage, chosen, settings, listener)
     page = render_page(content, _cost(content))
-    path = (output or Path("report") / f"{chosen}.html").resolve()
     LocalStorage(path.parent).write(path.name, page)
     facts = {
         "quarter": str(chosen),

@@ -10,8 +10,9 @@ from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
 from ftm_core.contracts.settings import Settings
+from ftm_core.contracts.states import RunState
 from ftm_core.data.failures import latest_run_quarter
-from ftm_core.data.lease import changes, is_alive, read_identity
+from ftm_core.data.lease import changes, read_identity, state_of
 from ftm_core.data.progress import ProgressReader
 from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.run_inputs import run_inputs
@@ -58,16 +59,17 @@ def _of_run(storage: Storage, quarter: Quarter, identity: RunIdentity) -> Findin
     firms = ProgressReader(storage, quarter).read()
     about = f"run {identity.run_id}"
     evidence = [f"{firms.finished:,} of {firms.firms:,} firms finished, {firms.failed:,} failed"]
+    state = state_of(identity)
+    if state is RunState.SUCCEEDED:
+        evidence.append(f"finished {identity.finished}")
+        next_step = f"`ftm evaluate --quarter {quarter}`"
+        return Finding(about, "ok", "is finished", tuple(evidence), next_step)
     owner = identity.owner
     if owner is None:
-        if identity.finished:
-            evidence.append(f"finished {identity.finished}")
-            next_step = f"`ftm evaluate --quarter {quarter}`"
-            return Finding(about, "ok", "is finished", tuple(evidence), next_step)
         what = "stopped before its end, with everything finished saved"
         return Finding(about, "problem", what, tuple(evidence), again)
     evidence.append(f"leased to process {owner.pid} on {owner.host}, renewed {owner.heartbeat}")
-    if is_alive(owner):
+    if state is RunState.RUNNING:
         next_step = f"`ftm monitor {quarter} --target local`"
         return Finding(about, "ok", "is running", tuple(evidence), next_step)
     what = "has a lease whose process no longer exists (killed, or its machine was lost)"

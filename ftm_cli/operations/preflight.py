@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import LlmSettings, Settings
 from ftm_core.data.transcript_chunks import missing_chunks, read_manifest
 from ftm_core.storage import Storage
+from ftm_core.storage.probe import probe
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 # Room for a quarter's tables and the models' scratch files. A run that meets a full disk keeps what
@@ -80,9 +80,11 @@ def check_local(
     if not storage.uri.startswith("s3://"):
         folder = Path(storage.uri.removeprefix("file://"))
         looks += [
-            ("data folder", lambda: _writable(folder)),
+            ("data folder", lambda: _data_place(storage)),
             ("disk space", lambda: _free_space(folder)),
         ]
+    else:
+        looks.append(("bucket", lambda: _data_place(storage)))
     if quarter is not None:
         looks.append(("transcripts", lambda: transcripts(storage, quarter)))
     return look_at(looks, listener)
@@ -115,12 +117,12 @@ def transcripts(storage: Storage, quarter: Quarter) -> str:
 
 def _embedding_model(settings: Settings) -> str:
     from ftm_core.contracts.extras import require_extra
-    from ftm_core.topics.embedding import EMBEDDED_MODEL, embedded_model_folder
+    from ftm_core.topics.embedding import EMBEDDED_MODEL, embedded_model_folder, named_model
 
     require_extra("models", "A run on this machine")
     name = settings.embedding.model_name
     if name != EMBEDDED_MODEL:
-        return f"{name}, found or fetched when the run begins"
+        return named_model(settings.embedding)
     embedded_model_folder()
     return f"{name}, SHA-256 as published"
 
@@ -157,18 +159,12 @@ def _served_model(llm: LlmSettings) -> str:
     return f"{llm.model_name} at {llm.base_url}, {length:,} tokens of context"
 
 
-def _writable(folder: Path) -> str:
-    existing = _existing(folder)
-    try:
-        with tempfile.TemporaryFile(dir=existing, prefix=".ftm-"):
-            pass
-    except OSError as error:
-        raise InputError(
-            str(existing),
-            f"cannot be written to ({error.strerror})",
-            "Choose another folder with --data, or correct its rights.",
-        ) from error
-    return str(folder) if existing == folder else f"{folder}, which will be made"
+def _data_place(storage: Storage) -> str:
+    """That the folder or bucket keeps what runs rely on; raises InputError when not."""
+    probe(storage)
+    if storage.uri.startswith("s3://") or Path(storage.uri).is_dir():
+        return storage.uri
+    return f"{storage.uri}, which will be made"
 
 
 def _free_space(folder: Path) -> str:

@@ -135,6 +135,13 @@ def _present(
         return dataclasses.replace(fresh, fingerprint="", inputs={}, owner=None)
 
 
+def refuse_if_running(storage: Storage, quarter: Quarter) -> None:
+    """Raise RunRefusedError, naming the run, while one works on the quarter."""
+    identity = read_identity(storage, quarter)
+    if identity is not None:
+        _refuse_if_owned(quarter, identity.owner, this_process(""))
+
+
 def _refuse_if_owned(quarter: Quarter, present: LeaseOwner | None, mine: LeaseOwner) -> None:
     if present is None or not is_alive(present):
         return

@@ -39,10 +39,17 @@ class ModelFetchError(FtmError):
 def models_folder(environment: Mapping[str, str] | None = None) -> Path:
     """Folder of this user's model files: FTM_MODELS_FOLDER, else ``ftm/models`` in the cache."""
     variables = os.environ if environment is None else environment
-    if variables.get(FOLDER_VARIABLE):
-        return Path(variables[FOLDER_VARIABLE]).expanduser()
-    cache = variables.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "ftm" / "models"
+    try:
+        if variables.get(FOLDER_VARIABLE):
+            return Path(variables[FOLDER_VARIABLE]).expanduser()
+        cache = variables.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(cache).expanduser() / "ftm" / "models"
+    except RuntimeError as error:
+        raise InputError(
+            "folder of models",
+            f"The home folder is not known ({error})",
+            f"Set HOME, or {FOLDER_VARIABLE} to a folder.",
+        ) from error
 
 
 def bundled_model_path() -> Path:

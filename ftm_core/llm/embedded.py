@@ -96,7 +96,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 # Threads that spin while they wait for one another bring the server to a halt
                 # when topic models want the same cores: a quarter of the speed, or less.
-                env={"OMP_WAIT_POLICY": "passive", **os.environ},
+                env={"OMP_WAIT_POLICY": "passive", **os.environ, **_module_path()},
                 # Ctrl-C reaches the whole group: the server must outlive the saving of work. In a
                 # session of its own it could not take precedence over the topic models (sched(7),
                 # autogroups), which run ahead of it and can wait.
@@ -133,7 +133,7 @@ class EmbeddedServer:
             "--parent": os.getpid(),
             "--address-file": address_file,
         }
-        command = [sys.executable, "-m", "ftm_core.llm.embedded_server"]
+        command = [sys.executable, "-P", "-m", "ftm_core.llm.embedded_server"]
         for option, value in values.items():
             command += [option, str(value)]
         if self._chat_template is not None:
@@ -165,6 +165,15 @@ class EmbeddedServer:
     def _log_path(self) -> Path:
         assert self._folder is not None
         return Path(self._folder.name) / "server.log"
+
+
+def _module_path() -> dict[str, str]:
+    """Variables with which a child finds this very ftm, and nothing in the working folder."""
+    import ftm_core
+
+    own = str(Path(ftm_core.__file__).parents[1])
+    given = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join([own, *given])}
 
 
 def _healthy(address: str) -> bool:

@@ -8,16 +8,27 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ftm_core.contracts.errors import ObjectMissingError, StorageError
+from ftm_core.contracts.errors import InputError, ObjectMissingError, StorageError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 # What the system answers when a path names nothing that holds bytes.
-_NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+_NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR})
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Cause and remedy of errors that a user can do something about.
+_KNOWN = {
+    errno.EISDIR: ("It is a folder, not a file", "Name a file in it."),
+    errno.EROFS: ("Its file system is read-only", "Choose a folder that can be written."),
+    errno.EACCES: ("Permission was denied", "Check its owner and permissions."),
+    errno.EPERM: ("Permission was denied", "Check its owner and permissions."),
+    errno.ENAMETOOLONG: ("Its name is too long for the file system", "Choose a shorter name."),
+    errno.EMFILE: ("This process has too many files open", "Raise the limit (`ulimit -n`)."),
+    errno.ESTALE: ("The file server no longer knows it", "Mount the folder again, then repeat."),
+}
 
 
 def output_file(descriptor: int, where: str) -> IO[bytes]:
@@ -52,18 +63,47 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SUCH_FILE:
-            raise ObjectMissingError(
-                where, "does not exist", "Run the step that makes it first."
-            ) from error
-        if error.errno in _DISK_FULL:
-            raise StorageError(
-                where,
-                "could not be written: the disk is full",
-                "Free some space and run the same command again; finished work is kept.",
-            ) from error
-        raise StorageError(
+        raise storage_error(error, where) from error
+
+
+def check_output_file(path: Path) -> None:
+    """Raise InputError when ``path``, which the user named, cannot become a file.
+
+    Called before the work whose result it will hold.
+    """
+    if path.is_dir():
+        raise InputError(str(path), *_KNOWN[errno.EISDIR])
+    check_output_folder(path.parent)
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raise InputError when ``folder`` is not, and cannot become, a folder to write into."""
+    try:
+        there = next(part for part in (folder, *folder.parents) if part.exists())
+    except OSError as error:
+        cause, hint = _KNOWN.get(error.errno or 0, (f"It cannot be used ({error.strerror})", ""))
+        raise InputError(str(folder), cause, hint or "Name another place.") from error
+    if not there.is_dir():
+        raise InputError(str(there), "It is a file, not a folder", "Name another place.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        read_only = os.statvfs(there).f_flag & os.ST_RDONLY
+        raise InputError(str(there), *_KNOWN[errno.EROFS if read_only else errno.EACCES])
+
+
+def storage_error(error: OSError, where: str) -> StorageError:
+    """The StorageError that says what the system's ``error`` means for ``where``."""
+    if error.errno in _NO_SUCH_FILE:
+        return ObjectMissingError(where, "does not exist", "Run the step that makes it first.")
+    if error.errno in _DISK_FULL:
+        return StorageError(
             where,
-            f"could not be read or written ({error.strerror or error})",
-            "Check the path and its permissions.",
-        ) from error
+            "could not be written: the disk is full",
+            "Free some space and run the same command again; finished work is kept.",
+        )
+    if error.errno in _KNOWN:
+        return StorageError(where, *_KNOWN[error.errno])
+    return StorageError(
+        where,
+        f"could not be read or written ({error.strerror or error})",
+        "Check the path and its permissions.",
+    )

@@ -1,9 +1,9 @@
-"""Storage in a local folder: temporary file, fsync, rename."""
+"""Storage in a local folder: temporary file, fsync, rename; on any file system."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import os
 import tempfile
@@ -14,20 +14,35 @@ from typing import IO
 
 import pyarrow as pa
 
-from ftm_core.contracts.errors import ObjectMissingError
+from ftm_core.contracts.errors import InputError, ObjectMissingError, StorageError
 from ftm_core.storage.base import TEMPORARY_PREFIX, checked_key, checked_prefix
+from ftm_core.storage.file_lock import file_lock
 from ftm_core.storage.files import output_file, translated
 
 _SUFFIX_UNFINISHED = ".unfinished"
+# Never objects: our own temporary files, and what NFS and macOS clients leave beside files.
+_HIDDEN = (TEMPORARY_PREFIX, ".nfs", ".fuse_hidden", ".smbdelete", "._", ".DS_Store")
 # No write takes a day: what is older was left by a killed process.
 _ABANDONED_AFTER_SECONDS = 24 * 3600
+# How file systems refuse an operation that they do not have (FAT, exFAT, SMB, FUSE, Lustre, NFS).
+_UNSUPPORTED = frozenset(
+    {
+        errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP,
+        errno.ENOTTY, errno.EBADF, errno.ENODEV, errno.EMLINK,
+    }
+)  # fmt: skip
 
 
 class LocalStorage:
-    """Objects as files under ``root``, which is made when first written to."""
+    """Objects as files under ``root``, which is made when first written to.
+
+    Hard links, chmod, fsync of a folder, flock and mmap are used where the file system has them.
+    Where it lacks one of the first four, the guarantees stay, except that after a power cut a
+    file may have its earlier content.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root.expanduser().resolve()
+        self._root = _absolute(root)
         self._swept: set[Path] = set()
 
     @property
@@ -59,15 +74,20 @@ class LocalStorage:
             relative = Path(parent).relative_to(self._root).as_posix()
             for name in names:
                 key = name if relative == "." else f"{relative}/{name}"
-                if key.startswith(prefix) and not name.startswith(TEMPORARY_PREFIX):
+                if key.startswith(prefix) and not name.startswith(_HIDDEN):
                     keys.append(key)
         yield from sorted(keys)
 
     def read(self, key: str) -> bytes:
         """The whole file."""
         path = self._path(key)
-        with translated(str(path)):
-            return path.read_bytes()
+        try:
+            with translated(str(path)):
+                return path.read_bytes()
+        except StorageError:
+            # A folder is no object.
+            self._existing(key)
+            raise
 
     def read_versioned(self, key: str) -> tuple[bytes, str]:
         """The whole file and the SHA-256 of its content as its version."""
@@ -79,7 +99,7 @@ class LocalStorage:
         """The file, memory-mapped."""
         path = self._existing(key)
         with translated(str(path)):
-            source = pa.memory_map(str(path), "r") if path.stat().st_size else pa.OSFile(str(path))
+            source = _opened(path)
         with source:
             yield source
 
@@ -110,20 +130,20 @@ class LocalStorage:
                     path.hardlink_to(temporary)
                 except FileExistsError:
                     return False
+                except OSError as error:
+                    if error.errno not in _UNSUPPORTED:
+                        raise
+                    return self._create_under_lock(path, temporary)
                 _sync_folder(path.parent)
                 return True
 
     def replace(self, key: str, data: bytes, *, version: str) -> bool:
         """Overwrite the file only if its content still has ``version``."""
         path = self._path(key)
-        guard = path.with_name(f"{TEMPORARY_PREFIX}{path.name}.lock")
         if not self.exists(key):
             return False
-        with contextlib.ExitStack() as held:
-            with translated(str(path)):
-                lock = held.enter_context(guard.open("w"))
-                # Between reading the version and renaming, no other process may do the same.
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        # Between reading the version and renaming, no other process may do the same.
+        with self._locked(path):
             try:
                 unchanged = self.read_versioned(key)[1] == version
             except ObjectMissingError:
@@ -131,6 +151,18 @@ class LocalStorage:
             if unchanged:
                 self.write(key, data)
             return unchanged
+
+    def _create_under_lock(self, path: Path, temporary: Path) -> bool:
+        """Create without hard links: every creator of this file holds the same lock."""
+        with self._locked(path):
+            if path.exists():
+                return False
+            temporary.replace(path)
+            _sync_folder(path.parent)
+            return True
+
+    def _locked(self, path: Path) -> contextlib.AbstractContextManager[None]:
+        return file_lock(path.with_name(f"{TEMPORARY_PREFIX}{path.name}.lock"), str(path))
 
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
@@ -180,17 +212,50 @@ def _finish(file: IO[bytes], path: Path) -> None:
     """Bring a written file to the disk, readable as other files are."""
     file.flush()
     with translated(str(path)):
-        os.fsync(file.fileno())
-        os.fchmod(file.fileno(), 0o644)
+        with _where_supported():
+            os.fsync(file.fileno())
+        with _where_supported():
+            os.fchmod(file.fileno(), 0o644)
 
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename durable: the folder's own entry must reach the disk too."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    with _where_supported():
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _where_supported() -> Iterator[None]:
+    """Drop the error of a file system that does not have this operation."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def _opened(path: Path) -> pa.NativeFile:
+    """The file, memory-mapped where it is not empty and the file system can."""
+    if path.stat().st_size:
+        with _where_supported():
+            return pa.memory_map(str(path), "r")
+    return pa.OSFile(str(path))
+
+
+def _absolute(root: Path) -> Path:
+    """The folder in full; raises InputError where ``~`` cannot be resolved."""
+    try:
+        return root.expanduser().resolve()
+    except RuntimeError as error:
+        raise InputError(
+            f"folder {root}",
+            f"The home folder is not known ({error})",
+            "Set HOME, or give the folder without ~.",
+        ) from error
 
 
 def _raise_unless_gone(error: OSError) -> None:

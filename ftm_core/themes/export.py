@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from ftm_core.contracts.events import Listener, StageAdvanced, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.finished import open_finished
 from ftm_core.storage import Storage
+from ftm_core.storage.files import check_output_folder, storage_error
 
 STAGE = "export"
 _COPY_BYTES = 1 << 20
@@ -72,6 +75,7 @@ def export_quarter(
     """
     if kind not in FORMATS:
         raise InputError(f"format {kind}", "is not known", f"Use one of {', '.join(FORMATS)}.")
+    check_output_folder(folder)
     open_finished(storage, quarter)
     sources = _sources(storage, quarter)
     listener(StageStarted(STAGE, len(sources), "tables"))
@@ -79,9 +83,7 @@ def export_quarter(
         folder.mkdir(parents=True, exist_ok=True)
         return FORMATS[kind](sources, folder, quarter, listener)
     except OSError as error:
-        raise StorageError(
-            str(folder), f"could not be written ({error})", "Name another folder with --output."
-        ) from error
+        raise storage_error(error, str(folder)) from error
 
 
 def _sources(storage: Storage, quarter: Quarter) -> list[_Source]:
@@ -168,20 +170,42 @@ def _write_duckdb(
 
     path = folder / f"ftm_{quarter}.duckdb"
     counts = []
-    with _replaced(path) as temporary, duckdb.connect(str(temporary)) as database:
-        for source in sources:
-            batches = (batch for table in source.row_groups() for batch in table.to_batches())
-            reader = pa.RecordBatchReader.from_batches(source.schema, batches)
-            database.register("incoming", reader)
-            created = f'CREATE TABLE "{source.name}" AS SELECT * FROM incoming'
-            # DuckDB answers the creation of a table with the number of its rows.
-            counts.append(int(database.execute(created).fetchall()[0][0]))
-            database.unregister("incoming")
-            listener(StageAdvanced(STAGE))
+    with _replaced(path) as temporary, _duckdb_errors(path):
+        with duckdb.connect(str(temporary)) as database:
+            for source in sources:
+                batches = (batch for table in source.row_groups() for batch in table.to_batches())
+                reader = pa.RecordBatchReader.from_batches(source.schema, batches)
+                database.register("incoming", reader)
+                created = f'CREATE TABLE "{source.name}" AS SELECT * FROM incoming'
+                # DuckDB answers the creation of a table with the number of its rows.
+                counts.append(int(database.execute(created).fetchall()[0][0]))
+                database.unregister("incoming")
+                listener(StageAdvanced(STAGE))
+        # The log of changes to the database that is replaced; DuckDB would apply it to the new one.
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
     return [
         ExportedTable(source.name, n_rows, str(path))
         for source, n_rows in zip(sources, counts, strict=True)
     ]
+
+
+@contextlib.contextmanager
+def _duckdb_errors(path: Path) -> Iterator[None]:
+    """Turn an error of DuckDB into a StorageError about ``path``."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        message = str(error)
+        if "No space left" in message or "not enough free disk space" in message.lower():
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise storage_error(full, str(path)) from error
+        raise StorageError(
+            str(path),
+            f"DuckDB could not write it ({message})",
+            "Free memory and disk space, or choose another format with --format.",
+        ) from error
 
 
 @contextlib.contextmanager

@@ -67,12 +67,7 @@ def load_embedder(settings: EmbeddingSettings) -> Embedder:
     found, its weights differ from the published, or it cannot be had in the precision asked for.
     """
     is_embedded = settings.model_name == EMBEDDED_MODEL
-    if settings.precision == "int8" and not is_embedded:
-        raise InputError(
-            f"embedding model {settings.model_name}",
-            f"cannot be run in 8-bit integers; only {EMBEDDED_MODEL} can",
-            "Set EMBEDDING_PRECISION=auto or float32.",
-        )
+    _check_precision(settings)
     if is_embedded and settings.precision != "float32":
         from ftm_core.topics.int8_embedding import Int8Embedder
 
@@ -100,6 +95,34 @@ def _load_full(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
             "Set EMBEDDING_MODEL_NAME to a sentence-transformers model or a folder holding one.",
         ) from error
     return SentenceTransformerEmbedder(model, settings.batch_size)
+
+
+def named_model(settings: EmbeddingSettings) -> str:
+    """What is known of a model other than the bundled one before it is loaded.
+
+    Raises InputError when the name is a path without a model, or the precision does not fit.
+    """
+    name = settings.model_name
+    _check_precision(settings)
+    path = Path(name)
+    if not (path.is_absolute() or name.startswith((".", "~")) or path.exists()):
+        return f"{name}, found or fetched when the run begins"
+    if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
+        raise InputError(
+            f"embedding model {name}",
+            "The folder does not exist" if not path.is_dir() else "The folder holds no model",
+            "Set EMBEDDING_MODEL_NAME to a sentence-transformers model or a folder holding one.",
+        )
+    return f"{name}, a folder that holds a model"
+
+
+def _check_precision(settings: EmbeddingSettings) -> None:
+    if settings.precision == "int8" and settings.model_name != EMBEDDED_MODEL:
+        raise InputError(
+            f"embedding model {settings.model_name}",
+            f"cannot be run in 8-bit integers; only {EMBEDDED_MODEL} can",
+            "Set EMBEDDING_PRECISION=auto or float32.",
+        )
 
 
 def embedded_model_folder() -> Path:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -17,18 +20,23 @@ from typing import Any, Self, TypeVar
 import pyarrow as pa
 from tqdm import tqdm
 
-from ftm_core.contracts.errors import RetryableError
+from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.settings import Settings
 from ftm_core.stopping import held_back
 from ftm_core.topics.embedding import Embedder
 
 _Result = TypeVar("_Result")
 _NICENESS = 10
+# Stops Python from importing modules out of the working folder (-P). Source: python(1).
+_SAFE_PATH = "PYTHONSAFEPATH"
+# A crash that comes at each start again, as where a library needs a newer CPU.
+_CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE})
 
 # One embedder a process, loaded when the process starts and shared by all its firms. Nothing else
 # outlives a firm: each gets models of its own.
 _embedder: Embedder | None = None
 _settings: Settings | None = None
+_start_error: FtmError | None = None
 
 
 class ModelWorkers:
@@ -42,6 +50,8 @@ class ModelWorkers:
             initializer=_start_worker,
             initargs=(settings,),
         )
+        self._children: list[multiprocessing.process.BaseProcess] = []
+        self._has_worked = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,20 +71,58 @@ class ModelWorkers:
     async def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Run ``function(embedder, settings, *arguments)`` in a worker.
 
-        Raises RetryableError when a worker died (killed, or out of memory).
+        Raises InputError with the cause when the workers cannot start, RetryableError when one
+        died at work (killed, or out of memory).
         """
         try:
             # The pool starts its processes as work comes in.
-            with held_back():
+            with held_back(), _own_modules_only():
                 future = self._pool.submit(_run_in_worker, function, arguments)
-            return await asyncio.wrap_future(future)
+            self._children += [
+                child for child in multiprocessing.active_children() if child not in self._children
+            ]
+            result = await asyncio.wrap_future(future)
+            self._has_worked = True
+            return result
         except BrokenProcessPool as error:
+            if not self._has_worked:
+                self._raise_if_unable_to_start()
             raise RetryableError(
                 "a topic-model process",
                 "died (killed, or out of memory)",
                 "Run the same command again: finished firms are kept. With little memory, lower "
                 "MAP_WORKERS.",
             ) from error
+
+    def _raise_if_unable_to_start(self) -> None:
+        """Raise InputError when a worker ended by itself, or crashed, before any had worked."""
+        for child in self._children:
+            code = child.exitcode
+            if code is None or code == 0 or (code < 0 and -code not in _CRASHES):
+                continue
+            how = (
+                f"ended with code {code}" if code > 0 else f"crashed ({signal.Signals(-code).name})"
+            )
+            raise InputError(
+                "a topic-model process",
+                f"It {how} as it started",
+                "Run `ftm validate`. If that passes, make the Python environment again: a package "
+                "in it is damaged, or made for another CPU.",
+            )
+
+
+@contextlib.contextmanager
+def _own_modules_only() -> Iterator[None]:
+    """Processes started in the block import nothing from the working folder."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def default_workers(settings: Settings) -> int:
@@ -83,20 +131,54 @@ def default_workers(settings: Settings) -> int:
 
 
 def _start_worker(settings: Settings) -> None:
-    global _embedder, _settings  # noqa: PLW0603 - state of the process, set once at its start
+    global _start_error  # noqa: PLW0603 - state of the process, set once at its start
     # The parent decides when to stop; a Ctrl-C reaches the whole process group.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     # Models run ahead of the LLM: where it is embedded, the cores are the LLM's first.
     os.nice(_NICENESS)
     # Progress bars, drawn or not, share a lock between processes. It is registered to be removed
     # by a process that ends in order, which one that is killed at work never does.
     tqdm.set_lock(threading.RLock())
+    # An exception here would only break the pool, and its reason would be lost: the first task
+    # raises it instead.
+    try:
+        _load_models(settings)
+    except FtmError as error:
+        _start_error = error
+    except Exception as error:  # noqa: BLE001 - whatever a package raises as it is loaded
+        _start_error = _unable_to_start(error)
+
+
+def _load_models(settings: Settings) -> None:
+    global _embedder, _settings  # noqa: PLW0603 - state of the process, set once at its start
+    from ftm_core.topics.numba_cache import ensure_numba_cache
+
+    ensure_numba_cache()
+    # Loaded now, so that a package that is missing or broken is no fault of a firm.
+    import ftm_core.topics.topic_model  # noqa: F401
     from ftm_core.topics.embedding import load_embedder
 
     _embedder = load_embedder(settings.embedding)
     _settings = settings
+
+
+def _unable_to_start(error: Exception) -> FtmError:
+    """What ``error`` means for whoever started the run."""
+    where = "a topic-model process"
+    if isinstance(error, MemoryError):
+        return RetryableError(where, "It ran out of memory", "Lower MAP_WORKERS, then repeat.")
+    cause = f"It cannot start ({type(error).__name__}: {error})"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return InputError(
+            where,
+            f"It cannot start: the temporary folder {tempfile.gettempdir()} is full",
+            "Free some space there, or set TMPDIR to another folder.",
+        )
+    if isinstance(error, ImportError):
+        return InputError(where, cause, "Install ftm again, with all packages of its lock file.")
+    return InputError(where, cause, "Correct the cause. `ftm validate` checks models and folders.")
 
 
 def _exit_with_parent() -> None:
@@ -108,6 +190,8 @@ def _exit_with_parent() -> None:
 
 
 def _run_in_worker(function: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
+    if _start_error is not None:
+        raise _start_error
     assert _embedder is not None
     assert _settings is not None
     return function(_embedder, _settings, *arguments)

@@ -13,6 +13,7 @@ from pathlib import Path
 from ftm_core.contracts import events, keys, records
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.lease import refuse_if_running
 from ftm_core.data.transcript_chunks import find_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.storage.local import LocalStorage
@@ -75,8 +76,8 @@ def ingest(
 
     Nothing is written before the whole source is read and its chunks are made. Raises InputError
     when the source cannot be read as a whole, no row is accepted (or, with ``strict``, one is
-    rejected), or the quarter was ingested from other content and ``replace`` is not set. Ingesting
-    the same content again does nothing.
+    rejected), or the quarter was ingested from other content and ``replace`` is not set, and
+    RunRefusedError while a run works on the quarter. Ingesting the same content again does nothing.
     """
     options = options or IngestOptions()
     started = time.monotonic()
@@ -86,6 +87,8 @@ def ingest(
         opened.columns, where=str(source), layout=options.layout, overrides=options.columns
     )
     checksum = _content_checksum(opened, columns)
+    if options.replace:
+        refuse_if_running(storage, quarter)
     # A replaced quarter's manifest may be damaged: that is one reason to replace it.
     standing = None if options.replace else find_manifest(storage, quarter)
     if standing is not None:
@@ -240,6 +243,8 @@ def _publish(
     log: RejectLog,
 ) -> None:
     """Put chunks, rejects and, last, the manifest where they belong; what was there goes first."""
+    # Reading the source takes its time, and a run may have begun meanwhile.
+    refuse_if_running(storage, quarter)
     clear_quarter(storage, quarter)
     for chunk in manifest.chunks:
         storage.write(chunk.key, made.read(chunk.key))

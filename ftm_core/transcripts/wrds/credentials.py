@@ -218,7 +218,16 @@ def _port(given: Mapping[str, str]) -> int:
 
 
 def _passfile(given: Mapping[str, str]) -> Path:
-    return Path(given["PGPASSFILE"]) if "PGPASSFILE" in given else Path.home() / ".pgpass"
+    if "PGPASSFILE" in given:
+        return Path(given["PGPASSFILE"])
+    try:
+        return Path.home() / ".pgpass"
+    except RuntimeError as error:
+        raise InputError(
+            "WRDS login",
+            f"The password file is not known, since there is no home folder ({error})",
+            "Set HOME, or name the file in PGPASSFILE.",
+        ) from error
 
 
 def _password_line(

@@ -9,6 +9,7 @@ from ftm_core import __version__
 from ftm_core.contracts import keys, records
 from ftm_core.contracts.errors import InputError, ObjectMissingError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.lease import refuse_if_running
 from ftm_core.data.transcript_chunks import find_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.transcripts.chunks import clear_quarter
@@ -73,6 +74,7 @@ def take_up(storage: Storage, quarter: Quarter, now: FetchState, *, replace: boo
     fetch that stopped half-way: the same command, given again, goes on.
     """
     if replace and not _stopped_half_way(storage, quarter, now):
+        refuse_if_running(storage, quarter)
         clear_quarter(storage, quarter)
     before = _read(storage, quarter)
     manifest = find_manifest(storage, quarter)

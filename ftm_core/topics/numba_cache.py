@@ -1,0 +1,76 @@
+"""Where numba keeps compiled code: a folder that can be written, whatever the machine lacks."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from ftm_core.contracts.errors import InputError
+
+_VARIABLE = "NUMBA_CACHE_DIR"
+
+
+def ensure_numba_cache() -> None:
+    """Point NUMBA_CACHE_DIR to a temporary folder where neither umap's folder nor HOME can be used.
+
+    Call before the first import of umap, which compiles as it is imported and fails without a
+    cache. Without a known HOME numba would make a folder named ``~`` in the working folder.
+    Raises InputError when NUMBA_CACHE_DIR is set to a folder that cannot be written.
+    """
+    given = os.environ.get(_VARIABLE)
+    if given:
+        if not _is_writable(Path(given), make=True):
+            raise InputError(
+                _VARIABLE,
+                f"The folder {given} cannot be written, so numba cannot keep compiled code",
+                f"Correct or unset {_VARIABLE}.",
+            )
+        return
+    package = importlib.util.find_spec("umap")
+    folders = list(package.submodule_search_locations or []) if package is not None else []
+    if folders and all(_is_writable(Path(folder) / "__pycache__") for folder in folders):
+        return
+    if _home_is_writable():
+        return
+    os.environ[_VARIABLE] = str(_temporary_folder())
+
+
+def _home_is_writable() -> bool:
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return False
+    return home.is_absolute() and _is_writable(home)
+
+
+def _is_writable(folder: Path, *, make: bool = False) -> bool:
+    """Whether a file can be made in ``folder``, or in the nearest folder above that is there."""
+    try:
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        there = next(part for part in (folder, *folder.parents) if part.is_dir())
+        with tempfile.TemporaryFile(dir=there):
+            return True
+    except OSError:
+        return False
+
+
+def _temporary_folder() -> Path:
+    """One folder for each user, so that later runs find it; nobody else can put code into it."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"ftm-numba-{os.geteuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        is_ours = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if stat.S_ISDIR(found.st_mode) and is_ours:
+            return folder
+        return Path(tempfile.mkdtemp(prefix="ftm-numba-"))
+    except OSError as error:
+        raise InputError(
+            "temporary folder",
+            f"numba cannot keep compiled code in it ({error.strerror or error})",
+            f"Set TMPDIR or {_VARIABLE} to a folder that can be written.",
+        ) from error
