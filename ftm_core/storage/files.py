@@ -71,9 +71,9 @@ def check_output_file(path: Path) -> None:
 
     Called before the work whose result it will hold.
     """
+    check_output_folder(path.parent)
     if path.is_dir():
         raise InputError(str(path), *_KNOWN[errno.EISDIR])
-    check_output_folder(path.parent)
 
 
 def check_output_folder(folder: Path) -> None:

@@ -167,8 +167,9 @@ class LocalStorage:
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
         path = self._path(key)
-        with contextlib.suppress(ObjectMissingError), translated(str(path)):
-            path.unlink()
+        if self.exists(key):
+            with contextlib.suppress(ObjectMissingError), translated(str(path)):
+                path.unlink()
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)

@@ -17,6 +17,7 @@ from ftm_core.data.lease import refuse_if_running
 from ftm_core.data.transcript_chunks import find_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.storage.local import LocalStorage
+from ftm_core.storage.probe import probe
 from ftm_core.transcripts.assembling import Assembler
 from ftm_core.transcripts.chunks import (
     FIRMS_PER_CHUNK,
@@ -94,6 +95,7 @@ def ingest(
     if standing is not None:
         _refuse_other_content(standing, checksum, storage, quarter)
         return IngestReport(quarter, columns.describe(), True, standing, 0, (), {}, None, 0.0)
+    probe(storage)
     with tempfile.TemporaryDirectory(prefix="ftm-ingest-") as folder:
         log = RejectLog(Path(folder) / "rejects.csv")
         job = _Job(opened, columns, quarter, name, checksum, options, listener, log)

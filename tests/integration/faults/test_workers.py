@@ -1,0 +1,258 @@
+"""Processes that cannot start: the real cause, exit code 2, no firm blamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftm_core.contracts.errors import InputError, RetryableError
+from ftm_core.contracts.settings import EmbeddingSettings, Settings
+from ftm_core.topics import numba_cache
+from ftm_core.topics.workers import ModelWorkers, embed_texts
+from tests.fakes.small_disk import mounted
+from tests.integration.faults.conftest import must_or_skip
+
+
+async def first_error(settings: Settings) -> Exception:
+    """What the first task of a fresh pool raises."""
+    async with ModelWorkers(settings, 1) as workers:
+        try:
+            await workers.call(embed_texts, ["Sales rose."])
+        except Exception as error:  # noqa: BLE001 - the test looks at whatever it is
+            return error
+    raise AssertionError("the worker has started")
+
+
+def with_model(**changes: Any) -> Settings:
+    return Settings().model_copy(update={"embedding": EmbeddingSettings(**changes)})
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("settings", "variables", "cause"),
+    [
+        ({"model_name": "/no/such/folder"}, {}, "/no/such/folder"),
+        ({"model_name": "some/model"}, {"HF_HUB_OFFLINE": "1"}, "some/model"),
+        ({"model_name": "some/model", "precision": "int8"}, {}, "8-bit integers"),
+        # Members of the class that no report names.
+        ({}, {"NUMBA_CACHE_DIR": "/proc/none"}, "/proc/none"),
+    ],
+)
+async def test_worker_unable_to_start_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    settings: dict[str, str],
+    variables: Mapping[str, str],
+    cause: str,
+) -> None:
+    """Class: set-up faults that first show in a worker. Exit code 2, the cause, no traceback.
+
+    With ProcessPoolExecutor an error in the initializer only breaks the pool, which was taken for
+    a kill for want of memory (exit code 75, which AWS Batch retries).
+    """
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    error = await first_error(with_model(**settings))
+    assert isinstance(error, InputError), error
+    assert cause in str(error)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.models
+async def test_worker_full_temporary_folder_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class: set-up faults that first show in a worker: TMPDIR on a disk of 200 kB."""
+    with mounted(tmp_path / "tmp", "200k") as folder:
+        monkeypatch.setenv("TMPDIR", str(folder))
+        error = await first_error(Settings())
+    assert isinstance(error, InputError), error
+    assert "TMPDIR" in error.hint
+    assert str(folder) in str(error)
+
+
+async def test_worker_damaged_package_is_no_kill(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class: set-up faults that first show in a worker, further member: a package that is broken.
+
+    A module earlier on PYTHONPATH fails as it is imported, as a half-installed package does.
+    """
+    (tmp_path / "ctranslate2.py").write_text("raise ImportError('libctranslate2.so is missing')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    error = await first_error(Settings())
+    assert isinstance(error, InputError), error
+    assert "libctranslate2.so is missing" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        ("os.kill(os.getpid(), signal.SIGILL)", InputError),
+        ("os._exit(3)", InputError),
+        ("os.kill(os.getpid(), signal.SIGKILL)", RetryableError),
+    ],
+)
+async def test_worker_crash_at_start_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, kind: type[Exception]
+) -> None:
+    """Class: set-up faults that first show in a worker, further members: crashes before any work.
+
+    SIGILL (a library made for a newer CPU) and an exit of its own come again at each retry; a
+    SIGKILL, as for want of memory, may not.
+    """
+    (tmp_path / "ctranslate2.py").write_text(f"import os, signal\n{end}")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    error = await first_error(Settings())
+    assert isinstance(error, kind), error
+
+
+SHADOWS = ("signal.py", "copy.py", "inspect.py", "sitecustomize.py", "numbers.py")
+
+
+async def test_worker_ignores_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class: module shadowing. Python files in the working folder are never run by a worker.
+
+    Further members of the class: sitecustomize.py, which Python imports by itself, and
+    numbers.py, which a researcher may well have.
+    """
+    for name in SHADOWS:
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\n1/0\n")
+    monkeypatch.chdir(tmp_path)
+    async with ModelWorkers(Settings(), 1) as workers:
+        vectors = await workers.call(embed_texts, ["Sales rose."])
+    assert len(vectors) == 1
+    assert not (tmp_path / "ran").exists()
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
+def test_llm_server_ignores_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class: module shadowing: the bundled LLM's server, and a file named ftm_core.py."""
+    from ftm_core.llm.embedded import EmbeddedServer
+
+    for name in (*SHADOWS, "ftm_core.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\n1/0\n")
+    monkeypatch.chdir(tmp_path)
+    with EmbeddedServer(slots=1) as server:
+        assert server.pid
+    assert not (tmp_path / "ran").exists()
+
+
+def test_numba_cache_read_only_environment_uses_tmp(tmp_path: Path) -> None:
+    """Class: set-up faults that first show in a worker: environment and HOME are read-only.
+
+    In a mount namespace of its own everything is read-only but the temporary folder: numba gets a
+    folder there that only this user can write, and compiles with a cache.
+    """
+    unshare = shutil.which("unshare")
+    if unshare is None or os.geteuid() != 0:
+        must_or_skip("a mount namespace needs root")
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    code = (
+        "import os; from ftm_core.topics.numba_cache import ensure_numba_cache as e; e()\n"
+        "print(os.environ['NUMBA_CACHE_DIR']); import cached; print(cached.twice(4))"
+    )
+    import umap
+
+    package = Path(umap.__file__).parent
+    # A function that numba shall cache beside itself, as those of umap.
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "cached.py").write_text(
+        "from numba import njit\n@njit('i8(i8)', cache=True)\ndef twice(x): return 2 * x\n"
+    )
+    script = (
+        f"mount --bind {package} {package} && mount -o remount,ro,bind {package} && "
+        f"mount --bind {own} {own} && mount -o remount,ro,bind {own} && "
+        f"mount --bind {Path.home()} {Path.home()} && "
+        f"mount -o remount,ro,bind {Path.home()} && "
+        f'exec "$0" -B -c "$1"'
+    )
+    ended = subprocess.run(
+        [str(unshare), "-m", "sh", "-c", script, sys.executable, code],
+        env={"PATH": os.environ["PATH"], "HOME": str(Path.home()), "TMPDIR": str(scratch),
+             "PYTHONPATH": os.pathsep.join([str(own), *(path for path in sys.path if path)])},
+        check=False, capture_output=True, text=True, cwd=tmp_path, timeout=300,
+    )  # fmt: skip
+    assert ended.stdout.splitlines()[-1:] == ["8"], ended.stderr
+    folder = Path(ended.stdout.splitlines()[0])
+    assert folder.parent == scratch
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_numba_cache_of_another_user_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class: set-up faults, further members: no HOME at all, and a folder others can write."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(numba_cache, "_is_writable", lambda *_, **__: False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    shared = tmp_path / f"ftm-numba-{os.geteuid()}"
+    shared.mkdir(mode=0o777)
+    shared.chmod(0o777)
+    numba_cache.ensure_numba_cache()
+    chosen = Path(os.environ.pop("NUMBA_CACHE_DIR"))
+    assert chosen != shared
+    assert chosen.parent == tmp_path
+
+
+def test_home_unknown_is_named_or_not_needed(tmp_path: Path) -> None:
+    """Class: containers with any uid. Uid 12345 without a passwd entry and without HOME.
+
+    Commands that need no home work; those that do name HOME; no folder named ``~`` is made.
+    Further members: a data folder given with ``~``, and the folder of models.
+    """
+    if os.geteuid() != 0:
+        must_or_skip("changing the user needs root")
+    code = (
+        "import os, sys; os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(12345);"
+        "os.setuid(12345); from ftm_cli.app import main; sys.argv = ['ftm', *sys.argv[2:]]; main()"
+    )
+    folder = tmp_path / "work"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for part in (tmp_path, *tmp_path.parents):
+        if part.stat().st_uid == os.geteuid() and part != Path("/") and part != Path("/tmp"):
+            part.chmod(stat.S_IMODE(part.stat().st_mode) | 0o055)
+
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+
+    def as_nobody(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-B", "-c", code, str(folder), *arguments],
+            env=environment,
+            check=False, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    plain = as_nobody("config", "--json")
+    if "Permission denied" in plain.stderr or "ModuleNotFoundError" in plain.stderr:
+        must_or_skip(f"this Python cannot be read by other users: {plain.stderr[-200:]}")
+    assert plain.returncode == 0, plain.stderr
+    for arguments in (
+        ("failures", "--data", "~/x"),
+        ("ingest", "wrds", "--quarter", "2023Q1", "--user", "ann"),
+        ("models", "list"),
+    ):
+        ended = as_nobody(*arguments)
+        assert ended.returncode in {0, 2}, ended.stderr
+        assert "fault of ftm" not in ended.stderr
+        if ended.returncode == 2:
+            assert "HOME" in ended.stderr, ended.stderr
+    assert not (folder / "~").exists()
