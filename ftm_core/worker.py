@@ -1,7 +1,8 @@
 """Entry point of the containers: `python -m ftm_core.worker plan|map|reduce`, set by environment.
 
 QUARTER, S3_BUCKET (a bucket, or any data URI) and RUN_NAME name the work, BATCH_ID the batch of a
-map job; every setting of contracts/settings.py is read from its own variable. Ends with the exit
+map job; every setting of contracts/settings.py is read from its own variable. SPOT_METADATA_URL is
+where a Spot instance's notice is polled, which saves and stops like SIGTERM. Ends with the exit
 codes of contracts/errors.py, which the Batch retry strategy and the state machine rely on.
 """
 
@@ -18,6 +19,7 @@ from ftm_core.contracts.errors import ExitCode, FtmError, InputError
 from ftm_core.contracts.events import Event, Note, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import resolve
+from ftm_core.spot import SpotNotice
 from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage, open_storage
 
@@ -40,7 +42,10 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     try:
         if len(arguments) != 1 or arguments[0] not in STEPS:
             raise InputError("ftm_core.worker", f"takes one of {STEPS}", "Name the step to run.")
-        with StopSignals(_to_log) as signals:
+        with (
+            StopSignals(_to_log) as signals,
+            SpotNotice.from_environment(environment, _to_log),
+        ):
             _step(arguments[0], environment, signals)
     except FtmError as error:
         if environment.get("FTM_DEBUG"):

@@ -224,11 +224,17 @@ def _same_machine(one: LeaseOwner, other: LeaseOwner) -> bool:
 
 
 def _process_namespace() -> str:
-    """Which processes this one can see (Linux); empty where there is but one such view."""
+    """Which processes this one can see (Linux); empty where there is but one such view.
+
+    Two attempts of an AWS Batch job on one host may get the same number of a namespace, one after
+    the other. The job's id and attempt tell them apart.
+    """
     try:
-        return str(Path("/proc/self/ns/pid").readlink())
+        namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
-        return ""
+        namespace = ""
+    attempt = [os.environ.get(name, "") for name in ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT")]
+    return " ".join(part for part in (namespace, *attempt) if part)
 
 
 def _age(owner: LeaseOwner) -> float:

@@ -21,18 +21,19 @@ STREAMS = {"plan": "quarter-planner", "map": "firm-processor", "reduce": "theme-
 
 def state_machine_arn(region: str, account_id: str, name: str = STATE_MACHINE) -> str:
     """ARN of one of our state machines in the pinned account."""
-    return f"arn:{_partition(region)}:states:{region}:{account_id}:stateMachine:{name}"
+    return f"arn:{partition_of(region)}:states:{region}:{account_id}:stateMachine:{name}"
 
 
 def execution_arn(region: str, account_id: str, execution: str) -> str:
     """ARN of a run by its name."""
     return (
-        f"arn:{_partition(region)}:states:{region}:{account_id}:execution:"
+        f"arn:{partition_of(region)}:states:{region}:{account_id}:execution:"
         f"{STATE_MACHINE}:{execution}"
     )
 
 
-def _partition(region: str) -> str:
+def partition_of(region: str) -> str:
+    """Partition that a region belongs to."""
     if region.startswith("cn-"):
         return "aws-cn"
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"

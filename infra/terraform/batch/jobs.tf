@@ -16,20 +16,30 @@ locals {
   environment = merge(var.use_gpu ? {
     # 8-bit integers are for processors; a GPU takes the embedding model as it is.
     EMBEDDING_PRECISION = "float32"
-    } : {}, var.settings_environment, {
+    } : {}, {
+    # A container sees all processors of its instance, of which its job has only a share.
+    MAP_WORKERS = tostring(var.job_sizes.map_vcpus)
+    }, var.settings_environment, {
+    # One instruction set on every processor generation: otherwise the last bits of the vectors, and
+    # with them topics, depend on which instance AWS had.
+    CT2_FORCE_CPU_ISA   = "AVX2"
+    OPENBLAS_CORETYPE   = "Haswell"
+    SPOT_METADATA_URL   = "http://169.254.169.254"
     LLM_MODEL_NAME      = var.vllm_model
     LLM_MAX_CONCURRENT  = tostring(var.llm_max_concurrent)
     CHECKPOINT_INTERVAL = tostring(var.checkpoint_interval)
     AWS_DEFAULT_REGION  = var.aws_region
   }, local.llm_base_url == "" ? {} : { LLM_BASE_URL = local.llm_base_url })
 
+  # Known before the repositories are there, so that the roles can be printed from a plan.
+  registry = "${local.account}.dkr.ecr.${var.aws_region}.${data.aws_partition.current.dns_suffix}"
   map_image = (
     var.map_image_uri != "" ? var.map_image_uri :
-    "${aws_ecr_repository.images["map"].repository_url}:${var.image_tag}"
+    "${local.registry}/ftm-map:${var.image_tag}"
   )
   reduce_image = (
     var.reduce_image_uri != "" ? var.reduce_image_uri :
-    "${aws_ecr_repository.images["reduce"].repository_url}:${var.image_tag}"
+    "${local.registry}/ftm-reduce:${var.image_tag}"
   )
 
   jobs = {
@@ -40,6 +50,8 @@ locals {
       stream  = "quarter-planner"
       vcpus   = var.job_sizes.plan_vcpus
       memory  = var.job_sizes.plan_memory
+      # It takes a minute. The state machine waits for all three attempts within its own hour.
+      timeout = min(var.job_timeout_seconds, 900)
       gpu     = false
     }
     map = {
@@ -49,6 +61,7 @@ locals {
       stream  = "firm-processor"
       vcpus   = var.job_sizes.map_vcpus
       memory  = var.job_sizes.map_memory
+      timeout = var.job_timeout_seconds
       gpu     = var.use_gpu
     }
     reduce = {
@@ -58,6 +71,7 @@ locals {
       stream  = "theme-aggregator"
       vcpus   = var.job_sizes.reduce_vcpus
       memory  = var.job_sizes.reduce_memory
+      timeout = var.job_timeout_seconds
       gpu     = false
     }
   }
@@ -112,32 +126,39 @@ resource "aws_batch_job_definition" "jobs" {
     }
   })
 
-  # The first rule that fits decides. A lost host and exit code 75 are tried again; 1, 2, 3 and
-  # everything else are not, because a second attempt could only fail the same way.
+  # AWS Batch allows five rules. The first whose conditions all match decides, and an end that none
+  # matches is retried. docs/failure-table.md lists every end; a test runs these rules over it.
   retry_strategy {
     attempts = var.job_attempts
 
+    # The host was lost, for example to Spot. The container may have ended with 137 or 143.
     evaluate_on_exit {
       on_status_reason = "Host EC2*"
+      action           = "retry"
+    }
+    # The container never ran: the pull failed, or Docker did not answer in time.
+    evaluate_on_exit {
+      on_status_reason = "Task failed to start"
       action           = "retry"
     }
     evaluate_on_exit {
       on_exit_code = "75"
       action       = "retry"
     }
+    # SIGTERM before the worker could catch it ends with 143.
+    evaluate_on_exit {
+      on_exit_code = "14*"
+      action       = "retry"
+    }
+    # 1, 2, 3 and 137 (out of memory) would only fail the same way.
     evaluate_on_exit {
       on_exit_code = "*"
       action       = "exit"
     }
-    # A job that ended without an exit code, for example because its image is missing.
-    evaluate_on_exit {
-      on_reason = "*"
-      action    = "exit"
-    }
   }
 
   timeout {
-    attempt_duration_seconds = var.job_timeout_seconds
+    attempt_duration_seconds = each.value.timeout
   }
 
   tags = local.tags

@@ -3,7 +3,11 @@
 locals {
   tags = merge(var.tags, { Project = "ftm", Module = "batch" })
 
-  cpu_instance_types = ["c6i.2xlarge", "c7i.2xlarge", "m6i.2xlarge", "m7i.2xlarge", "r6i.2xlarge"]
+  # One job of 4 vCPUs and 14 GiB fills an m or r xlarge. A c type of the same vCPUs has half the
+  # memory, so the job would pay for twice the vCPUs. All types have AVX2.
+  cpu_instance_types = [
+    "m6i.xlarge", "m7i.xlarge", "r6i.xlarge", "r7i.xlarge", "m6i.2xlarge", "m7i.2xlarge", "r6i.2xlarge",
+  ]
   gpu_instance_types = ["g4dn.xlarge", "g5.xlarge", "g6.xlarge"]
   instance_types = (
     length(var.batch_instance_types) > 0 ? var.batch_instance_types :
@@ -29,6 +33,12 @@ data "aws_subnets" "all" {
   filter {
     name   = "vpc-id"
     values = [local.vpc_id]
+  }
+
+  # One a zone, each with a way out: subnets that somebody added may have none.
+  filter {
+    name   = "default-for-az"
+    values = ["true"]
   }
 }
 
@@ -77,7 +87,8 @@ resource "aws_launch_template" "batch" {
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"
-    # One hop: a container cannot reach the instance's credentials, only its own job's.
+    # Batch runs containers on EC2 with the host's network, so one hop reaches every job. The jobs
+    # need the metadata for Spot's notice. What their instance's role may do is therefore narrow.
     http_put_response_hop_limit = 1
   }
 
@@ -138,7 +149,8 @@ resource "aws_batch_compute_environment" "jobs" {
 
     launch_template {
       launch_template_id = aws_launch_template.batch.id
-      version            = "$Latest"
+      # A number, because Batch resolves "$Latest" only when it makes or updates the environment.
+      version = aws_launch_template.batch.latest_version
     }
   }
 
@@ -151,7 +163,15 @@ resource "aws_batch_compute_environment" "jobs" {
   }
 
   # Without its role an environment cannot be taken down.
-  depends_on = [aws_iam_role_policy_attachment.instance]
+  depends_on = [aws_iam_role_policy.created]
+}
+
+locals {
+  no_instance_reasons = [
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+  ]
 }
 
 resource "aws_batch_job_queue" "main" {
@@ -166,6 +186,19 @@ resource "aws_batch_job_queue" "main" {
     content {
       order               = compute_environment_order.key + 1
       compute_environment = aws_batch_compute_environment.jobs[compute_environment_order.value].arn
+    }
+  }
+
+  # Without these a job that gets no instance waits for ever, and vLLM with it. The reasons are the
+  # ones that AWS Batch gives to a job at the head of its queue.
+  dynamic "job_state_time_limit_action" {
+    for_each = local.no_instance_reasons
+
+    content {
+      action           = "CANCEL"
+      state            = "RUNNABLE"
+      max_time_seconds = var.runnable_limit_seconds
+      reason           = job_state_time_limit_action.value
     }
   }
 

@@ -64,9 +64,14 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets of the jobs, with a way out to S3, ECR and CloudWatch; empty takes all of the VPC."
+  description = "Subnets of the jobs, with a way out to S3, ECR and CloudWatch; empty takes the default VPC's default subnets."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = var.vpc_id == null || length(var.subnet_ids) > 0
+    error_message = "With vpc_id, give subnet_ids: only you know which subnets have a way out."
+  }
 }
 
 # --- LLM ---------------------------------------------------------------------------------------
@@ -167,12 +172,12 @@ variable "use_precreated_roles" {
 }
 
 variable "role_names" {
-  description = "Names of the roles, created here or by an administrator; instance_profile goes with instance."
+  description = "Names of the roles, where they differ from the roles module's defaults."
   type = object({
-    job              = optional(string, "ftm-batch-job-role")
-    execution        = optional(string, "ftm-batch-execution-role")
-    instance         = optional(string, "ftm-batch-instance-role")
-    instance_profile = optional(string, "ftm-batch-instance-profile")
+    job             = optional(string)
+    batch_execution = optional(string)
+    batch_instance  = optional(string)
+    batch_profile   = optional(string)
   })
   default = {}
 }
@@ -288,9 +293,9 @@ variable "job_sizes" {
 }
 
 variable "job_timeout_seconds" {
-  description = "Longest time one attempt of one job may run."
+  description = "Longest time one attempt of one job may run. AWS Batch does not retry a job that reaches it."
   type        = number
-  default     = 21600
+  default     = 43200
 
   validation {
     condition     = var.job_timeout_seconds >= 60 && var.job_timeout_seconds <= 604800
@@ -298,8 +303,19 @@ variable "job_timeout_seconds" {
   }
 }
 
+variable "runnable_limit_seconds" {
+  description = "Longest time a job at the head of the queue may wait for an instance before it is cancelled."
+  type        = number
+  default     = 1800
+
+  validation {
+    condition     = var.runnable_limit_seconds >= 600 && var.runnable_limit_seconds <= 86400
+    error_message = "AWS Batch allows 600 to 86400 seconds."
+  }
+}
+
 variable "job_attempts" {
-  description = "Attempts of one job; only a lost host or exit code 75 leads to another."
+  description = "Attempts of one job; a lost host, a container that never started, exit code 75 and SIGTERM (143) lead to another."
   type        = number
   default     = 3
 

@@ -1,18 +1,15 @@
-# The model's files on EFS: fetched once, read by every later instance; empty, it costs nothing.
+# The model's files on EFS: fetched once, read by every later instance; billed by what is stored.
 
 resource "aws_efs_file_system" "models" {
   # checkov:skip=CKV_AWS_184:Public model weights, encrypted with AWS's own key; a key of one's own would add a monthly price and no secrecy.
   # checkov:skip=CKV2_AWS_18:A cache needs no backup: what is lost is fetched again.
   count = var.enable_model_cache ? 1 : 0
 
-  creation_token  = "ftm-vllm-models"
-  encrypted       = true
-  throughput_mode = "elastic"
-
-  # Between quarters the files move to the cheap class and are read from there.
-  lifecycle_policy {
-    transition_to_ia = "AFTER_7_DAYS"
-  }
+  creation_token = "ftm-vllm-models"
+  encrypted      = true
+  # Bursting reads are free, where elastic ones and the infrequent-access class bill each GB: half a
+  # dollar to a dollar for each start. 16 GB earn 68 GiB of burst a day, enough for four starts.
+  throughput_mode = "bursting"
 
   tags = merge(local.tags, { Name = "ftm-vllm-models" })
 }
@@ -108,20 +105,10 @@ resource "aws_vpc_security_group_egress_rule" "vllm_to_models" {
   tags                         = local.tags
 }
 
-# A file system takes one mount target a zone, however many subnets the zone has.
-data "aws_subnet" "each" {
-  count = var.enable_model_cache ? length(local.subnet_ids) : 0
-  id    = local.subnet_ids[count.index]
-}
-
-locals {
-  subnets_by_zone = { for subnet in data.aws_subnet.each : subnet.availability_zone => subnet.id... }
-}
-
 resource "aws_efs_mount_target" "models" {
-  for_each = local.subnets_by_zone
+  for_each = var.enable_model_cache ? local.subnet_of_zone : {}
 
   file_system_id  = aws_efs_file_system.models[0].id
-  subnet_id       = sort(each.value)[0]
+  subnet_id       = each.value
   security_groups = [aws_security_group.models[0].id]
 }

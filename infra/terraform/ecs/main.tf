@@ -29,6 +29,23 @@ data "aws_subnets" "all" {
     name   = "vpc-id"
     values = [local.vpc_id]
   }
+
+  # One a zone, each with a way out: subnets that somebody added may have none.
+  filter {
+    name   = "default-for-az"
+    values = ["true"]
+  }
+}
+
+data "aws_subnet" "each" {
+  count = length(local.subnet_ids)
+  id    = local.subnet_ids[count.index]
+}
+
+# A load balancer and a file system each take one subnet a zone, however many the zone has.
+locals {
+  subnets_by_zone = { for subnet in data.aws_subnet.each : subnet.availability_zone => subnet.id... }
+  subnet_of_zone  = { for zone, ids in local.subnets_by_zone : zone => sort(ids)[0] }
 }
 
 data "aws_ssm_parameter" "gpu_ami" {
@@ -110,6 +127,8 @@ resource "aws_autoscaling_group" "vllm" {
   health_check_type         = "EC2"
   health_check_grace_period = 300
   wait_for_capacity_timeout = "0"
+  # It would replace a serving instance to even the zones out, in the middle of a run.
+  suspended_processes = ["AZRebalance"]
 
   mixed_instances_policy {
     instances_distribution {
@@ -152,7 +171,7 @@ resource "aws_autoscaling_group" "vllm" {
   }
 
   # An instance that cannot join the cluster would cost and serve nothing.
-  depends_on = [aws_iam_role_policy_attachment.instance]
+  depends_on = [aws_iam_role_policy.created]
 }
 
 # --- service -------------------------------------------------------------------------------------
@@ -189,6 +208,9 @@ resource "aws_ecs_task_definition" "vllm" {
       [
         { name = "DO_NOT_TRACK", value = "1" },
         { name = "HF_HUB_DISABLE_TELEMETRY", value = "1" },
+        # The server must keep a connection longer than the load balancer does. Otherwise it closes
+        # one that the balancer is about to use, and the caller sees a 502.
+        { name = "VLLM_HTTP_TIMEOUT_KEEP_ALIVE", value = tostring(var.request_timeout_seconds + 10) },
       ],
       var.enable_model_cache ? [{ name = "HF_HOME", value = local.cache_folder }] : [],
     )

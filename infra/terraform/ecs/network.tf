@@ -71,10 +71,17 @@ resource "aws_lb" "vllm" {
   internal                   = true
   load_balancer_type         = "application"
   security_groups            = [aws_security_group.load_balancer.id]
-  subnets                    = local.subnet_ids
+  subnets                    = values(local.subnet_of_zone)
   idle_timeout               = var.request_timeout_seconds
   drop_invalid_header_fields = true
   tags                       = local.tags
+
+  lifecycle {
+    precondition {
+      condition     = length(local.subnet_of_zone) >= 2
+      error_message = "A load balancer needs subnets in two zones at least. Give subnet_ids of two zones."
+    }
+  }
 }
 
 resource "aws_lb_target_group" "vllm" {

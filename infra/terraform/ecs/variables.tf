@@ -43,13 +43,18 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets in at least two zones, with a way out to the model's hub; empty takes all of the VPC."
+  description = "Subnets in at least two zones, with a way out to the model's hub; empty takes the default VPC's default subnets."
   type        = list(string)
   default     = []
 
   validation {
     condition     = length(var.subnet_ids) != 1
     error_message = "A load balancer needs subnets in two zones at least."
+  }
+
+  validation {
+    condition     = var.vpc_id == null || length(var.subnet_ids) > 0
+    error_message = "With vpc_id, give subnet_ids: only you know which subnets have a way out."
   }
 }
 
@@ -233,12 +238,12 @@ variable "use_precreated_roles" {
 }
 
 variable "role_names" {
-  description = "Names of the roles, created here or by an administrator; instance_profile goes with instance."
+  description = "Names of the roles, where they differ from the roles module's defaults."
   type = object({
-    task             = optional(string, "ftm-vllm-task-role")
-    execution        = optional(string, "ftm-vllm-execution-role")
-    instance         = optional(string, "ftm-vllm-instance-role")
-    instance_profile = optional(string, "ftm-vllm-instance-profile")
+    vllm_task      = optional(string)
+    vllm_execution = optional(string)
+    vllm_instance  = optional(string)
+    vllm_profile   = optional(string)
   })
   default = {}
 }

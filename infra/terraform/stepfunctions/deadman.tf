@@ -31,7 +31,7 @@ resource "aws_sfn_state_machine" "deadman" {
   definition = local.deadman_definition
   tags       = local.tags
 
-  depends_on = [aws_iam_role_policy.deadman]
+  depends_on = [aws_iam_role_policy.created]
 }
 
 # For a vLLM that was started and then forgotten: about 9,000 state changes a month, 4,000 of them

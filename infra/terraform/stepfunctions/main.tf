@@ -11,6 +11,7 @@ locals {
 
   # Given by name, without a revision: a new image or setting in the batch module holds from the
   # next job on, and changes nothing here.
+  job_queue = "ftm-queue-main"
   job_definitions = {
     plan   = "ftm-quarter-planner"
     map    = "ftm-firm-processor"
@@ -20,14 +21,21 @@ locals {
   # Of ftm_core/contracts/errors.py; a test holds both together.
   retryable_exit_code     = 75
   checks_failed_exit_code = 3
-  run_failed_error        = "Ftm.RunFailed"
+  # SIGTERM before the worker could catch it.
+  terminated_exit_code = 143
+  run_failed_error     = "Ftm.RunFailed"
 
-  topic_arn = var.notification_topic_arn != "" ? var.notification_topic_arn : one(aws_sns_topic.runs[*].arn)
-  notify    = var.enable_notifications || var.notification_topic_arn != ""
+  topic_name = "ftm-runs"
+  topic_arn = (
+    var.notification_topic_arn != "" ? var.notification_topic_arn :
+    "arn:${local.partition}:sns:${var.aws_region}:${local.account}:${local.topic_name}"
+  )
+  notify = var.enable_notifications || var.notification_topic_arn != ""
 
   # Only trouble in asking is tried again here; what the job said is judged by its exit code.
   submit_retry = jsonencode([{
-    ErrorEquals     = ["Batch.ServerException", "Batch.TooManyRequestsException", "Batch.ThrottlingException", "Batch.SdkClientException"]
+    # Batch's API models two errors; throttling and all else arrive as AWSBatchException.
+    ErrorEquals     = ["Batch.ServerException", "Batch.AWSBatchException", "Batch.SdkClientException"]
     IntervalSeconds = 5
     MaxAttempts     = 5
     BackoffRate     = 2
@@ -46,6 +54,38 @@ locals {
     BackoffRate     = 2
   }])
 
+  # Conditions on a failed job, for the Choice states of all three stages.
+  got_no_instance = jsonencode({
+    And = [
+      { Variable = "$.job.StatusReason", IsPresent = true },
+      { Or = [for kind in ["*MISCONFIGURATION:*", "*CAPACITY:*"] : { Variable = "$.job.StatusReason", StringMatches = kind }] },
+    ]
+  })
+  may_succeed_later = jsonencode({
+    And = [
+      { Variable = "$.attempt", NumericLessThanEquals = var.retryable_submissions },
+      {
+        Or = concat(
+          # Without an exit code the container never ran, or its host or agent was lost.
+          [{ Variable = "$.job.Container.ExitCode", IsPresent = false }],
+          [for code in [local.retryable_exit_code, local.terminated_exit_code] : {
+            And = [
+              { Variable = "$.job.Container.ExitCode", IsPresent = true },
+              { Variable = "$.job.Container.ExitCode", NumericEquals = code },
+            ]
+          }],
+          # A lost host may leave any exit code behind.
+          [{
+            And = [
+              { Variable = "$.job.StatusReason", IsPresent = true },
+              { Variable = "$.job.StatusReason", StringMatches = "Host EC2*" },
+            ]
+          }],
+        )
+      },
+    ]
+  })
+
   definition = templatefile("${path.module}/definitions/quarter_processor.asl.json.tftpl", {
     partition                 = local.partition
     bucket                    = var.s3_bucket_name
@@ -55,8 +95,10 @@ locals {
     reduce_job_definition     = local.job_definitions.reduce
     execution_timeout_seconds = var.execution_timeout_seconds
     job_timeout_seconds       = var.task_timeout_seconds
+    plan_timeout_seconds      = var.plan_timeout_seconds
     max_concurrent_batches    = var.max_concurrent_batches
-    retryable_exit_code       = local.retryable_exit_code
+    got_no_instance           = local.got_no_instance
+    may_succeed_later         = local.may_succeed_later
     checks_failed_exit_code   = local.checks_failed_exit_code
     retryable_submissions     = var.retryable_submissions
     retryable_wait_seconds    = var.retryable_wait_seconds
@@ -75,7 +117,7 @@ data "aws_partition" "current" {}
 
 # Made by the batch module, which is therefore applied first.
 data "aws_batch_job_queue" "main" {
-  name = "ftm-queue-main"
+  name = local.job_queue
 }
 
 resource "aws_sfn_state_machine" "quarter_processor" {
@@ -102,7 +144,7 @@ resource "aws_sfn_state_machine" "quarter_processor" {
   }
 
   # Step Functions checks at creation that the role may use what the definition names.
-  depends_on = [aws_iam_role_policy.quarter_processor]
+  depends_on = [aws_iam_role_policy.created]
 }
 
 resource "aws_cloudwatch_log_group" "executions" {
@@ -120,7 +162,7 @@ resource "aws_cloudwatch_log_group" "executions" {
 resource "aws_sns_topic" "runs" {
   count = var.enable_notifications ? 1 : 0
 
-  name              = "ftm-runs"
+  name              = local.topic_name
   kms_master_key_id = var.notification_key_id
   tags              = local.tags
 }

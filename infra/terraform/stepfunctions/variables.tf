@@ -60,9 +60,9 @@ variable "s3_kms_key_arn" {
 # --- limits and retries ------------------------------------------------------------------------
 
 variable "max_concurrent_batches" {
-  description = "Map jobs at once; more only queue at one LLM server."
+  description = "Map jobs at once: 4 for each vLLM instance that a run uses; more only wait for answers."
   type        = number
-  default     = 20
+  default     = 4
 
   validation {
     condition     = var.max_concurrent_batches >= 1 && var.max_concurrent_batches <= 1000
@@ -70,10 +70,21 @@ variable "max_concurrent_batches" {
   }
 }
 
+variable "plan_timeout_seconds" {
+  description = "Longest time the plan job may take with its time in the queue. It takes a minute once it has an instance."
+  type        = number
+  default     = 3600
+
+  validation {
+    condition     = var.plan_timeout_seconds >= 600 && var.plan_timeout_seconds <= 86400
+    error_message = "Give between ten minutes and one day, in seconds."
+  }
+}
+
 variable "task_timeout_seconds" {
   description = "Longest time one job may take with all its attempts and its time in the queue."
   type        = number
-  default     = 86400
+  default     = 172800
 
   validation {
     condition     = var.task_timeout_seconds >= 60 && var.task_timeout_seconds <= 604800
@@ -93,7 +104,7 @@ variable "execution_timeout_seconds" {
 }
 
 variable "retryable_submissions" {
-  description = "Times a job that ended with 75 is submitted in all; each has its own attempts in AWS Batch."
+  description = "Times a job whose end may be temporary (75, 143, no exit code, lost host) is submitted in all; each has its own attempts in AWS Batch."
   type        = number
   default     = 3
 
@@ -104,7 +115,7 @@ variable "retryable_submissions" {
 }
 
 variable "retryable_wait_seconds" {
-  description = "Wait before a job that ended with 75 is submitted again."
+  description = "Wait before such a job is submitted again."
   type        = number
   default     = 300
 
@@ -217,11 +228,11 @@ variable "use_precreated_roles" {
 }
 
 variable "role_names" {
-  description = "Names of the roles, created here or by an administrator."
+  description = "Names of the roles, where they differ from the roles module's defaults."
   type = object({
-    quarter_processor = optional(string, "ftm-quarter-processor-role")
-    deadman           = optional(string, "ftm-vllm-deadman-role")
-    events            = optional(string, "ftm-events-role")
+    quarter_processor = optional(string)
+    deadman           = optional(string)
+    events            = optional(string)
   })
   default = {}
 }

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import fnmatch
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 States = Mapping[str, Mapping[str, Any]]
+# More steps than any path through our state machines has.
+_MOST_STEPS = 200
+
+
+class StateError(Exception):
+    """What a Task raises: an error's name and its cause."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(name)
+        self.name, self.cause = name, cause
 
 
 def all_states(definition: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -52,6 +65,8 @@ def choose(state: Mapping[str, Any], data: Any) -> str:
 def _holds(rule: Mapping[str, Any], data: Any) -> bool:
     if "And" in rule:
         return all(_holds(part, data) for part in rule["And"])
+    if "Or" in rule:
+        return any(_holds(part, data) for part in rule["Or"])
     present, value = _look_up(rule["Variable"], data)
     (test,) = set(rule) - {"Variable", "Next"}
     wanted = rule[test]
@@ -60,6 +75,7 @@ def _holds(rule: Mapping[str, Any], data: Any) -> bool:
     if not present:
         raise LookupError(f"{rule['Variable']} is not there: the execution would break")
     tests = {
+        "IsNumeric": lambda: _is_number(value) == wanted,
         "IsString": lambda: isinstance(value, str) == wanted,
         "IsBoolean": lambda: isinstance(value, bool) == wanted,
         "StringEquals": lambda: value == wanted,
@@ -77,3 +93,118 @@ def _look_up(path: str, data: Any) -> tuple[bool, Any]:
             return False, None
         data = data[step]
     return True, data
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def walk(
+    states: States, start: str, data: Mapping[str, Any], task: Callable[[str, Any], Any]
+) -> tuple[str, Any]:
+    """The state in which a path ends, and its data; ``task`` plays the Task states.
+
+    ``task`` gets a state's name and data, and returns its result or raises StateError. A path ends
+    in a Succeed or Fail state, in a state with "End", or where it leaves ``states``.
+    """
+    name, data = start, copy.deepcopy(dict(data))
+    for _ in range(_MOST_STEPS):
+        if name not in states:
+            return name, data
+        state = states[name]
+        kind = state["Type"]
+        if kind in ("Succeed", "Fail"):
+            return name, data
+        if kind == "Choice":
+            name = choose(state, data)
+            continue
+        if kind == "Pass":
+            _put(data, state, _result_of_pass(state, data))
+        elif kind == "Task":
+            try:
+                result = _tried(state, lambda here=name: task(here, data))  # type: ignore[misc]
+            except StateError as error:
+                catcher = _handler(state.get("Catch", []), error)
+                if catcher is None:
+                    return name, data
+                failure = {"Error": error.name, "Cause": error.cause}
+                _put(data, catcher, failure)
+                name = catcher["Next"]
+                continue
+            _put(data, state, result)
+        if state.get("End"):
+            return name, data
+        name = state["Next"]
+    raise AssertionError(f"a path from {start} does not end")
+
+
+def _tried(state: Mapping[str, Any], call: Callable[[], Any]) -> Any:
+    used: dict[int, int] = {}
+    while True:
+        try:
+            return call()
+        except StateError as error:
+            retrier = _handler(state.get("Retry", []), error)
+            if retrier is None or used.get(id(retrier), 0) >= retrier.get("MaxAttempts", 3):
+                raise
+            used[id(retrier)] = used.get(id(retrier), 0) + 1
+
+
+def _handler(handlers: list[Mapping[str, Any]], error: StateError) -> Mapping[str, Any] | None:
+    for handler in handlers:
+        if {error.name, "States.ALL"} & set(handler["ErrorEquals"]):
+            return handler
+        # States.TaskFailed stands for every error of a Task but a timeout.
+        if "States.TaskFailed" in handler["ErrorEquals"] and error.name != "States.Timeout":
+            return handler
+    return None
+
+
+def _result_of_pass(state: Mapping[str, Any], data: Any) -> Any:
+    if "Parameters" in state:
+        return _filled(state["Parameters"], data)
+    return state.get("Result", data)
+
+
+def _put(data: dict[str, Any], state: Mapping[str, Any], result: Any) -> None:
+    path = state.get("ResultPath", "$")
+    if path is None:
+        return
+    if path == "$":
+        found = dict(result) if isinstance(result, Mapping) else {}
+        data.clear()
+        data.update(found)
+        return
+    data[path.removeprefix("$.")] = result
+
+
+def _filled(template: Any, data: Any) -> Any:
+    if not isinstance(template, Mapping):
+        return template
+    return {
+        name.removesuffix(".$"): _evaluated(value, data)
+        if name.endswith(".$")
+        else _filled(value, data)
+        for name, value in template.items()
+    }
+
+
+def _evaluated(expression: str, data: Any) -> Any:
+    """A path or one of the intrinsic functions that our state machines use."""
+    call = re.fullmatch(r"States\.(\w+)\((.*)\)", expression)
+    if call is None:
+        present, value = _look_up(expression, data)
+        if not present:
+            raise LookupError(f"{expression} is not there: the execution would break")
+        return value
+    function, inner = call.groups()
+    arguments = [
+        part[1:-1] if part.startswith("'") else int(part) if part.isdigit() else _evaluated(part, data)
+        for part in re.findall(r"'(?:[^'\\]|\\.)*'|[^,\s]+", inner)
+    ]
+    if function == "MathAdd":
+        return sum(arguments)
+    if function == "StringToJson":
+        return json.loads(arguments[0])
+    assert function == "Format", function
+    return arguments[0].format(*arguments[1:])

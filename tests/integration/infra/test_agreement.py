@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fnmatch
 import json
 import logging
 import re
@@ -20,6 +19,7 @@ from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import ExitCode
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings, setting_fields
+from ftm_core.spot import METADATA_VARIABLE as SPOT_METADATA_VARIABLE
 from tests.integration.infra.conftest import ROOT, ModuleVerdict
 from tests.integration.infra.state_language import all_states
 
@@ -82,7 +82,13 @@ def test_fault_26_names_are_the_ones_that_the_commands_use(
 
 
 def test_fault_26_jobs_are_given_only_variables_that_the_code_reads(job_definitions: Jobs) -> None:
-    known = settings_variables() | {"AWS_DEFAULT_REGION"}
+    # Read by boto3, CTranslate2, OpenBLAS and the worker.
+    known = settings_variables() | {
+        "AWS_DEFAULT_REGION",
+        "CT2_FORCE_CPU_ISA",
+        "OPENBLAS_CORETYPE",
+        SPOT_METADATA_VARIABLE,
+    }
     for kind, job in job_definitions.items():
         given = {pair["name"]: pair["value"] for pair in job["container"]["environment"]}
         assert set(given) <= known, kind
@@ -124,42 +130,6 @@ def test_fault_26_the_state_machine_gives_each_job_what_it_asks_for(
         with caplog.at_level(logging.ERROR):
             assert worker.main(command, without) == ExitCode.USAGE
         assert f"environment variable {name}" in caplog.text
-
-
-def test_fault_26_batch_retries_only_what_may_succeed_later(job_definitions: Jobs) -> None:
-    for job in job_definitions.values():
-        rules = job["retry_strategy"][0]["evaluate_on_exit"]
-        for code in ExitCode:
-            expected = "retry" if code is ExitCode.RETRYABLE else "exit"
-            assert _first_action(rules, exit_code=str(int(code)), reason="") == expected
-        assert _first_action(rules, exit_code="137", reason="OutOfMemoryError") == "exit"
-        lost = "Host EC2 (instance i-0abc) terminated."
-        assert _first_action(rules, status_reason=lost, reason="") == "retry"
-        assert _first_action(rules, reason="CannotPullContainerError: no such image") == "exit"
-
-
-def _first_action(
-    rules: list[Mapping[str, Any]],
-    *,
-    exit_code: str | None = None,
-    reason: str | None = None,
-    status_reason: str | None = None,
-) -> str:
-    """What Batch does at a job's end: the first rule all of whose conditions match decides."""
-    facts = {
-        "on_exit_code": exit_code,
-        "on_reason": reason,
-        "on_status_reason": status_reason,
-    }
-    for rule in rules:
-        wanted = {name: rule[name] for name in facts if rule.get(name)}
-        if all(
-            facts[name] is not None and fnmatch.fnmatchcase(str(facts[name]), pattern)
-            for name, pattern in wanted.items()
-        ):
-            return str(rule["action"]).lower()
-    # Batch's own rule when none matches.
-    return "retry"
 
 
 def test_fault_26_the_plan_is_where_the_map_reads_it(
@@ -205,7 +175,7 @@ def test_fault_26_the_jobs_role_covers_every_key() -> None:
 
 
 def _prefixes(name: str) -> tuple[str, ...]:
-    text = (ROOT / "infra" / "terraform" / "batch" / "iam.tf").read_text(encoding="utf-8")
+    text = (ROOT / "infra" / "terraform" / "roles" / "main.tf").read_text(encoding="utf-8")
     written = re.search(rf"^  {name}\s*= (\[.*\])$", text, re.MULTILINE)
     assert written is not None
     return tuple(json.loads(written.group(1)))

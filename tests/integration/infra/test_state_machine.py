@@ -9,17 +9,10 @@ from typing import Any
 
 import pytest
 
-from ftm_core.contracts.errors import ExitCode
 from tests.integration.infra.conftest import ROOT, ModuleVerdict, ended, required_tool
 from tests.integration.infra.state_language import all_states, choose, reachable, successors
 
 Definition = Mapping[str, Any]
-
-
-def failed_job(exit_code: int | None) -> dict[str, Any]:
-    """The data of a state after reading why a job failed."""
-    container = {} if exit_code is None else {"ExitCode": exit_code}
-    return {"attempt": 2, "job": {"Container": container}}
 
 
 @pytest.mark.parametrize("run", ["silent", "notified", "without_vllm"])
@@ -105,28 +98,6 @@ def test_fault_12_every_failure_is_told_and_fails_the_run(quarter_processor: Def
     assert states["NotifyFailure"]["Next"] == "Failed"
     assert states["NotifyFailure"]["Catch"][0]["Next"] == "Failed"
     assert states["NotifySuccess"]["Catch"][0]["Next"] == "Done"
-
-
-@pytest.mark.parametrize("stage", ["Plan", "Batch", "Reduce"])
-def test_only_a_retryable_end_is_tried_again_after_a_wait(
-    quarter_processor: Definition, stage: str
-) -> None:
-    states = dict(all_states(quarter_processor))
-    judge = states[f"Judge{stage}Exit"]
-    # A batch fails with its job's whole description, which its Map Run keeps.
-    given_up = "BatchGivenUp" if stage == "Batch" else f"{stage}Exited"
-    for code in ExitCode:
-        target = choose(judge, failed_job(int(code)))
-        if code is ExitCode.RETRYABLE:
-            assert states[target]["Type"] == "Wait"
-            assert states[target]["Seconds"] > 0
-        elif code is ExitCode.CHECKS_FAILED and stage == "Reduce":
-            assert target == "OverTolerance"
-        else:
-            assert target == given_up
-    assert choose(judge, failed_job(None)) == f"{stage}GivenUp"
-    used_up = failed_job(int(ExitCode.RETRYABLE)) | {"attempt": 99}
-    assert choose(judge, used_up) == given_up
 
 
 @pytest.mark.parametrize("stage", ["Plan", "Batch", "Reduce"])

@@ -52,7 +52,80 @@ run "first_pass" {
 
   assert {
     condition     = aws_launch_template.batch.metadata_options[0].http_tokens == "required" && aws_launch_template.batch.metadata_options[0].http_put_response_hop_limit == 1
-    error_message = "A container must not reach its instance's credentials."
+    error_message = "The metadata answers with a token, on the host's own network."
+  }
+
+  assert {
+    condition = toset([for item in aws_batch_job_queue.main.job_state_time_limit_action : item.reason]) == toset([
+      "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+      "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+      "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    ])
+    error_message = "A job that gets no instance is cancelled, whichever of AWS Batch's three reasons holds."
+  }
+
+  assert {
+    condition     = alltrue([for item in aws_batch_job_queue.main.job_state_time_limit_action : item.action == "CANCEL" && item.state == "RUNNABLE" && item.max_time_seconds == 1800])
+    error_message = "Half an hour without an instance is the limit."
+  }
+
+  assert {
+    condition     = alltrue([for environment in aws_batch_compute_environment.jobs : !startswith(environment.compute_resources[0].launch_template[0].version, "$")])
+    error_message = "AWS Batch resolves $Latest once, so that later changes of the template would have no effect."
+  }
+
+  assert {
+    condition     = alltrue([for environment in aws_batch_compute_environment.jobs : alltrue([for kind in ["m6i.xlarge", "m7i.xlarge", "r6i.xlarge"] : contains(environment.compute_resources[0].instance_type, kind)])])
+    error_message = "The smallest types hold one map job, so that a small quota starts it."
+  }
+
+  assert {
+    condition = alltrue([
+      for job in aws_batch_job_definition.jobs :
+      contains(jsondecode(job.container_properties).environment, { name = "MAP_WORKERS", value = "4" })
+    ])
+    error_message = "A job starts as many workers as it has vCPUs, not as its host has."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, value in { CT2_FORCE_CPU_ISA = "AVX2", OPENBLAS_CORETYPE = "Haswell", SPOT_METADATA_URL = "http://169.254.169.254" } : alltrue([
+        for job in aws_batch_job_definition.jobs :
+        contains(jsondecode(job.container_properties).environment, { name = name, value = value })
+      ])
+    ])
+    error_message = "One instruction set for all hosts, and the address of Spot's notice."
+  }
+
+  assert {
+    condition     = aws_batch_job_definition.jobs["plan"].timeout[0].attempt_duration_seconds == 900 && aws_batch_job_definition.jobs["map"].timeout[0].attempt_duration_seconds == 43200
+    error_message = "A plan takes a minute. A map job may wait hours for one LLM, and AWS Batch does not retry a timeout."
+  }
+}
+
+run "an_instance_may_join_a_cluster_and_little_else" {
+  command = plan
+
+  assert {
+    condition     = toset([for action in flatten([for statement in jsondecode(aws_iam_role_policy.created["batch_instance"].policy).Statement : statement.Action]) : split(":", action)[0]]) == toset(["ecs", "ec2", "ecr", "logs"])
+    error_message = "Jobs share their instance's network and reach its role."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.created["batch_instance"].policy).Statement :
+      contains(["FindTheService", "ReadTags", "RegistryLogin"], statement.Sid) || !contains(statement.Resource, "*")
+    ])
+    error_message = "Only actions that know no resources are granted on all."
+  }
+}
+
+run "a_vpc_of_ones_own_needs_its_subnets" {
+  command         = plan
+  expect_failures = [var.subnet_ids]
+
+  variables {
+    vpc_id = "vpc-0123456789abcdef0"
   }
 }
 
@@ -144,7 +217,7 @@ run "precreated_roles" {
   }
 
   assert {
-    condition     = length(aws_iam_role.job) + length(aws_iam_role.execution) + length(aws_iam_role.instance) + length(aws_iam_role_policy.job) + length(aws_iam_instance_profile.instance) == 0
+    condition     = length(aws_iam_role.created) + length(aws_iam_role_policy.created) + length(aws_iam_instance_profile.created) == 0
     error_message = "No role is made."
   }
 

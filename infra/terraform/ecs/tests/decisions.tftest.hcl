@@ -5,6 +5,28 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1", "subnet-0123456789abcdef2", "subnet-0123456789abcdef3"]
+}
+
+# Four subnets in two zones: a load balancer takes one of each.
+override_data {
+  target = data.aws_subnet.each[0]
+  values = { id = "subnet-0123456789abcdef0", availability_zone = "us-west-2a" }
+}
+override_data {
+  target = data.aws_subnet.each[1]
+  values = { id = "subnet-0123456789abcdef1", availability_zone = "us-west-2a" }
+}
+override_data {
+  target = data.aws_subnet.each[2]
+  values = { id = "subnet-0123456789abcdef2", availability_zone = "us-west-2b" }
+}
+override_data {
+  target = data.aws_subnet.each[3]
+  values = { id = "subnet-0123456789abcdef3", availability_zone = "us-west-2b" }
+}
+
 run "starts_nothing" {
   command = plan
 
@@ -63,6 +85,83 @@ run "fault_24_a_loading_model_is_not_dead" {
   }
 }
 
+run "one_subnet_a_zone" {
+  command = plan
+
+  assert {
+    condition     = toset(aws_lb.vllm.subnets) == toset(["subnet-0123456789abcdef0", "subnet-0123456789abcdef2"])
+    error_message = "A load balancer cannot be attached to two subnets of one zone."
+  }
+
+  assert {
+    condition     = length(aws_efs_mount_target.models) == 2
+    error_message = "Nor can a file system have two mount targets in one zone."
+  }
+
+  assert {
+    condition     = length(aws_autoscaling_group.vllm.vpc_zone_identifier) == 4
+    error_message = "Instances may start in any of them."
+  }
+}
+
+run "one_zone_is_too_few" {
+  command         = plan
+  expect_failures = [aws_lb.vllm]
+
+  variables {
+    subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+  }
+}
+
+run "a_vpc_of_ones_own_needs_its_subnets" {
+  command         = plan
+  expect_failures = [var.subnet_ids]
+
+  variables {
+    vpc_id     = "vpc-0123456789abcdef0"
+    subnet_ids = []
+  }
+}
+
+run "connections_outlive_the_load_balancers" {
+  command = plan
+
+  assert {
+    condition = one([
+      for item in jsondecode(aws_ecs_task_definition.vllm.container_definitions)[0].environment :
+      tonumber(item.value) if item.name == "VLLM_HTTP_TIMEOUT_KEEP_ALIVE"
+    ]) > aws_lb.vllm.idle_timeout
+    error_message = "A server that closes idle connections first makes the load balancer answer 502."
+  }
+}
+
+run "serving_instances_stay" {
+  command = plan
+
+  assert {
+    condition     = contains(aws_autoscaling_group.vllm.suspended_processes, "AZRebalance")
+    error_message = "Evening out zones would replace an instance that serves."
+  }
+}
+
+run "reading_the_model_is_not_billed_by_the_gigabyte" {
+  command = plan
+
+  assert {
+    condition     = aws_efs_file_system.models[0].throughput_mode == "bursting" && length(aws_efs_file_system.models[0].lifecycle_policy) == 0
+    error_message = "Elastic throughput and infrequent access bill each read."
+  }
+}
+
+run "an_instance_may_join_its_cluster_and_little_else" {
+  command = plan
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.created["vllm_instance"].policy).Statement : statement.Resource if statement.Sid == "JoinAndReport"])) == toset(["arn:aws:ecs:us-west-2:123456789012:cluster/ftm-vllm-cluster"])
+    error_message = "vLLM shares its instance's network and reaches its role."
+  }
+}
+
 run "thinking_is_off" {
   command = plan
 
@@ -108,7 +207,7 @@ run "precreated_roles_without_cache" {
   }
 
   assert {
-    condition     = length(aws_iam_role.task) + length(aws_iam_role.execution) + length(aws_iam_role.instance) == 0
+    condition     = length(aws_iam_role.created) == 0
     error_message = "No role is made."
   }
 

@@ -5,6 +5,11 @@ mock_provider "aws" {
   override_during = plan
 }
 
+override_data {
+  target = data.aws_subnet.each[1]
+  values = { id = "subnet-0123456789abcdef1", availability_zone = "us-west-2b" }
+}
+
 run "vllm" {
   command = plan
 }

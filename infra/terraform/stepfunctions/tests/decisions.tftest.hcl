@@ -9,6 +9,20 @@ variables {
   s3_bucket_name = "some-research-bucket"
 }
 
+run "no_instance_no_gpu" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.PlanBatches.TimeoutSeconds <= 3600
+    error_message = "A plan that gets no instance must not keep anything waiting for a day."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.DefaultConcurrency.Result == 4 && jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.ProcessBatches.MaxConcurrencyPath == "$.max_concurrent_batches"
+    error_message = "One vLLM answers four map jobs; more of them only wait."
+  }
+}
+
 run "silent" {
   command = plan
 
@@ -74,7 +88,7 @@ run "an_llm_of_ones_own_needs_no_switch" {
   }
 
   assert {
-    condition     = length(aws_sfn_state_machine.deadman) + length(aws_scheduler_schedule.deadman) + length(aws_cloudwatch_event_rule.run_ended) + length(aws_iam_role.deadman) + length(aws_iam_role.events) == 0
+    condition     = length(aws_sfn_state_machine.deadman) + length(aws_scheduler_schedule.deadman) + length(aws_cloudwatch_event_rule.run_ended) == 0 && keys(aws_iam_role.created) == ["quarter_processor"]
     error_message = "Nothing to watch."
   }
 }
@@ -89,7 +103,7 @@ run "precreated_roles_with_logs_and_traces" {
   }
 
   assert {
-    condition     = length(aws_iam_role.quarter_processor) + length(aws_iam_role.deadman) + length(aws_iam_role.events) == 0
+    condition     = length(aws_iam_role.created) == 0
     error_message = "No role is made."
   }
 

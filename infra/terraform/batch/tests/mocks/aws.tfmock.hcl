@@ -4,16 +4,13 @@ mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
 }
 mock_data "aws_partition" {
-  defaults = { partition = "aws" }
+  defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
 }
 mock_data "aws_vpc" {
   defaults = { id = "vpc-0123456789abcdef0" }
 }
 mock_data "aws_subnets" {
   defaults = { ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"] }
-}
-mock_data "aws_iam_policy_document" {
-  defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
 }
 mock_data "aws_ssm_parameter" {
   defaults = { insecure_value = "http://vllm.internal/v1" }
@@ -40,5 +37,5 @@ mock_resource "aws_batch_compute_environment" {
   defaults = { arn = "arn:aws:batch:us-west-2:123456789012:compute-environment/mocked" }
 }
 mock_resource "aws_launch_template" {
-  defaults = { id = "lt-0123456789abcdef0" }
+  defaults = { id = "lt-0123456789abcdef0", latest_version = 3 }
 }
