@@ -198,13 +198,16 @@ def _evaluated(expression: str, data: Any) -> Any:
             raise LookupError(f"{expression} is not there: the execution would break")
         return value
     function, inner = call.groups()
-    arguments = [
-        part[1:-1] if part.startswith("'") else int(part) if part.isdigit() else _evaluated(part, data)
-        for part in re.findall(r"'(?:[^'\\]|\\.)*'|[^,\s]+", inner)
-    ]
+    arguments = [_argument(part, data) for part in re.findall(r"'(?:[^'\\]|\\.)*'|[^,\s]+", inner)]
     if function == "MathAdd":
         return sum(arguments)
     if function == "StringToJson":
         return json.loads(arguments[0])
     assert function == "Format", function
     return arguments[0].format(*arguments[1:])
+
+
+def _argument(text: str, data: Any) -> Any:
+    if text.startswith("'"):
+        return text[1:-1]
+    return int(text) if text.isdigit() else _evaluated(text, data)

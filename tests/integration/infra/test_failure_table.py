@@ -46,19 +46,21 @@ class PlayedBatch:
         end = AttemptEnd(self.row.exit_code, self.row.status_reason, self.row.reason)
         if end.never_ran:
             raise StateError("States.TaskFailed", json.dumps(self.row.job_description(1)))
-        for number in range(1, self.attempts_of_a_submission + 1):
-            self.attempts += 1
+        made = 0
+        for _ in range(self.attempts_of_a_submission):
+            self.attempts, made = self.attempts + 1, made + 1
             if self.row.exit_code == 0 or (self.row.times and self.attempts > self.row.times):
                 return {"JobId": "1", "Status": "SUCCEEDED"}
             if not is_retried(self.rules, end):
                 break
-        raise StateError("States.TaskFailed", json.dumps(self.row.job_description(number)))
+        raise StateError("States.TaskFailed", json.dumps(self.row.job_description(made)))
 
 
 def states_of(definition: Definition, stage: str) -> Mapping[str, Any]:
     """States of the map's child executions, or those of the run."""
     if stage == "map":
-        states: Mapping[str, Any] = definition["States"]["ProcessBatches"]["ItemProcessor"]["States"]
+        batches = definition["States"]["ProcessBatches"]
+        states: Mapping[str, Any] = batches["ItemProcessor"]["States"]
         return states
     everything = definition["States"]
     return {name: state for name, state in everything.items() if not name.startswith("Notify")}

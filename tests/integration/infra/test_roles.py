@@ -1,4 +1,4 @@
-"""Roles: printed as they are created, each with both policies, and clean for a linter of policies."""
+"""Roles: printed as they are created, each with both policies, and clean for a linter."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def test_every_role_that_is_looked_up_is_printed(rendered: RenderedRoles) -> Non
         )
         for block in re.findall(r'data "aws_iam_(?:role|instance_profile)" .*?\n}\n', text, re.S):
             assert "module.roles." in block
-        for found in re.findall(r"role_keys\s*= concat\((.*)\)|precreated_roles\s*= toset\((.*)\)", text):
+        kinds = r"role_keys\s*= concat\((.*)\)|precreated_roles\s*= toset\((.*)\)"
+        for found in re.findall(kinds, text):
             looked_up |= set(re.findall(r'"(\w+)"', "".join(found)))
         looked_up |= set(re.findall(r'instance_role_key\s*= "(\w+)"', text))
     assert looked_up == {role.kind for role in rendered.roles}

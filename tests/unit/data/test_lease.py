@@ -281,14 +281,14 @@ def test_a_second_attempt_on_the_same_host_is_another_process(
     """Fault A23: host, namespace and number may all be those of the attempt before."""
     monkeypatch.setenv("AWS_BATCH_JOB_ID", "01234567-89ab-cdef-0123-456789abcdef")
     monkeypatch.setenv("AWS_BATCH_JOB_ATTEMPT", "1")
-    first = runs.this_process("one")
+    first = lease.this_process("one")
     monkeypatch.setenv("AWS_BATCH_JOB_ATTEMPT", "2")
-    second = runs.this_process("one")
+    second = lease.this_process("one")
     assert (first.host, first.pid) == (second.host, second.pid)
     assert first.process_namespace != second.process_namespace
 
-    runs.begin(store, quarter, PARTS, first)
-    assert runs.begin(store, quarter, PARTS, second).holder == second
+    lease.begin(store, quarter, PARTS, first)
+    assert lease.begin(store, quarter, PARTS, second).holder == second
 
 
 @pytest.mark.parametrize(
