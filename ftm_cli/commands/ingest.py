@@ -1,21 +1,15 @@
-"""`ftm ingest`: transcripts from a file or folder into a quarter's chunks."""
+"""`ftm ingest`: transcripts from files or folders into the chunks of their quarters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from ftm_cli.options import DataOption, JsonOption, QuarterOption
-
-if TYPE_CHECKING:
-    from ftm_core.transcripts.ingest import IngestReport
-    from ftm_core.transcripts.rejects import Reject
+from ftm_cli.options import DataOption, JsonOption
 
 SAMPLE = "sample"
-REJECTS_SHOWN = 20
 _FILES = "files"
 
 
@@ -48,18 +42,35 @@ ingest_app = typer.Typer(
 @ingest_app.command(_FILES, hidden=True)
 def ingest_command(
     source: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            help="A CSV, Parquet or JSON Lines file, a folder of YYYYMMDD_TICKER/text.txt, or "
-            "`sample` for the sample corpus.",
+            help="Files, folders or globs: CSV, TSV, JSON, JSON Lines, Parquet, Stata, SAS, Excel, "
+            "text or XML with a file for each call, also in gzip or zip; or `sample` for the "
+            "sample corpus.",
             show_default=False,
         ),
     ],
-    quarter: QuarterOption,
+    quarter: Annotated[
+        str | None,
+        typer.Option(
+            "--quarter",
+            "-q",
+            help="Calendar quarter of the calls, such as 2023Q1, or several: 2018Q1..2021Q4.",
+            show_default=False,
+        ),
+    ] = None,
+    all_quarters: Annotated[
+        bool, typer.Option("--all-quarters", help="Ingest every quarter that the source holds.")
+    ] = False,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="Show how the source is read, and write nothing."),
+    ] = False,
     layout: Annotated[
         str | None,
         typer.Option(
-            help="ftm, capital-iq or maec; told by the column names when left out.",
+            help="ftm, turns, capital-iq, maec or calls; inferred from the column names when left "
+            "out.",
             show_default=False,
         ),
     ] = None,
@@ -72,110 +83,144 @@ def ingest_command(
             show_default=False,
         ),
     ] = None,
+    with_table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help="Another table of the same database, joined by its ids; may be given many times.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option(
+            help="Table with the day of each call: file (or ticker and quarter) and call_date.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    name_pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="What file names tell, such as {date}_{ticker}.txt. Fields: date, ticker, "
+            "firm_id, firm_name, transcript_id, fiscal; * is anything.",
+            metavar="PATTERN",
+            show_default=False,
+        ),
+    ] = None,
+    date_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Form of the dates in the terms of strptime, such as %m/%d/%Y.",
+            metavar="FORMAT",
+            show_default=False,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of the text, such as cp1252; found out when left out.",
+            show_default=False,
+        ),
+    ] = None,
     data: DataOption = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove the quarter's transcripts first.")
     ] = False,
+    accept_rejects: Annotated[
+        bool,
+        typer.Option(
+            "--accept-rejects", help="Ingest the other rows though more than 2 % are rejected."
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse the source if one row is rejected.")
     ] = False,
+    memory_limit: Annotated[
+        str, typer.Option(help="Memory that sorting may take, such as 512MB.")
+    ] = "256MB",
     json_output: JsonOption = False,
 ) -> None:
-    """Ingest a quarter's transcripts: check every row, split turns into sentences, write chunks.
+    """Ingest transcripts: check every row, split turns into sentences, write chunks by quarter.
 
     Rows that cannot be taken as they stand are rejected, listed with the reason, and kept in
     `rejects.csv` beside the chunks. The same content again does nothing.
 
     Examples:
 
+        ftm ingest --preview calls.csv
+
         ftm ingest sample --quarter 2023Q1
 
         ftm ingest calls.csv --quarter 2023Q1 --column permno=lpermno --data s3://my-bucket
-    """
-    from pathlib import Path
 
+        ftm ingest components.csv --with detail.csv --with persons.csv --quarter 2018Q1..2021Q4
+    """
     from ftm_cli.console import progress_listener
+    from ftm_cli.views import ingest as ingest_view
     from ftm_cli.views.target import open_data
-    from ftm_core.contracts.quarters import Quarter
     from ftm_core.transcripts.ingest import IngestOptions, ingest
     from ftm_core.transcripts.layouts import parse_overrides
+    from ftm_core.transcripts.preview import preview as preview_source
     from ftm_core.transcripts.rejects import RejectedRowsError
     from ftm_core.transcripts.sources import sample_corpus
 
-    wanted = Quarter.parse(quarter)
-    is_sample = source == SAMPLE
+    wanted = _quarters(quarter, all_quarters=all_quarters, preview=preview)
+    is_sample = source == [SAMPLE]
     options = IngestOptions(
         layout=layout,
         columns=parse_overrides(column or ()),
+        date_format=date_format,
+        name_pattern=name_pattern,
+        encoding=encoding,
+        with_tables=tuple(with_table or ()),
+        dates=dates,
         replace=replace,
+        accept_rejects=accept_rejects,
         strict=strict,
+        memory_limit=memory_limit,
         name=SAMPLE if is_sample else None,
     )
-    path = sample_corpus(wanted) if is_sample else Path(source)
+    paths: list[Any] = [sample_corpus(q) for q in wanted or ()] if is_sample else list(source)
+    if is_sample and not paths:
+        paths = [sample_corpus(_sample_quarter())]
+    if preview:
+        ingest_view.show_preview(preview_source(paths, options, wanted), as_json=json_output)
+        return
     storage = open_data(data)
     try:
         with progress_listener() as listener:
-            report = ingest(path, wanted, storage, options, listener)
+            report = ingest(paths, wanted, storage, options, listener)
     except RejectedRowsError as error:
-        _show_rejects(error.first, count=error.count, place=None)
+        ingest_view.show_rejects(error.first, error.by_reason, count=error.count, place=None)
         raise
-    _show_rejects(report.rejects, count=report.manifest.n_rejected_rows, place=report.rejects_place)
-    _render(report, data=storage.uri, as_json=json_output)
+    ingest_view.show_report(report, data=storage.uri, as_json=json_output)
 
 
-def _show_rejects(rejects: Sequence[Reject], *, count: int, place: str | None) -> None:
-    """The first rejected rows on stderr, and where the others are."""
-    if not rejects:
-        return
-    from ftm_cli.console import print_table, say, stderr
-    from ftm_core.transcripts.rejects import COLUMNS
+def _quarters(quarter: str | None, *, all_quarters: bool, preview: bool) -> Any:
+    """The quarters that were asked for, None for all of the source's."""
+    from ftm_core.contracts.errors import InputError
+    from ftm_core.contracts.quarters import Quarter
 
-    shown = rejects[:REJECTS_SHOWN]
-    title = f"Rejected rows ({len(shown)} of {count:,})"
-    print_table(title, COLUMNS, shown, console=stderr)
-    if place is not None:
-        say(f"All of them: {place}")
-
-
-def _render(report: IngestReport, *, data: str, as_json: bool) -> None:
-    """The outcome as a table or as one JSON document."""
-    from ftm_cli.console import print_json, print_table, say
-
-    manifest = report.manifest
-    facts: dict[str, Any] = {
-        "quarter": str(report.quarter),
-        "data": data,
-        "source": manifest.source,
-        "already_ingested": report.already_ingested,
-        "layout": report.layout,
-        "firms": manifest.n_firms,
-        "firms_without_permno": manifest.n_firms_without_permno,
-        "calls": manifest.n_calls,
-        "sentences": manifest.n_sentences,
-        "chunks": len(manifest.chunks),
-        "rejected_rows": manifest.n_rejected_rows,
-    }
-    if as_json:
-        rejects = [reject._asdict() for reject in report.rejects]
-        print_json(
-            {
-                **facts,
-                "rows": report.n_rows,
-                "rejects": rejects,
-                "rejects_by_reason": dict(report.rejects_by_reason),
-                "rejects_file": report.rejects_place,
-                "source_sha256": manifest.source_sha256,
-                "seconds": round(report.seconds, 2),
-            }
+    if quarter is not None and all_quarters:
+        raise InputError(
+            "--all-quarters", "was given together with --quarter", "Leave out one of them."
         )
-        return
-    if report.already_ingested:
-        say(f"{report.quarter} is ingested already from this content: nothing to do.")
-    hidden = {"quarter", "already_ingested"}
-    rows = [
-        (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value)
-        for name, value in facts.items()
-        if name not in hidden
-    ]
-    print_table(f"Transcripts of {report.quarter}", ("", ""), rows)
-    say(f"Next: ftm run --quarter {report.quarter}")
+    if quarter is not None:
+        return Quarter.parse_range(quarter)
+    if all_quarters or preview:
+        return None
+    raise InputError(
+        "ftm ingest",
+        "was not told which quarter to write",
+        "Add --quarter 2023Q1, a range such as --quarter 2018Q1..2021Q4, or --all-quarters; "
+        "`ftm ingest --preview SOURCE` shows which quarters a source holds.",
+    )
+
+
+def _sample_quarter() -> Any:
+    """The quarter of the sample corpus that is shipped."""
+    from ftm_core.contracts.quarters import Quarter
+
+    return Quarter(2023, 1)

@@ -33,6 +33,21 @@ class Quarter:
             raise InputError(f"quarter {text!r}", "has no year 0", "Use a year from 0001 on.")
         return cls(int(match.group(1)), int(match.group(2)))
 
+    @classmethod
+    def parse_range(cls, text: str) -> list[Quarter]:
+        """Read ``YYYYQn`` or ``YYYYQn..YYYYQn``, both ends included, or raise InputError."""
+        start, dots, end = text.partition("..")
+        first = cls.parse(start)
+        last = cls.parse(end) if dots else first
+        if last < first:
+            raise InputError(
+                f"quarters {text!r}", "end before they begin", f"Write {last}..{first}."
+            )
+        quarters = [first]
+        while quarters[-1] < last:
+            quarters.append(quarters[-1].next())
+        return quarters
+
     @property
     def first_day(self) -> dt.date:
         """First calendar day of the quarter."""

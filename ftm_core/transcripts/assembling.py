@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, groupby
 from typing import Any
 
+from ftm_core.text.sentences import LONGEST_SENTENCE
 from ftm_core.transcripts.chunks import Call, FirmTranscripts
 from ftm_core.transcripts.layouts import ColumnMap
 from ftm_core.transcripts.rejects import Reject
 from ftm_core.transcripts.rows import excerpt
-from ftm_core.transcripts.sentences import Sentence, split_turns
+from ftm_core.transcripts.sentences import Sentence, number_turns
 from ftm_core.transcripts.staging import StagedRow
 
 Refuse = Callable[[Reject], None]
@@ -24,29 +28,81 @@ _ONE_PER_CALL = (
     "link_date",
 )
 _ONE_PER_FIRM = ("permno", "gvkey")
+# Two calls of one day whose words agree to this share are most likely two versions of one call.
+_NEARLY_EQUAL = 0.8
+
+
+@dataclass(frozen=True)
+class FirmRows:
+    """The rows of one firm that are left after all checks, call by call in order of date."""
+
+    calls: tuple[list[StagedRow], ...]
+    splits: bool
+
+    def texts(self) -> list[str]:
+        """What has to be split: every turn, or sentences that are too long to be one."""
+        return [row.text for call in self.calls for row in call if self._is_split(row)]
+
+    def transcripts(self, split: Sequence[list[str]]) -> FirmTranscripts:
+        """The firm with its calls; ``split`` are the sentences of each of ``texts``."""
+        pieces = iter(split)
+        latest = self.calls[-1]
+        calls = tuple(self._call(rows, pieces) for rows in self.calls)
+        everything = [row for call in self.calls for row in call]
+        return FirmTranscripts(
+            firm_id=latest[0].firm_id,
+            firm_name=latest[0].firm_name,
+            calls=calls,
+            ticker=_only(latest, "ticker"),
+            permno=_only(everything, "permno"),
+            gvkey=_only(everything, "gvkey"),
+            link_date=_only(latest, "link_date"),
+        )
+
+    def n_overlong(self) -> int:
+        """Rows that are to be sentences and are too long for one."""
+        return 0 if self.splits else len(self.texts())
+
+    def _is_split(self, row: StagedRow) -> bool:
+        return self.splits or len(row.text) > LONGEST_SENTENCE
+
+    def _call(self, rows: list[StagedRow], pieces: Iterator[list[str]]) -> Call:
+        if self.splits or any(self._is_split(row) for row in rows):
+            # One row that is split moves all that follow, so the call is numbered through.
+            sentences = number_turns(
+                (
+                    row.speaker_type,
+                    next(pieces) if self._is_split(row) else [" ".join(row.text.split())],
+                )
+                for row in rows
+            )
+        else:
+            sentences = tuple(
+                Sentence(" ".join(row.text.split()), row.speaker_type, row.position) for row in rows
+            )
+        return Call(rows[0].transcript_id, rows[0].earnings_call_date, sentences)
 
 
 class Assembler:
-    """Turns the rows of one firm after another into FirmTranscripts.
+    """Checks the rows of one firm after another.
 
     Rejected, row by row, through ``refuse``: a call whose rows give two values of its date, name
     or an identifier; a place in a call given twice (the repetition where the text is the same,
     all rows of that place where it is not); a call with the text of another call of the firm; a
-    transcript id that several firms carry (where ids are global); a call whose sentence ids are
-    in use; all calls of a firm that give it two permnos or gvkeys. The firm's name, ticker and
-    link date are those of its latest call.
+    call whose sentence ids are in use; all calls of a firm that give it two permnos or gvkeys. The
+    firm's name, ticker and link date are those of its latest call. A transcript of two companies
+    is kept for each, as from WRDS.
     """
 
-    def __init__(
-        self, columns: ColumnMap, refuse: Refuse, shared_transcripts: Mapping[str, Sequence[str]]
-    ) -> None:
+    def __init__(self, columns: ColumnMap, refuse: Refuse) -> None:
         self._columns = columns
         self._refuse = refuse
-        self._shared = shared_transcripts
         self._names: dict[str, str] = {}
+        self.turns_by_speaker: Counter[str] = Counter()
+        self.nearly_equal: list[tuple[str, str, str, dt.date]] = []
 
-    def firm(self, rows: Sequence[StagedRow]) -> FirmTranscripts | None:
-        """The firm that ``rows`` (all of one firm, ordered) make; None when nothing is left."""
+    def firm(self, rows: Sequence[StagedRow]) -> FirmRows | None:
+        """What is left of ``rows`` (all of one firm, ordered); None when nothing is."""
         calls: list[list[StagedRow]] = []
         for _, group in groupby(rows, key=lambda row: row.transcript_id):
             call = self._whole_call(list(group))
@@ -56,33 +112,30 @@ class Assembler:
         calls = self._consistent_firm(self._without_copies(calls))
         if not calls:
             return None
-        latest = calls[-1]
-        return FirmTranscripts(
-            firm_id=latest[0].firm_id,
-            firm_name=latest[0].firm_name,
-            calls=tuple(self._call(call) for call in calls),
-            ticker=_only(latest, "ticker"),
-            permno=_only([row for call in calls for row in call], "permno"),
-            gvkey=_only([row for call in calls for row in call], "gvkey"),
-            link_date=_only(latest, "link_date"),
-        )
+        for call in calls:
+            self.turns_by_speaker.update(row.speaker_type for row in call)
+        if len(calls) > 1:
+            self._compare(calls)
+        return FirmRows(tuple(calls), self._columns.layout.splits)
 
-    def _call(self, rows: list[StagedRow]) -> Call:
-        if self._columns.layout.splits:
-            sentences = split_turns((row.speaker_type, row.text) for row in rows)
-        else:
-            sentences = tuple(
-                Sentence(" ".join(row.text.split()), row.speaker_type, row.position) for row in rows
+    def _compare(self, calls: list[list[StagedRow]]) -> None:
+        """Note calls of one day that say nearly the same."""
+        for one, other in combinations(calls, 2):
+            if one[0].earnings_call_date != other[0].earnings_call_date:
+                continue
+            first, second = (
+                Counter(word for row in call for word in row.text.lower().split())
+                for call in (one, other)
             )
-        return Call(rows[0].transcript_id, rows[0].earnings_call_date, sentences)
+            if (first & second).total() >= _NEARLY_EQUAL * (first | second).total():
+                row = one[0]
+                self.nearly_equal.append(
+                    (row.firm_id, row.transcript_id, other[0].transcript_id, row.earnings_call_date)
+                )
 
     def _whole_call(self, rows: list[StagedRow]) -> list[StagedRow]:
         """The rows of a call without contradictions and repetitions; none if it is refused."""
         first = rows[0]
-        firms = self._shared.get(first.transcript_id)
-        if firms is not None:
-            self._reject(rows, "transcript_id", f"several firms have this call: {_listed(firms)}")
-            return []
         name = f"{first.firm_id}_{first.transcript_id}"
         owner = self._names.setdefault(name, f"{first.firm_id} {first.transcript_id}")
         if owner != f"{first.firm_id} {first.transcript_id}":
@@ -98,7 +151,7 @@ class Assembler:
     def _without_repetitions(self, rows: list[StagedRow]) -> Iterator[StagedRow]:
         for position, group in groupby(rows, key=lambda row: row.position):
             same = list(group)
-            if len({(row.text, row.speaker_type) for row in same}) > 1:
+            if len(same) > 1 and len({(row.text, row.speaker_type) for row in same}) > 1:
                 self._reject(same, "position", f"place {position} of the call has several texts")
                 continue
             yield same[0]
@@ -107,6 +160,8 @@ class Assembler:
 
     def _without_copies(self, calls: list[list[StagedRow]]) -> list[list[StagedRow]]:
         """Calls whose text no earlier call of the firm has."""
+        if len(calls) < 2:
+            return calls
         kept: list[list[StagedRow]] = []
         seen: dict[bytes, str] = {}
         for rows in calls:

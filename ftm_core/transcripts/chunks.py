@@ -6,7 +6,9 @@ import datetime as dt
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -265,24 +267,49 @@ def _call_name(firm_id: str, transcript_id: str) -> str:
 def _table(firm: FirmTranscripts, quarter: Quarter, *, run_id: str) -> pa.Table:
     """Rows of one firm, ordered by call date, transcript and position."""
     calls = sorted(firm.calls, key=lambda call: (call.earnings_call_date, call.transcript_id))
-    rows = [
-        {
-            "firm_id": firm.firm_id,
-            "firm_name": firm.firm_name,
-            "ticker": firm.ticker,
-            "permno": firm.permno,
-            "gvkey": firm.gvkey,
-            "link_date": firm.link_date,
-            "transcript_id": call.transcript_id,
-            "earnings_call_date": call.earnings_call_date,
-            "sentence_id": sentence_id(firm.firm_id, call.transcript_id, sentence.position),
-            "raw_text": sentence.text,
-            "speaker_type": sentence.speaker_type,
-            "position": sentence.position,
-            "quarter": str(quarter),
-        }
-        for call in calls
-        for sentence in sorted(call.sentences, key=lambda sentence: sentence.position)
+    spoken = [
+        (call, sorted(call.sentences, key=lambda sentence: sentence.position)) for call in calls
     ]
-    where = f"firm {firm.firm_id}"
-    return schemas.table_from_rows(rows, schemas.TRANSCRIPTS, run_id=run_id, where=where)
+    n_rows = sum(len(sentences) for _, sentences in spoken)
+    positions = [sentence.position for _, sentences in spoken for sentence in sentences]
+    of_call = [len(sentences) for _, sentences in spoken]
+    # By column: a quarter has millions of sentences, and a dict for each costs more than its text.
+    constant = {
+        "firm_id": firm.firm_id,
+        "firm_name": firm.firm_name,
+        "ticker": firm.ticker,
+        "permno": firm.permno,
+        "gvkey": firm.gvkey,
+        "link_date": firm.link_date,
+        "quarter": str(quarter),
+    }
+    columns: dict[str, list[Any]] = {name: [value] * n_rows for name, value in constant.items()}
+    columns |= {
+        "transcript_id": _repeated([call.transcript_id for call in calls], of_call),
+        "earnings_call_date": _repeated([call.earnings_call_date for call in calls], of_call),
+        "sentence_id": [
+            sentence_id(firm.firm_id, call.transcript_id, sentence.position)
+            for call, sentences in spoken
+            for sentence in sentences
+        ],
+        "raw_text": [sentence.text for _, sentences in spoken for sentence in sentences],
+        "speaker_type": [
+            sentence.speaker_type for _, sentences in spoken for sentence in sentences
+        ],
+        "position": positions,
+    }
+    try:
+        table = pa.Table.from_arrays(
+            [pa.array(columns[field.name], type=field.type) for field in schemas.TRANSCRIPTS],
+            schema=schemas.TRANSCRIPTS,
+        )
+    except (pa.ArrowException, UnicodeEncodeError) as error:
+        raise InputError(
+            f"firm {firm.firm_id}", f"cannot be stored ({error})", "Check the source."
+        ) from error
+    return schemas.stamp(table, schemas.TRANSCRIPTS, run_id=run_id, where=f"firm {firm.firm_id}")
+
+
+def _repeated(values: Sequence[Any], times: Sequence[int]) -> list[Any]:
+    """Each value as many times as its call has sentences."""
+    return [value for value, count in zip(values, times, strict=True) for _ in range(count)]

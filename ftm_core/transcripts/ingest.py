@@ -1,13 +1,14 @@
-"""Ingest a quarter's transcripts from a file or folder into chunks and a manifest."""
+"""Ingest transcripts from files or folders into the chunks and manifests of their quarters."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from ftm_core.contracts import events, keys, records
@@ -18,203 +19,467 @@ from ftm_core.data.transcript_chunks import find_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.probe import probe
-from ftm_core.transcripts.assembling import Assembler
+from ftm_core.text.sentences import LONGEST_SENTENCE
+from ftm_core.transcripts.assembling import Assembler, FirmRows
 from ftm_core.transcripts.chunks import (
     FIRMS_PER_CHUNK,
     ChunkWriter,
     clear_quarter,
 )
-from ftm_core.transcripts.layouts import ColumnMap, column_map
 from ftm_core.transcripts.rejects import Reject, RejectedRowsError, RejectLog, printable
-from ftm_core.transcripts.rows import Problem, check_row
-from ftm_core.transcripts.sources import Damage, Source, open_source
-from ftm_core.transcripts.staging import Staging
+from ftm_core.transcripts.row_reader import (
+    Accepted,
+    OtherQuarter,
+    ReadOptions,
+    Rejected,
+    Repeated,
+    RowReader,
+)
+from ftm_core.transcripts.sources import OpenOptions, open_source
+from ftm_core.transcripts.splitting import Splitter
+from ftm_core.transcripts.staging import MEMORY_LIMIT, Staging
 
+# Above this share of rejected rows a source is refused: most likely it is read in a wrong way.
+MAX_REJECTED_SHARE = 0.02
 _READ = "read"
 _WRITE = "write"
 _ROWS_PER_EVENT = 1000
 
 
 @dataclass(frozen=True)
-class IngestOptions:
+class IngestOptions(ReadOptions):
     """How to read a source, and what may happen to a quarter that is there already.
 
-    ``columns`` maps our names to the source's. ``strict`` refuses the source if one row is
-    rejected. ``name`` is what the manifest calls the source, its path when None.
+    ``with_tables`` are joined to the source, ``dates`` is a table with the days of calls. Without
+    ``accept_rejects`` a source with more than 2 % of rejected rows is refused; ``strict`` refuses
+    it for one. ``memory_limit`` is what the sort may hold. ``name`` is what the manifest calls the
+    source, its path when None.
     """
 
-    layout: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
+    with_tables: Sequence[str | Path] = ()
+    dates: str | Path | None = None
     replace: bool = False
+    accept_rejects: bool = False
     strict: bool = False
+    memory_limit: str = MEMORY_LIMIT
+    n_workers: int | None = None
     name: str | None = None
     firms_per_chunk: int = FIRMS_PER_CHUNK
 
 
 @dataclass(frozen=True)
-class IngestReport:
-    """What an ingest came to; ``rejects`` are the first rejected rows, the file holds all."""
+class QuarterResult:
+    """What one quarter of an ingest came to; turns are those that are stored."""
 
     quarter: Quarter
-    layout: str
-    already_ingested: bool
     manifest: records.Manifest
+    already_ingested: bool = False
+    n_turns: int = 0
+    turns_by_speaker: Mapping[str, int] = field(default_factory=dict)
+    rejects_place: str | None = None
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest came to; ``rejects`` are the first rejected rows, the files hold all.
+
+    ``other_quarters`` counts rows of quarters that were not asked for, ``emptied`` optional values
+    that could not be read, ``skipped`` files and calls that were left out, each by reason.
+    ``n_older_versions`` counts transcripts that another version of their call replaces.
+    """
+
+    layout: str
+    form: str
+    quarters: tuple[QuarterResult, ...]
     n_rows: int
+    n_rejects: int
     rejects: tuple[Reject, ...]
     rejects_by_reason: Mapping[str, int]
-    rejects_place: str | None
+    other_quarters: Mapping[str, int]
+    emptied: Mapping[str, int]
+    skipped: Mapping[str, int]
+    n_older_versions: int
+    warnings: tuple[str, ...]
     seconds: float
+
+    @property
+    def already_ingested(self) -> bool:
+        """Whether every quarter was there from this content."""
+        return all(result.already_ingested for result in self.quarters)
+
+    @property
+    def quarter(self) -> Quarter:
+        """The first quarter."""
+        return self.quarters[0].quarter
+
+    @property
+    def manifest(self) -> records.Manifest:
+        """The manifest of the first quarter."""
+        return self.quarters[0].manifest
+
+    @property
+    def rejects_place(self) -> str | None:
+        """Where the rejected rows of the first quarter are."""
+        return self.quarters[0].rejects_place
 
 
 def ingest(
-    source: Path,
-    quarter: Quarter,
+    source: str | Path | Sequence[str | Path],
+    quarters: Quarter | Collection[Quarter] | None,
     storage: Storage,
     options: IngestOptions | None = None,
     listener: events.Listener = events.ignore,
 ) -> IngestReport:
-    """Read, check and order the rows of ``source`` and write the quarter's transcripts.
+    """Read, check and order the rows of ``source`` and write the transcripts of ``quarters``.
 
-    Nothing is written before the whole source is read and its chunks are made. Raises InputError
-    when the source cannot be read as a whole, no row is accepted (or, with ``strict``, one is
-    rejected), or the quarter was ingested from other content and ``replace`` is not set, and
-    RunRefusedError while a run works on the quarter. Ingesting the same content again does nothing.
+    ``source`` is a file, a folder, a glob or several of them; ``quarters`` None means every quarter
+    that the source holds. Nothing is written before the whole source is read and its chunks are
+    made. Raises InputError when the source cannot be read as a whole, no row of a wanted quarter
+    is accepted, too many are rejected, or a quarter was ingested from other content and ``replace``
+    is not set, and RunRefusedError while a run works on a quarter. Ingesting the same content again
+    does nothing.
     """
     options = options or IngestOptions()
     started = time.monotonic()
-    name = options.name or printable(str(source))
-    opened = open_source(source)
-    columns = column_map(
-        opened.columns, where=str(source), layout=options.layout, overrides=options.columns
-    )
-    checksum = _content_checksum(opened, columns)
-    if options.replace:
-        refuse_if_running(storage, quarter)
-    # A replaced quarter's manifest may be damaged: that is one reason to replace it.
-    standing = None if options.replace else find_manifest(storage, quarter)
-    if standing is not None:
-        _refuse_other_content(standing, checksum, storage, quarter)
-        return IngestReport(quarter, columns.describe(), True, standing, 0, (), {}, None, 0.0)
-    probe(storage)
-    with tempfile.TemporaryDirectory(prefix="ftm-ingest-") as folder:
-        log = RejectLog(Path(folder) / "rejects.csv")
-        job = _Job(opened, columns, quarter, name, checksum, options, listener, log)
-        try:
-            n_rows, manifest = job.prepare(Path(folder))
-        finally:
-            log.close()
-        _publish(LocalStorage(Path(folder)), storage, quarter, manifest, log)
-    return IngestReport(
-        quarter=quarter,
-        layout=columns.describe(),
-        already_ingested=False,
-        manifest=manifest,
-        n_rows=n_rows,
-        rejects=tuple(log.first),
-        rejects_by_reason=dict(log.by_reason.most_common()),
-        rejects_place=storage.describe(keys.transcripts_rejects(quarter)) if log.count else None,
-        seconds=time.monotonic() - started,
-    )
+    given = [source] if isinstance(source, str | Path) else list(source)
+    wanted = [quarters] if isinstance(quarters, Quarter) else quarters
+    name = options.name or printable(", ".join(str(path) for path in given))
+    with tempfile.TemporaryDirectory(prefix="ftm-ingest-") as workplace:
+        folder = Path(workplace)
+        opened = open_source(given, folder, open_options(options))
+        reader = RowReader(opened, options, wanted)
+        checksum = reader.checksum()
+        if options.replace:
+            for quarter in wanted or ():
+                refuse_if_running(storage, quarter)
+        standing = _standing(storage, wanted or (), checksum, options)
+        if wanted is not None and len(standing) == len(wanted):
+            return _nothing_to_do(reader, standing, started)
+        probe(storage)
+        job = _Job(reader, wanted, name, checksum, options, listener, folder)
+        results = job.run(storage, standing)
+        return job.report(results, started, opened.warnings)
 
 
-@dataclass(frozen=True)
 class _Job:
     """One ingest between opening the source and publishing its chunks."""
 
-    source: Source
-    columns: ColumnMap
-    quarter: Quarter
-    name: str
-    checksum: str
-    options: IngestOptions
-    listener: events.Listener
-    log: RejectLog
+    def __init__(
+        self,
+        reader: RowReader,
+        wanted: Collection[Quarter] | None,
+        name: str,
+        checksum: str,
+        options: IngestOptions,
+        listener: events.Listener,
+        folder: Path,
+    ) -> None:
+        self._reader = reader
+        self._wanted = wanted
+        self._name = name
+        self._checksum = checksum
+        self._options = options
+        self._listener = listener
+        self._folder = folder
+        self._log = RejectLog(folder / "rejects.csv")
+        # Rejects of unknown day belong to every quarter of the run.
+        self._one_quarter = wanted is not None and len(wanted) == 1
+        self._rejects: dict[str | None, RejectLog] = {}
+        self.other_quarters: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self._n_other = 0
+        self._n_older = 0
+        self._warnings: list[str] = []
+        self._results: dict[str, tuple[int, Counter[str]]] = {}
 
-    def prepare(self, folder: Path) -> tuple[int, records.Manifest]:
-        """Make chunks and manifest in ``folder``; returns the rows read, too."""
-        with Staging(folder) as staging:
-            n_rows = self._read(staging)
-            self._judge(n_rows, n_accepted=staging.count)
-            manifest = self._write(staging, folder, n_rows)
-        return n_rows, manifest
+    def run(
+        self, storage: Storage, standing: dict[str, records.Manifest]
+    ) -> tuple[QuarterResult, ...]:
+        """Read, sort, write below the work folder, then publish quarter by quarter."""
+        try:
+            with Staging(self._folder, self._options.memory_limit) as staging:
+                self._read(staging)
+                self._judge(n_accepted=staging.count)
+                manifests = self._write(staging)
+        finally:
+            for log in (self._log, *self._rejects.values()):
+                log.close()
+        found = []
+        for quarter, manifest in manifests.items():
+            there = standing.get(quarter)
+            if there is None and self._wanted is None and not self._options.replace:
+                there = _standing(
+                    storage, [Quarter.parse(quarter)], self._checksum, self._options
+                ).get(quarter)
+            if there is not None:
+                found.append(QuarterResult(Quarter.parse(quarter), there, already_ingested=True))
+                continue
+            found.append(self._publish(storage, Quarter.parse(quarter), manifest))
+        return tuple(found)
 
-    def _read(self, staging: Staging) -> int:
-        """Check every row: accepted ones are staged, the others logged."""
+    def report(
+        self, results: tuple[QuarterResult, ...], started: float, warnings: Sequence[str]
+    ) -> IngestReport:
+        """All that the run came to."""
+        reader = self._reader
+        emptied = {
+            f"{reader.columns.columns.get(name, name)} {reason}": count
+            for (name, reason), count in reader.checker.emptied.most_common()
+        }
+        return IngestReport(
+            layout=reader.columns.describe(),
+            form=reader.source.form,
+            quarters=results,
+            n_rows=reader.n_rows,
+            n_rejects=self._log.count,
+            rejects=tuple(self._log.first),
+            rejects_by_reason=dict(self._log.by_reason.most_common()),
+            other_quarters=dict(sorted(self.other_quarters.items())),
+            emptied=emptied,
+            skipped=dict(self.skipped.most_common()),
+            n_older_versions=self._n_older,
+            warnings=(*warnings, *reader.source.warnings, *self._warnings),
+            seconds=time.monotonic() - started,
+        )
+
+    def _read(self, staging: Staging) -> None:
+        """Check every row: accepted ones are staged, the others logged and counted."""
         started = time.monotonic()
-        self.listener(events.StageStarted(_READ, self.source.size, self.source.unit))
-        wanted = tuple(dict.fromkeys(self.columns.columns.values()))
-        n_rows = told = 0
-        for row in self.source.rows(wanted):
-            n_rows += 1
-            if isinstance(row, Damage):
-                self.log.add(Reject(row.file, row.number, "", row.value, row.reason))
+        reader, source = self._reader, self._reader.source
+        self._listener(events.StageStarted(_READ, source.size, source.unit))
+        told = 0
+        add = staging.add
+        for count, item in enumerate(reader.items(), start=1):
+            if isinstance(item, Accepted):
+                add(*item)
+            elif isinstance(item, OtherQuarter):
+                self.other_quarters[item.quarter] += 1
+                self._n_other += 1
+            elif isinstance(item, Rejected):
+                self._reject(item.quarter, item.reject)
+            elif isinstance(item, Repeated):
+                self.skipped["a call that came before, word for word"] += 1
             else:
-                checked = check_row(row.values, self.columns, self.quarter)
-                if isinstance(checked, Problem):
-                    self.log.add(Reject(row.file, row.number, *checked))
-                else:
-                    staging.add(row.file, row.number, checked)
-            if n_rows % _ROWS_PER_EVENT == 0:
-                self.listener(events.StageAdvanced(_READ, self.source.read_so_far - told))
-                told = self.source.read_so_far
-        self.listener(events.StageAdvanced(_READ, self.source.size - told))
-        self.listener(events.StageFinished(_READ, time.monotonic() - started))
-        return n_rows
+                self.skipped[item.reason] += 1
+            if count % _ROWS_PER_EVENT == 0:
+                now = min(source.read_so_far, source.size)
+                self._listener(events.StageAdvanced(_READ, now - told))
+                told = now
+        self._listener(events.StageAdvanced(_READ, max(0, source.size - told)))
+        self._listener(events.StageFinished(_READ, time.monotonic() - started))
 
-    def _write(self, staging: Staging, folder: Path, n_rows: int) -> records.Manifest:
-        """Order the rows, make firms of them, and write their chunks below ``folder``."""
-        started = time.monotonic()
-        n_firms = staging.sort()
-        shared = (
-            staging.transcripts_of_several_firms() if self.columns.layout.global_transcripts else {}
-        )
-        assembler = Assembler(self.columns, self.log.add, shared)
-        writer = ChunkWriter(
-            LocalStorage(folder),
-            self.quarter,
-            run_id=f"ingest-{self.checksum[:16]}",
-            firms_per_chunk=self.options.firms_per_chunk,
-        )
-        self.listener(events.StageStarted(_WRITE, n_firms, "firms"))
-        n_written = 0
-        for _, rows in staging.firms():
-            firm = assembler.firm(rows)
-            if firm is not None:
-                writer.add_firm(firm)
-                n_written += 1
-            self.listener(events.StageAdvanced(_WRITE))
-        self._judge(n_rows, n_accepted=n_written)
-        manifest = writer.finish(
-            source=self.name, source_sha256=self.checksum, n_rejected_rows=self.log.count
-        )
-        self.listener(events.StageFinished(_WRITE, time.monotonic() - started))
-        return manifest
-
-    def _judge(self, n_rows: int, *, n_accepted: int) -> None:
-        """Refuse a source of which nothing is left, or, when strict, anything was rejected."""
-        if n_rows == 0:
-            raise InputError(self.name, "holds no row of data", "Export it again.")
-        if n_accepted and not (self.options.strict and self.log.count):
+    def _reject(self, quarter: str | None, reject: Reject) -> None:
+        self._log.add(reject)
+        if self._one_quarter:
             return
-        first = self.log.first[0]
-        reason, times = self.log.by_reason.most_common(1)[0]
+        log = self._rejects.get(quarter)
+        if log is None:
+            path = self._folder / f"rejects-{quarter or 'undated'}.csv"
+            log = self._rejects[quarter] = RejectLog(path)
+        log.add(reject)
+
+    def _write(self, staging: Staging) -> dict[str, records.Manifest]:
+        """Order the rows, make firms of them, and write their chunks below the work folder."""
+        started = time.monotonic()
+        superseded = self._reader.versions.superseded()
+        self._n_older = len(superseded)
+        n_firms = staging.sort(without=list(superseded))
+        self._listener(events.StageStarted(_WRITE, n_firms, "firms"))
+        splits = self._reader.columns.layout.splits
+        manifests: dict[str, records.Manifest] = {}
+        n_overlong = n_nearly_equal = 0
+        first_pair: tuple[object, ...] = ()
+        with Splitter(staging.count if splits else 0, self._options.n_workers) as splitter:
+            for quarter, group in groupby(staging.firms(), key=lambda firm: firm[0]):
+                assembler = Assembler(self._reader.columns, partial(self._reject, quarter))
+                writer = ChunkWriter(
+                    LocalStorage(self._folder),
+                    Quarter.parse(quarter),
+                    run_id=f"ingest-{self._checksum[:16]}",
+                    firms_per_chunk=self._options.firms_per_chunk,
+                )
+                firms = (self._assembled(assembler, rows) for _, _, rows in group)
+                kept = (firm for firm in firms if firm is not None)
+                n_written = 0
+                for firm, sentences in splitter.split_all(kept, FirmRows.texts):
+                    writer.add_firm(firm.transcripts(sentences))
+                    n_overlong += firm.n_overlong()
+                    n_written += 1
+                n_nearly_equal += len(assembler.nearly_equal)
+                first_pair = first_pair or next(iter(assembler.nearly_equal), ())
+                if not n_written:
+                    continue
+                self._results[quarter] = (
+                    assembler.turns_by_speaker.total(),
+                    assembler.turns_by_speaker,
+                )
+                manifests[quarter] = writer.finish(
+                    source=self._name,
+                    source_sha256=self._checksum,
+                    n_rejected_rows=self._n_rejects(quarter),
+                )
+        self._warn(n_overlong, n_nearly_equal, first_pair)
+        self._judge(n_accepted=len(manifests))
+        self._listener(events.StageFinished(_WRITE, time.monotonic() - started))
+        return manifests
+
+    def _assembled(self, assembler: Assembler, rows: Sequence[object]) -> FirmRows | None:
+        firm = assembler.firm(rows)  # type: ignore[arg-type]
+        self._listener(events.StageAdvanced(_WRITE))
+        return firm
+
+    def _warn(self, n_overlong: int, n_nearly_equal: int, first_pair: tuple[object, ...]) -> None:
+        """Note what is stored, but is most likely not what the user wants."""
+        if n_overlong:
+            self._warnings.append(
+                f"{n_overlong:,} rows that should be sentences have more than "
+                f"{LONGEST_SENTENCE:,} characters and were split. If rows are turns, add --layout "
+                "turns; if they are whole calls, --layout calls."
+            )
+        if n_nearly_equal:
+            firm, one, other, day = first_pair
+            self._warnings.append(
+                f"{n_nearly_equal:,} pairs of calls of one firm and day say nearly the same (the "
+                f"first: firm {firm}, transcripts {one} and {other}, {day}). They are most likely "
+                "versions of one call; add the columns that tell versions apart, such as "
+                "keydevid and transcriptpresentationtypename."
+            )
+
+    def _n_rejects(self, quarter: str) -> int:
+        if self._one_quarter:
+            return self._log.count
+        return sum(log.count for its, log in self._rejects.items() if its in (quarter, None))
+
+    def _judge(self, *, n_accepted: int) -> None:
+        """Refuse a source of which nothing is left or too much is rejected."""
+        log, n_rows = self._log, self._reader.n_rows
+        n_wanted = n_rows - self._n_other
+        if n_rows == 0:
+            raise InputError(self._name, "holds no row of data", "Export it again.")
+        allowed = 0 if self._options.strict else int(MAX_REJECTED_SHARE * n_wanted)
+        too_many = log.count > allowed and (
+            self._options.strict or not self._options.accept_rejects
+        )
+        if n_accepted and not too_many:
+            return
+        if not log.count:
+            there = ", ".join(f"{q} ({n:,} rows)" for q, n in sorted(self.other_quarters.items()))
+            raise InputError(
+                self._name,
+                f"has no row of {self._asked()}; it holds {there or 'no call'}",
+                "Ask for one of these quarters, or for all of them with --all-quarters.",
+            )
+        first = log.first[0]
+        reason, times = log.by_reason.most_common(1)[0]
         example = f"the first is {first.file} row {first.row}: {first.field} {first.reason}".strip()
         if not n_accepted:
-            cause = f"has no row to ingest into {self.quarter} among {n_rows:,}; {example}"
-            hint = f"Most often ({times:,} rows): {reason}."
+            cause = f"has no row to ingest into {self._asked()} among {n_rows:,}; {example}"
+            hint = f"Most often ({times:,} rows): {reason}. "
+        elif self._options.strict:
+            cause = f"has {log.count:,} rejected rows among {n_wanted:,}; {example}"
+            hint = "Correct the source, or leave out --strict. "
         else:
-            cause = f"has {self.log.count:,} rejected rows among {n_rows:,}; {example}"
-            hint = "Correct the source, or leave out --strict to ingest the other rows."
-        raise RejectedRowsError(self.name, cause, hint, self.log)
+            share = f"{100 * log.count / n_wanted:.1f}".rstrip("0").rstrip(".")
+            cause = f"has {log.count:,} rejected rows among {n_wanted:,} ({share} %); {example}"
+            hint = (
+                f"Most often ({times:,} rows): {reason}. Add --accept-rejects to ingest the other "
+                "rows. "
+            )
+        hint += "`ftm ingest --preview SOURCE` shows how the source is read."
+        raise RejectedRowsError(self._name, cause, hint, log)
+
+    def _asked(self) -> str:
+        if self._wanted is None:
+            return "any quarter"
+        ordered = sorted(self._wanted)
+        return str(ordered[0]) if len(ordered) == 1 else f"{ordered[0]}..{ordered[-1]}"
+
+    def _publish(
+        self, storage: Storage, quarter: Quarter, manifest: records.Manifest
+    ) -> QuarterResult:
+        """Put chunks, rejects and, last, the manifest where they belong."""
+        # Reading the source takes its time, and a run may have begun meanwhile.
+        refuse_if_running(storage, quarter)
+        made = LocalStorage(self._folder)
+        clear_quarter(storage, quarter)
+        for chunk in manifest.chunks:
+            storage.write(chunk.key, made.read(chunk.key))
+        if manifest.n_rejected_rows:
+            with storage.open_output(keys.transcripts_rejects(quarter)) as target:
+                for number, path in enumerate(self._reject_files(str(quarter))):
+                    with path.open("rb") as file:
+                        if number:
+                            file.readline()
+                        while block := file.read(1024 * 1024):
+                            target.write(block)
+        storage.write(keys.transcripts_manifest(quarter), records.to_json(manifest))
+        n_turns, speakers = self._results[str(quarter)]
+        place = storage.describe(keys.transcripts_rejects(quarter))
+        return QuarterResult(
+            quarter,
+            manifest,
+            n_turns=n_turns,
+            turns_by_speaker=dict(speakers.most_common()),
+            rejects_place=place if manifest.n_rejected_rows else None,
+        )
+
+    def _reject_files(self, quarter: str) -> list[Path]:
+        if self._one_quarter:
+            return [self._log.path]
+        return [self._rejects[its].path for its in (quarter, None) if its in self._rejects]
 
 
-def _content_checksum(source: Source, columns: ColumnMap) -> str:
-    """SHA-256 of the source; options that change how it is read change it too."""
-    content = source.checksum()
-    if columns.as_recognised:
-        return content
-    reading = json.dumps([columns.layout.name, dict(columns.columns)], sort_keys=True)
-    return hashlib.sha256(f"{content}\n{reading}".encode()).hexdigest()
+def open_options(options: IngestOptions) -> OpenOptions:
+    """What of the options says how files are opened."""
+    return OpenOptions(
+        options.encoding,
+        options.name_pattern,
+        options.with_tables,
+        options.dates,
+        options.memory_limit,
+    )
+
+
+def _standing(
+    storage: Storage, quarters: Collection[Quarter], checksum: str, options: IngestOptions
+) -> dict[str, records.Manifest]:
+    """Manifests of the quarters that were ingested from this very content.
+
+    Raises InputError for one from other content, or with a chunk missing, without ``replace``.
+    """
+    # A replaced quarter's manifest may be damaged: that is one reason to replace it.
+    if options.replace:
+        return {}
+    found = {}
+    for quarter in sorted(quarters):
+        standing = find_manifest(storage, quarter)
+        if standing is not None:
+            _refuse_other_content(standing, checksum, storage, quarter)
+            found[str(quarter)] = standing
+    return found
+
+
+def _nothing_to_do(
+    reader: RowReader, standing: dict[str, records.Manifest], started: float
+) -> IngestReport:
+    return IngestReport(
+        layout=reader.columns.describe(),
+        form=reader.source.form,
+        quarters=tuple(
+            QuarterResult(Quarter.parse(quarter), manifest, already_ingested=True)
+            for quarter, manifest in standing.items()
+        ),
+        n_rows=0,
+        n_rejects=0,
+        rejects=(),
+        rejects_by_reason={},
+        other_quarters={},
+        emptied={},
+        skipped={},
+        n_older_versions=0,
+        warnings=(),
+        seconds=time.monotonic() - started,
+    )
 
 
 def _refuse_other_content(
@@ -235,26 +500,3 @@ def _refuse_other_content(
                 "is missing, though the manifest names it",
                 "Add --replace to ingest the quarter again.",
             )
-
-
-def _publish(
-    made: LocalStorage,
-    storage: Storage,
-    quarter: Quarter,
-    manifest: records.Manifest,
-    log: RejectLog,
-) -> None:
-    """Put chunks, rejects and, last, the manifest where they belong; what was there goes first."""
-    # Reading the source takes its time, and a run may have begun meanwhile.
-    refuse_if_running(storage, quarter)
-    clear_quarter(storage, quarter)
-    for chunk in manifest.chunks:
-        storage.write(chunk.key, made.read(chunk.key))
-    if log.count:
-        with (
-            log.path.open("rb") as file,
-            storage.open_output(keys.transcripts_rejects(quarter)) as target,
-        ):
-            while block := file.read(1024 * 1024):
-                target.write(block)
-    storage.write(keys.transcripts_manifest(quarter), records.to_json(manifest))

@@ -74,3 +74,4 @@ class RejectedRowsError(InputError):
         super().__init__(where, cause, hint)
         self.first = tuple(log.first) if log is not None else ()
         self.count = log.count if log is not None else 0
+        self.by_reason = dict(log.by_reason.most_common()) if log is not None else {}

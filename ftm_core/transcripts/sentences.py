@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ftm_core.text.sentences import split
@@ -18,7 +18,12 @@ class Sentence(NamedTuple):
 
 def split_turns(turns: Iterable[tuple[str, str]]) -> tuple[Sentence, ...]:
     """Sentences of a whole call from its turns, each ``(speaker_type, text)``, in spoken order."""
-    spoken = ((speaker, sentence) for speaker, text in turns for sentence in split(text))
+    return number_turns((speaker, split(text)) for speaker, text in turns)
+
+
+def number_turns(turns: Iterable[tuple[str, Sequence[str]]]) -> tuple[Sentence, ...]:
+    """Sentences of a whole call from its turns, each ``(speaker_type, its sentences)``."""
+    spoken = ((speaker, sentence) for speaker, sentences in turns for sentence in sentences)
     return tuple(
         Sentence(text, speaker, position) for position, (speaker, text) in enumerate(spoken)
     )

@@ -1,9 +1,9 @@
-"""Put accepted rows in order on disk: by firm, transcript and place in the call."""
+"""Put accepted rows in order on disk: by quarter, firm, transcript and place in the call."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ftm_core.contracts.errors import StorageError
+from ftm_core.contracts.errors import InputError, StorageError
 from ftm_core.transcripts.rows import Component
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ MEMORY_LIMIT = "256MB"
 _ROWS_AT_ONCE = 2000
 _SCHEMA = pa.schema(
     [
+        ("quarter", pa.string()),
         ("file", pa.string()),
         ("number", pa.int64()),
         ("firm_id", pa.string()),
@@ -43,6 +44,7 @@ _SCHEMA = pa.schema(
 class StagedRow(NamedTuple):
     """An accepted row together with where it was in the source."""
 
+    quarter: str
     file: str
     number: int
     firm_id: str
@@ -59,10 +61,15 @@ class StagedRow(NamedTuple):
 
 
 class Staging:
-    """Accepted rows in a temporary folder: written as they come, then sorted outside memory."""
+    """Accepted rows in a temporary folder: written as they come, then sorted outside memory.
 
-    def __init__(self, folder: Path) -> None:
+    ``memory_limit`` is DuckDB's, such as ``256MB``: what the sort may hold before it writes to
+    the folder.
+    """
+
+    def __init__(self, folder: Path, memory_limit: str = MEMORY_LIMIT) -> None:
         self._folder = folder
+        self._memory_limit = memory_limit
         self._rows = folder / "rows.parquet"
         self._sorted = folder / "sorted.parquet"
         self._pending: list[tuple[Any, ...]] = []
@@ -84,68 +91,61 @@ class Staging:
             with temporary_disk(self._folder):
                 self._writer.close()
 
-    def add(self, file: str, number: int, component: Component) -> None:
+    def add(self, quarter: str, file: str, number: int, component: Component) -> None:
         """Take one accepted row."""
-        self._pending.append(
-            (
-                file,
-                number,
-                component.firm_id,
-                component.firm_name,
-                component.ticker,
-                component.permno,
-                component.gvkey,
-                component.link_date,
-                component.transcript_id,
-                component.earnings_call_date,
-                component.position,
-                component.text,
-                component.speaker_type,
-            )
-        )
+        self._pending.append((quarter, file, number, *component))
         self.count += 1
         if len(self._pending) >= _ROWS_AT_ONCE:
             self._flush()
 
-    def sort(self) -> int:
-        """Order the rows on disk, in bounded memory; returns the number of firms."""
+    def sort(self, without: Collection[tuple[str, str]] = ()) -> int:
+        """Order the rows on disk, in bounded memory; returns the number of firms in all quarters.
+
+        Rows of the transcripts in ``without``, each a firm id and a transcript id, are left out.
+        Raises StorageError when the memory limit or the disk is too small.
+        """
         import duckdb
 
         self._flush()
         assert self._writer is not None
         with temporary_disk(self._folder):
             self._writer.close()
+        rows = f"read_parquet({_quoted(self._rows)})"
         try:
             with self._database() as connection:
+                if without:
+                    firms, transcripts = zip(*without, strict=True)
+                    left_out = pa.table({"firm_id": firms, "transcript_id": transcripts})
+                    connection.register("left_out", left_out)
+                    rows += " ANTI JOIN left_out USING (firm_id, transcript_id)"
                 connection.execute(
-                    f"COPY (SELECT * FROM read_parquet({_quoted(self._rows)}) ORDER BY firm_id, "
-                    f"transcript_id, position, file, number) TO {_quoted(self._sorted)} "
+                    f"COPY (SELECT {', '.join(_SCHEMA.names)} FROM {rows} ORDER BY quarter, "
+                    f"firm_id, transcript_id, position, file, number) TO {_quoted(self._sorted)} "
                     f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROWS_AT_ONCE})"
                 )
                 found = connection.execute(
-                    f"SELECT count(DISTINCT firm_id) FROM read_parquet({_quoted(self._rows)})"
+                    "SELECT count(*) FROM (SELECT DISTINCT quarter, firm_id FROM "
+                    f"read_parquet({_quoted(self._sorted)}))"
                 ).fetchone()
+        except duckdb.OutOfMemoryException as error:
+            raise StorageError(
+                f"sorting {self.count:,} rows",
+                f"did not fit into the memory limit of {self._memory_limit} ({error})",
+                "Give it more with --memory-limit, for example 1GB.",
+            ) from error
         except duckdb.Error as error:
             raise StorageError(
                 str(self._folder),
                 f"could not hold the rows while they were sorted ({error})",
                 "Free some space there, or set TMPDIR to a larger disk.",
             ) from error
+        self._rows.unlink()
         return int(found[0]) if found else 0
 
-    def transcripts_of_several_firms(self) -> dict[str, list[str]]:
-        """Transcript ids that rows of more than one firm carry, with those firms."""
-        with self._database() as connection:
-            rows = connection.execute(
-                "SELECT transcript_id, list_sort(list(DISTINCT firm_id)) FROM "
-                f"read_parquet({_quoted(self._rows)}) GROUP BY 1 HAVING count(DISTINCT firm_id) > 1"
-            ).fetchall()
-        return {str(transcript): list(firms) for transcript, firms in rows}
-
-    def firms(self) -> Iterator[tuple[str, list[StagedRow]]]:
-        """Yield each firm with its rows, ordered by transcript and place; one firm at a time."""
-        for firm_id, rows in groupby(self._ordered(), key=lambda row: row.firm_id):
-            yield firm_id, list(rows)
+    def firms(self) -> Iterator[tuple[str, str, list[StagedRow]]]:
+        """Yield quarter, firm and the firm's rows by transcript and place; one firm at a time."""
+        for (quarter, firm_id), rows in groupby(self._ordered(), key=lambda row: (row[0], row[3])):
+            yield quarter, firm_id, list(rows)
 
     def _ordered(self) -> Iterator[StagedRow]:
         with temporary_disk(self._folder), pq.ParquetFile(self._sorted) as file:
@@ -167,18 +167,34 @@ class Staging:
 
     def _database(self) -> duckdb.DuckDBPyConnection:
         """DuckDB without files of its own, within the memory limit."""
-        import duckdb
+        return open_database(self._folder, self._memory_limit)
 
-        limits: dict[str, Any] = {
-            "memory_limit": MEMORY_LIMIT,
-            "threads": 2,
-            "temp_directory": str(self._folder),
-            "preserve_insertion_order": False,
-        }
+
+def open_database(folder: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory, which spills to ``folder`` beyond the limit.
+
+    It has one thread. Two threads that sort long texts hold too much at once: at 256 MB they run
+    out of memory at 560,000 turns of 640 characters, where one sorts 2 million.
+    """
+    import duckdb
+
+    limits: dict[str, Any] = {
+        "memory_limit": memory_limit,
+        "threads": 1,
+        "temp_directory": str(folder),
+        "preserve_insertion_order": False,
+    }
+    try:
         connection = duckdb.connect(config=limits)
-        # In `python -c` DuckDB draws a bar on stdout, which belongs to results alone.
-        connection.execute("SET enable_progress_bar = false")
-        return connection
+    except duckdb.Error as error:
+        raise InputError(
+            f"memory limit {memory_limit}",
+            f"is not one ({error})",
+            "Write for example 512MB or 2GB.",
+        ) from error
+    # In `python -c` DuckDB draws a bar on stdout, which belongs to results alone.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def _quoted(path: Path) -> str:

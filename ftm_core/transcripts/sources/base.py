@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -12,6 +12,7 @@ from ftm_core.contracts.errors import InputError
 
 # No line, row or field of a transcript is near this long; a damaged file can be one endless line.
 LONGEST_RECORD = 4 * 1024 * 1024
+PREVIEW_HINT = "`ftm ingest --preview SOURCE` shows how a source is read."
 _BLOCK = 1024 * 1024
 
 
@@ -32,6 +33,16 @@ class Damage(NamedTuple):
     reason: str
 
 
+class Skipped(NamedTuple):
+    """A file that holds no earnings call, such as a brief, and why it is left out."""
+
+    file: str
+    reason: str
+
+
+Record = Row | Damage | Skipped
+
+
 class Source(Protocol):
     """A file or folder of transcripts.
 
@@ -41,6 +52,16 @@ class Source(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
+        ...
+
+    @property
+    def form(self) -> str:
+        """What the files are and how their text is encoded, for people."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a user should know of how the files are read, such as a detected encoding."""
         ...
 
     @property
@@ -62,7 +83,7 @@ class Source(Protocol):
         """SHA-256 of the content."""
         ...
 
-    def rows(self, wanted: tuple[str, ...]) -> Iterator[Row | Damage]:
+    def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Every row in order, with at least the ``wanted`` columns, in bounded memory."""
         ...
 
@@ -89,23 +110,8 @@ def readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def not_utf8_file(path: Path) -> str | None:
-    """Name the encoding when a file's first bytes show that it is not UTF-8 text."""
-    with readable(path), path.open("rb") as file:
-        start = file.read(4096)
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "UTF-16"
-    if start.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PAR1")):
-        return "a compressed or binary file"
-    # A stray NUL is a fault of its row; text in two-byte letters is half NULs.
-    return "binary, or UTF-16 without a mark" if 8 * start.count(0) > len(start) else None
-
-
-def refuse_unless_text(path: Path) -> None:
-    """Raise InputError for an empty file and for one that cannot be UTF-8 text."""
+def refuse_empty(path: Path) -> None:
+    """Raise InputError for a file without content."""
     with readable(path):
         if path.stat().st_size == 0:
             raise InputError(str(path), "is empty", "Export it again.")
-    encoding = not_utf8_file(path)
-    if encoding is not None:
-        raise InputError(str(path), f"is not UTF-8 text but {encoding}", "Convert it to UTF-8.")

@@ -1,4 +1,4 @@
-"""Transcripts from a CSV file, UTF-8, comma-separated, first row the column names."""
+"""Transcripts from a delimited text file whose first row holds the column names."""
 
 from __future__ import annotations
 
@@ -14,36 +14,60 @@ from ftm_core.transcripts.rows import excerpt
 from ftm_core.transcripts.sources.base import (
     LONGEST_RECORD,
     Damage,
+    Record,
     Row,
     file_checksum,
     readable,
-    refuse_unless_text,
+    refuse_empty,
 )
+from ftm_core.transcripts.sources.encodings import find_encoding
+
+_SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 
 
 class CsvSource:
     """Rows are numbered as a spreadsheet numbers them: the header is row 1.
 
-    Bytes that are not UTF-8 come through as surrogates, so that the check of each value names
-    the row and column they are in. Blank lines are counted, but are no rows.
+    The separator is the one that the header has most of. Blank lines are counted, but are no rows.
     """
 
     unit = "kB"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str | None = None, encoding: str | None = None) -> None:
         self._path = path
+        self._name = name or path.name
         self._position = 0
-        refuse_unless_text(path)
+        refuse_empty(path)
+        self._encoding = find_encoding(path, encoding)
+        self._separator = ","
+        self._separator = self._find_separator()
         with self._open() as (_, reader):
             header = self._next(reader, 1)
         if not isinstance(header, list) or not any(name.strip() for name in header):
             raise InputError(str(path), "has no header row", "Put the column names first.")
-        doubled = sorted({name for name in header if header.count(name) > 1})
+        header = [name.strip() for name in header]
+        doubled = sorted({name for name in header if name and header.count(name) > 1})
         if doubled:
             raise InputError(
                 str(path), f"has columns of one name ({', '.join(doubled)})", "Rename them."
             )
-        self.columns = tuple(header)
+        self._header = header
+        self.columns = tuple(name for name in header if name)
+
+    @property
+    def form(self) -> str:
+        """Separator and encoding."""
+        return f"text with {_SEPARATORS[self._separator]}s, {self._encoding.name}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A detected encoding."""
+        if not self._encoding.detected:
+            return ()
+        return (
+            f"{self._name} is not UTF-8 text. It is read as {self._encoding.name}, "
+            "which fits all of it; --encoding names another.",
+        )
 
     @property
     def size(self) -> int:
@@ -60,32 +84,53 @@ class CsvSource:
         """SHA-256 of the file."""
         return file_checksum(self._path)
 
-    def rows(self, wanted: tuple[str, ...]) -> Iterator[Row | Damage]:
+    def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Yield every row; one whose fields do not match the header is a Damage."""
-        places = [(name, self.columns.index(name)) for name in wanted]
+        places = [(name, self._header.index(name)) for name in wanted]
+        name, n_fields = self._name, len(self._header)
         with self._open() as (file, reader):
             self._next(reader, 1)
             number = 1
             while True:
                 fields = self._next(reader, number + 1)
-                self._position = file.tell()
                 if fields is None:
+                    self._position = file.tell()
                     return
                 number += 1
+                if number % 100 == 0:
+                    self._position = file.tell()
                 if fields == []:
                     continue
                 if isinstance(fields, str):
-                    yield Damage(self._path.name, number, "", f"is not valid CSV ({fields})")
-                elif len(fields) != len(self.columns):
+                    yield Damage(name, number, "", f"is not valid CSV ({fields})")
+                elif len(fields) != n_fields:
                     yield Damage(
-                        self._path.name,
+                        name,
                         number,
-                        excerpt(",".join(fields)),
-                        f"has {len(fields)} fields, the header has {len(self.columns)}",
+                        excerpt(self._separator.join(fields)),
+                        f"has {len(fields)} fields, the header has {n_fields}",
                     )
                 else:
-                    values = {name: fields[place] for name, place in places}
-                    yield Row(self._path.name, number, values)
+                    yield Row(name, number, {name: fields[place] for name, place in places})
+
+    def _find_separator(self) -> str:
+        """The separator that takes the header apart into most names."""
+        with readable(self._path), self._path.open("rb") as file:
+            line = self._wrapped(file).readline(LONGEST_RECORD)
+        best, most = ",", 1
+        for separator in _SEPARATORS:
+            try:
+                fields = next(csv.reader([line], delimiter=separator), [])
+            except csv.Error:
+                continue
+            if len(fields) > most:
+                best, most = separator, len(fields)
+        return best
+
+    def _wrapped(self, file: BinaryIO) -> io.TextIOWrapper:
+        return io.TextIOWrapper(
+            file, encoding=self._encoding.codec, errors=self._encoding.errors, newline=""
+        )
 
     @contextmanager
     def _open(self) -> Iterator[tuple[BinaryIO, Iterator[list[str]]]]:
@@ -93,10 +138,10 @@ class CsvSource:
         limit = csv.field_size_limit(LONGEST_RECORD)
         try:
             with readable(self._path), self._path.open("rb") as file:
-                text = io.TextIOWrapper(
-                    file, encoding="utf-8-sig", errors="surrogateescape", newline=""
+                yield (
+                    file,
+                    csv.reader(self._wrapped(file), delimiter=self._separator, strict=True),
                 )
-                yield file, csv.reader(text, strict=True)
         finally:
             csv.field_size_limit(limit)
 

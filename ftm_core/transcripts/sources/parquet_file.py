@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.transcripts.rows import UnreadableValue
-from ftm_core.transcripts.sources.base import Damage, Row, file_checksum, readable
+from ftm_core.transcripts.sources.base import Record, Row, file_checksum, readable, refuse_empty
 
 _ROWS_AT_ONCE = 2000
 
@@ -20,13 +20,14 @@ class ParquetSource:
     """Rows are numbered from 1; only the wanted columns are read, a few thousand rows at a time."""
 
     unit = "rows"
+    form = "Parquet"
+    warnings: tuple[str, ...] = ()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str | None = None) -> None:
         self._path = path
+        self._name = name or path.name
         self._done = 0
-        with readable(path):
-            if path.stat().st_size == 0:
-                raise InputError(str(path), "is empty", "Export it again.")
+        refuse_empty(path)
         try:
             with pq.ParquetFile(path) as file:
                 names = file.schema_arrow.names
@@ -46,7 +47,7 @@ class ParquetSource:
         """SHA-256 of the file."""
         return file_checksum(self._path)
 
-    def rows(self, wanted: tuple[str, ...]) -> Iterator[Row | Damage]:
+    def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Yield every row; a cell that cannot be read comes as an UnreadableValue."""
         with readable(self._path), pq.ParquetFile(self._path) as file:
             batches = file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(wanted))
@@ -61,7 +62,7 @@ class ParquetSource:
                 for place in range(batch.num_rows):
                     self._done += 1
                     values = {name: column[place] for name, column in columns.items()}
-                    yield Row(self._path.name, self._done, values)
+                    yield Row(self._name, self._done, values)
 
     def _unreadable(self, error: Exception, *, after: int = 0) -> InputError:
         place = f"{self._path} after row {after}" if after else str(self._path)

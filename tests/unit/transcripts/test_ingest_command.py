@@ -41,7 +41,10 @@ def test_the_sample_corpus_is_ingested_by_name(data: Path) -> None:
 def test_json_is_alone_on_stdout_and_rejects_are_told_on_stderr(tmp_path: Path, data: Path) -> None:
     rows = [sentence_row(1), *(sentence_row(2, raw_text="", position=at) for at in range(30))]
     source = write_corpus(tmp_path / "calls.csv", rows)
-    result = ftm_ingest(source, "-q", "2023Q1", "--data", data, "--json")
+    refused = ftm_ingest(source, "-q", "2023Q1", "--data", data, "--json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--accept-rejects" in refused.stderr
+    result = ftm_ingest(source, "-q", "2023Q1", "--data", data, "--json", "--accept-rejects")
     facts = json.loads(result.stdout)
     assert result.exit_code == 0
     assert (facts["rows"], facts["rejected_rows"], facts["sentences"]) == (31, 30, 1)

@@ -31,11 +31,11 @@ def test_rows_come_back_by_firm_call_and_position(tmp_path: Path) -> None:
     shuffled = random.Random(1).sample(places, len(places))
     with Staging(tmp_path) as staging:
         for number, place in enumerate(shuffled):
-            staging.add("calls.csv", number, make_component(*place))
+            staging.add("2023Q1", "calls.csv", number, make_component(*place))
         assert staging.sort() == 9
         found = {
             firm_id: [(row.transcript_id, row.position, row.number) for row in rows]
-            for firm_id, rows in staging.firms()
+            for _, firm_id, rows in staging.firms()
         }
     numbers = {place: number for number, place in enumerate(shuffled)}
     assert list(found) == [f"F{firm}" for firm in range(9)]

@@ -1,0 +1,126 @@
+"""Make turns of sources in which a row, an object or a file is a whole call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ftm_core.transcripts.layouts import ColumnMap
+from ftm_core.transcripts.sources.base import Row
+from ftm_core.transcripts.sources.dates import DatesTable
+from ftm_core.transcripts.turns import (
+    Turn,
+    parsed_list,
+    turns_of_list,
+    turns_of_text,
+    types_of_participants,
+)
+from ftm_core.transcripts.values import UNKNOWN_SPEAKER, is_missing, parse_date, parse_text
+
+_FROM_NAMES = ("firm_id", "firm_name", "ticker", "earnings_call_date", "transcript_id", "fiscal")
+
+
+@dataclass(frozen=True)
+class WholeCall:
+    """A call's own values by our names, and its turns in order."""
+
+    values: dict[str, Any]
+    turns: list[Turn]
+
+
+class CallReader:
+    """Reads one row after another; ``dates`` tells the days where the rows do not."""
+
+    def __init__(
+        self,
+        columns: ColumnMap,
+        dates: DatesTable | None = None,
+        date_format: str | None = None,
+        fiscal_columns: Mapping[str, str] | None = None,
+    ) -> None:
+        self._columns = columns.columns
+        self._dates = dates
+        self._date_format = date_format
+        self._fiscal = fiscal_columns or {}
+        self._seen: set[bytes] = set()
+
+    def read(self, row: Row) -> WholeCall | str | None:
+        """The call; a text that says why it cannot be read; None when it came before."""
+        values = {ours: row.values.get(theirs) for ours, theirs in self._columns.items()}
+        values |= {ours: row.values.get(theirs) for ours, theirs in self._fiscal.items()}
+        # What the file's name tells stands under our own names.
+        values |= {
+            name: value
+            for name, value in row.values.items()
+            if name in _FROM_NAMES and name not in values
+        }
+        self._add_date(row.file, values)
+        if is_missing(values.get("earnings_call_date")):
+            if self._dates is not None:
+                return f"the table of dates, {self._dates.name}, has no day for this call"
+            return "the day of the call is missing"
+        if values.get("firm_id") is None:
+            values["firm_id"] = values.get("ticker")
+        if is_missing(values.get("firm_name")):
+            values["firm_name"] = values["firm_id"]
+        try:
+            turns = self._turns(values)
+        except ValueError as error:
+            return str(error)
+        if not turns:
+            return (
+                "no speakers are recognized in the text (Name: text, Name -- Role, a name alone on "
+                "a line, a list of turns)"
+            )
+        text = "\x00".join(turn.text for turn in turns)
+        mark = hashlib.sha256(f"{values['firm_id']}\x00{text}".encode("utf-8", "replace")).digest()
+        if mark in self._seen:
+            return None
+        self._seen.add(mark)
+        self._name(values)
+        return WholeCall(values, turns)
+
+    def _add_date(self, file: str, values: dict[str, Any]) -> None:
+        if self._dates is None:
+            return
+        keyed = {**values, "ticker": values.get("ticker") or values.get("firm_id")}
+        found = self._dates.find(file, keyed)
+        # The table was given for what the calls do not tell; a day in it goes before theirs.
+        for name, value in found.items():
+            if name == "earnings_call_date" or is_missing(values.get(name)):
+                values[name] = value
+
+    def _turns(self, values: dict[str, Any]) -> list[Turn]:
+        types = types_of_participants(parsed_list(values.get("participants")))
+        nested = parsed_list(values.get("turns"))
+        if nested is not None:
+            typed = [part for part in nested if isinstance(part, Mapping) and "type" in part]
+            if typed and len(typed) == len(nested):
+                return [Turn(p["speaker"], p["type"] or UNKNOWN_SPEAKER, p["text"]) for p in typed]
+            return turns_of_list(nested, types)
+        both = [
+            parsed_list(values.get(name)) for name in ("prepared_remarks", "questions_and_answers")
+        ]
+        if any(part is not None for part in both):
+            return turns_of_list([turn for part in both if part for turn in part], types)
+        body = values.get("raw_text")
+        nested = parsed_list(body)
+        if nested is not None:
+            return turns_of_list(nested, types)
+        text = parse_text(body)
+        if text is None:
+            raise ValueError("the text is empty")
+        return turns_of_text(text, types)
+
+    def _name(self, values: dict[str, Any]) -> None:
+        """Give the call an id where its source has none: its day and firm."""
+        if not is_missing(values.get("transcript_id")):
+            return
+        try:
+            day = parse_date(values["earnings_call_date"], self._date_format)
+        except ValueError:
+            return
+        if day is not None:
+            values["transcript_id"] = f"{day:%Y%m%d}_{str(values['firm_id']).strip()}"
