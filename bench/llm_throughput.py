@@ -17,11 +17,11 @@ import httpx
 from bench.corpus import maec_firms
 from bench.measuring import alternate, report
 from ftm_core.contracts.settings import LlmSettings
-from ftm_core.llm import wire
 from ftm_core.llm.client import LlmClient
+from ftm_core.llm.dialect import Dialect
 from ftm_core.llm.embedded import EmbeddedServer
 from ftm_core.llm.messages import Parameters, Prompt
-from ftm_core.llm.prompts import topic_summary_prompts
+from ftm_core.llm.prompts import summary_prompt
 
 CONCURRENT = 8
 MAX_TOKENS = 48
@@ -49,13 +49,13 @@ def prompts(number: int) -> list[Prompt]:
     """Topic summaries as the map asks for them, from sentences that stand together."""
     texts = [text for firm in maec_firms(60) for text in firm["raw_text"].to_pylist()]
     groups = [texts[start : start + 4] for start in range(0, 4 * number, 4)]
-    return [topic_summary_prompts(group[0].lower().split()[:5], group)[0] for group in groups]
+    return [summary_prompt(group[0].lower().split()[:5], group) for group in groups]
 
 
 async def ask_bare(llm: LlmSettings, chosen: Sequence[Prompt], watching: Watching) -> None:
     """As many requests on their way as slots, each body sent as it is."""
     parameters = Parameters(max_tokens=MAX_TOKENS, seed=llm.seed)
-    left = iter([wire.request_body(p, model=llm.model_name, parameters=parameters) for p in chosen])
+    left = iter([Dialect().body(p, model=llm.model_name, parameters=parameters) for p in chosen])
 
     async def send() -> None:
         for body in left:

@@ -6,15 +6,13 @@ from typing import Any
 
 from ftm_core.contracts.records import Manifest
 from ftm_core.contracts.settings import Settings
-from ftm_core.llm.prompts import PROMPT_VERSION
 from ftm_core.row_code import row_code_version
 
 
 def run_inputs(manifest: Manifest, settings: Settings) -> dict[str, Any]:
-    """The transcripts, settings, prompts and code that the rows depend on, as plain values."""
+    """The transcripts, settings and code that the rows depend on, as plain values."""
     return {
         "transcripts": [chunk.sha256 for chunk in manifest.chunks],
         "settings": settings.row_settings(),
-        "prompt_version": PROMPT_VERSION,
         "code_version": row_code_version(),
     }

@@ -58,6 +58,8 @@ FIRM_TOPICS = pa.schema(
         _field("representation", _TEXT),
         _field("summary", _TEXT),
         _field("naming_method", _TEXT),
+        # How the summary came about: written by the LLM, or selected from the topic's sentences.
+        _field("summary_mode", _TEXT),
         _field("keywords", _STRINGS),
         _field("n_sentences", _INT),
         _field("sentence_ids", _STRINGS),

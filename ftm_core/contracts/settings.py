@@ -15,6 +15,10 @@ from pydantic.fields import FieldInfo
 from ftm_core.contracts.errors import InputError
 
 PROJECT_FILE = "ftm.toml"
+# The model that comes with ftm, by the name it is served under; it is too small to write.
+BUNDLED_LLM = "SmolLM2-135M-Instruct"
+
+AnswerMode = Literal["write", "select"]
 
 
 def _setting(default: Any, env: str, help: str, *, rows: bool = False, **bounds: Any) -> Any:
@@ -32,6 +36,12 @@ class LlmSettings(_Group):
     """How the LLM server is reached and what is asked of it."""
 
     base_url: str = _setting("", "LLM_BASE_URL", "OpenAI-compatible base URL, ending in /v1")
+    local_model: str = _setting(
+        "",
+        "LLM_LOCAL_MODEL",
+        "GGUF file to serve on this machine: a path, a name of `ftm models`, or "
+        "hf:OWNER/REPO/FILE.gguf",
+    )
     model_name: str = _setting(
         "Qwen/Qwen3-8B", "LLM_MODEL_NAME", "model the server serves", rows=True
     )
@@ -45,12 +55,25 @@ class LlmSettings(_Group):
     )
     health_poll: float = _setting(30.0, "LLM_HEALTH_POLL", "seconds between health probes", gt=0)
     summary_max_tokens: int = _setting(
-        80, "LLM_SUMMARY_MAX_TOKENS", "longest topic summary", rows=True, ge=8, le=4096
+        100, "LLM_SUMMARY_MAX_TOKENS", "longest topic summary", rows=True, ge=8, le=4096
     )
     theme_max_tokens: int = _setting(
-        160, "LLM_THEME_MAX_TOKENS", "longest theme description", rows=True, ge=16, le=4096
+        200, "LLM_THEME_MAX_TOKENS", "longest theme description", rows=True, ge=16, le=4096
+    )
+    answer_mode: Literal["auto", "write", "select"] = _setting(
+        "auto",
+        "LLM_ANSWER_MODE",
+        "write texts, or select them verbatim from the calls; auto: select for the bundled model",
+        rows=True,
     )
     seed: int = _setting(42, "LLM_SEED", "seed sent with each request", rows=True)
+
+    @property
+    def resolved_answer_mode(self) -> AnswerMode:
+        """The mode of a run: ``auto`` selects with the bundled model and writes otherwise."""
+        if self.answer_mode != "auto":
+            return self.answer_mode
+        return "select" if self.model_name == BUNDLED_LLM else "write"
 
 
 class MapSettings(_Group):
@@ -230,13 +253,6 @@ class QualitySettings(_Group):
     )
     max_ungrounded: float = _setting(
         0.05, "QUALITY_MAX_UNGROUNDED", "share of ungrounded summaries to warn above", ge=0, le=1
-    )
-    max_of_task: float = _setting(
-        0.05,
-        "QUALITY_MAX_OF_TASK",
-        "share of summaries that speak of the question to warn above",
-        ge=0,
-        le=1,
     )
     duplicate_similarity: float = _setting(
         0.8,

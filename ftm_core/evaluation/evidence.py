@@ -1,69 +1,112 @@
-"""Evidence that the LLM wrote a text: the kept answer that it was made from."""
+"""Evidence that a text came about as its run says: made again from the cached responses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
+from ftm_core.contracts.errors import LlmRequestError
+from ftm_core.contracts.settings import LlmSettings
 from ftm_core.data.finished import FinishedQuarter
 from ftm_core.evaluation.digests import digest
-from ftm_core.llm import prompts, titles
+from ftm_core.llm import prompts
 from ftm_core.llm.answers import AnswerStore
-from ftm_core.llm.messages import Parameters, content_hash
+from ftm_core.llm.candidates import clean_sentence, title_of
+from ftm_core.llm.item_texts import topic_text
+from ftm_core.llm.messages import Answer, Parameters, Prompt, content_hash
+from ftm_core.row_code import row_code_version
+
+_Result = TypeVar("_Result")
 
 
 class Evidence:
-    """The kept answers of a quarter, looked up by the question or by the text made of them.
+    """The cached responses of a quarter, and what was said in it.
 
-    With the prompts that the run used, a summary's own question is asked of the store: an answer
-    to another topic is no evidence. A run of an older prompt version can only be matched by text.
+    With the code that made the rows, each summary is made again from the responses: one to another
+    topic is no evidence. A run of other code can only be matched by text. Themes are matched by
+    text as well: written ones by a response, selected ones by the words of the calls.
     """
 
     def __init__(self, quarter: FinishedQuarter) -> None:
-        self._llm = quarter.settings["llm"]
-        self._run_version = quarter.identity.inputs["prompt_version"]
+        recorded = quarter.settings["llm"]
+        known = {name: recorded[name] for name in LlmSettings.model_fields if name in recorded}
+        self._llm = LlmSettings.model_validate(known)
         self._answers = AnswerStore.open(quarter.storage, quarter.quarter)
-        self._prose: set[int] = set()
-        self._titles: set[int] = set()
-        self._prose_of_model: set[int] = set()
+        self._written: set[int] = set()
+        self._spoken: list[str] = []
         for answer in self._answers.answers():
-            text = prompts.prose_of(answer)
-            self._prose.add(digest([text]))
-            self._prose_of_model.add(digest([text, answer.model]))
-            self._titles.add(digest([titles.clean_title(answer.text)]))
+            if fields := prompts.fields_of(answer, "summary"):
+                self._written.add(digest([fields["summary"], answer.model]))
+            if fields := prompts.fields_of(answer, "title", "description"):
+                title = title_of(fields["title"].rstrip(".:;, "))
+                self._written.add(digest([title, fields["description"]]))
+
+    def add_spoken(self, texts: Sequence[str]) -> None:
+        """Take in sentences of the quarter, which selected texts must come from."""
+        self._spoken.append("\n".join(clean_sentence(text) for text in texts).lower())
 
     def fault_of_summary(self, topic: Mapping[str, Any], texts: Sequence[str]) -> str | None:
-        """What speaks against a topic's summary, or None.
+        """What is wrong with how a topic's summary came about, or None.
 
-        ``topic`` is a row of firm-topics, ``texts`` are its first sentences as spoken.
+        ``topic`` is a row of firm-topics, ``texts`` are its leading sentences as spoken.
         """
-        if topic["prompt_version"] != self._run_version:
-            return f"is of prompt version {topic['prompt_version']}, the run of {self._run_version}"
-        if self._run_version != prompts.PROMPT_VERSION:
-            known = digest([topic["summary"], topic["llm_model"]]) in self._prose_of_model
-            return None if known else f"is no kept answer of {topic['llm_model']}"
-        parameters = Parameters(max_tokens=self._llm["summary_max_tokens"], seed=self._llm["seed"])
-        fault = f"has no kept answer of {self._llm['model_name']} to its prompts"
-        for prompt in (
-            *prompts.topic_summary_prompts(topic["keywords"], texts),
-            prompts.careful_summary_prompt(texts),
-        ):
-            asked = content_hash(prompt, model=self._llm["model_name"], parameters=parameters)
-            answer = self._answers.find(asked)
-            if answer is None:
-                continue
-            if prompts.prose_of(answer) != topic["summary"]:
-                fault = f"differs from its kept answer {answer.text[:60]!r}"
-            elif answer.model != topic["llm_model"]:
-                return f"names model {topic['llm_model']}, its answer came from {answer.model}"
-            else:
-                return None
-        return fault
+        summary = topic["summary"]
+        if topic["prompt_version"] != row_code_version():
+            written = digest([summary, topic["llm_model"]]) in self._written
+            known = written or summary in map(clean_sentence, texts)
+            return None if known else f"is no cached response of {topic['llm_model']}"
+        try:
+            made = _result_of(
+                topic_text(
+                    topic["keywords"],
+                    texts,
+                    self._find,
+                    mode=self._llm.resolved_answer_mode,
+                    max_tokens=self._llm.summary_max_tokens,
+                )
+            )
+        except LlmRequestError as error:
+            return f"cannot be made again: {error.cause}"
+        if made.summary != summary:
+            return f"differs from its cached response {made.summary[:60]!r}"
+        if made.mode != topic["summary_mode"]:
+            return f"says mode {topic['summary_mode']}, it came from {made.mode}"
+        if made.model != topic["llm_model"]:
+            return f"names model {topic['llm_model']}, its response came from {made.model}"
+        return None
 
-    def has_description(self, text: str) -> bool:
-        """Whether a theme's description is the cleaned text of a kept answer."""
-        return digest([text]) in self._prose
+    def fault_of_theme(self, name: str, description: str) -> str | None:
+        """What is wrong with how a theme's title and description came about, or None."""
+        if digest([name, description]) in self._written:
+            return None
+        if not any(name.lower() in spoken for spoken in self._spoken):
+            return f"no response gave the title {name[:60]!r}, and no sentence holds it"
+        if not self._is_spoken(description.lower()):
+            return f"no response gave the description {description[:60]!r}, nor was it said"
+        return None
 
-    def has_title(self, text: str) -> bool:
-        """Whether a theme's name is the cleaned title in a kept answer."""
-        return digest([text]) in self._titles
+    def _is_spoken(self, text: str) -> bool:
+        """Whether a text is made of whole sentences that were said, one after another."""
+        lines = {line for spoken in self._spoken for line in spoken.split("\n") if line in text}
+        for line in sorted(lines, key=len, reverse=True):
+            text = text.replace(line, "")
+        return not text.strip(" .")
+
+    async def _find(self, prompt: Prompt, max_tokens: int) -> Answer:
+        parameters = Parameters(max_tokens=max_tokens, seed=self._llm.seed)
+        asked = content_hash(prompt, model=self._llm.model_name, parameters=parameters)
+        answer = self._answers.find(asked)
+        if answer is None:
+            model = self._llm.model_name
+            raise LlmRequestError("cache", f"there is no cached response of {model}", "Run again.")
+        return answer
+
+
+def _result_of(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: _Result = done.value
+        return result
+    raise RuntimeError("looking up cached responses must not wait")

@@ -17,6 +17,7 @@ from ftm_core.evaluation.reader import CheckedReader
 from ftm_core.evaluation.report import Check, Tally
 from ftm_core.llm import prompts
 from ftm_core.themes.tables import completed_firms
+from ftm_core.topics.firm_model import LEADING_TEXTS
 
 NAMED_BY_LLM = "llm"
 SAMPLE_TOPICS = 10
@@ -77,7 +78,7 @@ class MapChecks:
         )
         self._method = Tally("naming-method", "map", 'naming_method is "llm"', topics)
         self._answers = Tally(
-            "llm-answers", "map", "Summaries are kept answers of the recorded model", topics
+            "llm-answers", "map", "Summaries are cached responses of the recorded model", topics
         )
         self._ids = Tally("topic-ids", "map", "Topic ids are made as agreed", topics)
         self._unique = Tally("topic-unique", "map", "No (firm, topic) occurs twice", topics)
@@ -105,6 +106,7 @@ class MapChecks:
         ]  # fmt: skip
 
     def _check_part(self, topics: list[dict[str, Any]], sentences: list[dict[str, Any]]) -> None:
+        self._evidence.add_spoken([row["raw_text"] for row in sentences])
         by_id: dict[str, dict[str, Any]] = {}
         unclaimed: set[tuple[str, int]] = set()
         for row in sentences:
@@ -137,7 +139,7 @@ class MapChecks:
         self._differs.see(summary != topic["representation"], f"{topic_id}: {summary[:80]!r}")
         method = topic["naming_method"]
         self._method.see(method == NAMED_BY_LLM, f"{topic_id} has {method!r}")
-        texts = [row["raw_text"] for row in members[: prompts.SUMMARY_SENTENCES]]
+        texts = [row["raw_text"] for row in members[:LEADING_TEXTS]]
         fault = self._evidence.fault_of_summary(topic, texts)
         self._answers.see(fault is None, f"{topic_id} {fault}")
 

@@ -93,15 +93,11 @@ class ThemeChecks:
 
     def _answers(self, evidence: Evidence) -> Check:
         tally = Tally(
-            "theme-answers", "themes", "Titles and descriptions are kept answers", "themes"
+            "theme-answers", "themes", "Titles and descriptions are cached responses", "themes"
         )
         for theme in self.themes:
-            faults = []
-            if not evidence.has_title(theme["name"]):
-                faults.append(f"no answer gave the title {theme['name'][:60]!r}")
-            if not evidence.has_description(theme["description"]):
-                faults.append(f"no answer gave the description {theme['description'][:60]!r}")
-            tally.see(not faults, f"{theme['theme_id']}: {', '.join(faults)}")
+            fault = evidence.fault_of_theme(theme["name"], theme["description"])
+            tally.see(fault is None, f"{theme['theme_id']}: {fault}")
         return tally.check()
 
     def _counts(self) -> Check:

@@ -27,6 +27,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import utc_now
 from ftm_core.llm.journals import Journal, open_journal
 from ftm_core.llm.messages import Answer
+from ftm_core.llm.reply_text import clean_characters
 from ftm_core.storage.base import Storage
 
 FLUSH_SECONDS = 5.0
@@ -146,7 +147,7 @@ class AnswerStore:
                 continue
             try:
                 answer = _from_line(line)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 self.n_unreadable += 1
                 continue
             if isinstance(answer.text, str) and isinstance(answer.content_hash, str):
@@ -211,6 +212,9 @@ def _translated() -> Iterator[None]:
 
 def _from_line(line: bytes) -> Answer:
     record = json.loads(line)
+    for name in ("text", "model"):
+        # Lines of earlier versions may hold what no table can.
+        record[name] = clean_characters(record[name])
     return Answer(
         **{name: record[name] for name in _FIELDS}, content_hash=record["hash"], from_store=True
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -16,16 +15,21 @@ from ftm_core.contracts import events
 from ftm_core.contracts.errors import InputError, LlmRequestError, StorageError
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm import wire
+from ftm_core.llm.addresses import parse_address, proxy_fault
 from ftm_core.llm.answers import AnswerStore
+from ftm_core.llm.dialect import Dialect
 from ftm_core.llm.messages import Answer, Parameters, Prompt, content_hash
 from ftm_core.llm.prompt_budget import fit, shorten
-from ftm_core.llm.sender import Sender, Timing
+from ftm_core.llm.sender import Sender, ServerRefusalError, Timing
 from ftm_core.llm.sharing import SharedTask
 
 # A server that does not tell its context length is taken to have this many tokens.
 UNKNOWN_CONTEXT_LENGTH = 4096
+# Refusals without a single answer that make it the server's matter and no longer one item's.
+MAX_REFUSALS_WITHOUT_ANSWER = 5
 _FLUSH_CHECK_SECONDS = 1.0
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# These hold for every request: a key, a path or a method that is wrong (403 may be one text's).
+_WRONG_ADDRESS = {401, 404, 405, 410}
 
 
 class LlmClient:
@@ -48,25 +52,22 @@ class LlmClient:
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._settings = settings
-        self._base_url, self._server_url = _urls(settings.base_url)
+        self._address = parse_address(settings.base_url, settings.api_key)
+        self._base_url = self._address.api
+        self._dialect = Dialect()
+        self._n_answers = 0
+        self._n_refusals = 0
         self._answers = answers
         self._listener = listener
         self._in_flight: dict[str, SharedTask[Answer]] = {}
         self._length: int | None = None
         self._length_question: SharedTask[int] = SharedTask()
         self._flusher: asyncio.Task[None] | None = None
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            headers=_authorization(settings.api_key),
-            timeout=settings.timeout,
-            limits=httpx.Limits(max_connections=settings.max_concurrent + 2),
-            # A proxy named in the environment could not reach this machine's own server.
-            trust_env=httpx.URL(self._base_url).host not in _LOOPBACK,
-        )
+        self._http = self._open_http(transport)
         self._sender = Sender(
             self._http,
             server=self._base_url,
-            health_url=f"{self._server_url}/health",
+            health_url=f"{self._address.server}/health",
             max_concurrent=settings.max_concurrent,
             timeout=settings.timeout,
             longest_wait=settings.health_wait,
@@ -105,6 +106,10 @@ class LlmClient:
             if shared.waiting == 0 and self._in_flight.get(asked) is shared:
                 del self._in_flight[asked]
 
+    async def ask(self, prompt: Prompt, max_tokens: int) -> Answer:
+        """``complete``, in the form that item_texts asks with."""
+        return await self.complete(prompt, max_tokens=max_tokens)
+
     async def context_length(self) -> int:
         """Tokens that prompt and answer may have together, as the server tells; asked once.
 
@@ -116,6 +121,21 @@ class LlmClient:
         if self._length is None:
             self._length = await self._length_question.join(self._ask_context_length)
         return self._length
+
+    async def try_completion(self) -> str:
+        """Ask for one tiny completion and return its text; no answer is kept.
+
+        Raises InputError when the server refuses it, LlmRequestError when it cannot be answered.
+        """
+        await self.context_length()
+        parameters = Parameters(max_tokens=8, seed=self._settings.seed)
+        schema = '{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"]}'
+        prompt = Prompt("Reply with JSON.", 'Reply with {"ok": true}.', schema)
+        try:
+            reply = await self._ask_server(prompt, parameters)
+        except LlmRequestError as error:
+            raise InputError(error.where, error.cause, "Correct what the server names.") from error
+        return reply.text if isinstance(reply, wire.Completion) else ""
 
     async def wait_until_healthy(self) -> None:
         """Return once the server is healthy; raises LlmUnavailableError past the allowed wait."""
@@ -166,24 +186,44 @@ class LlmClient:
     async def _ask_server(
         self, prompt: Prompt, parameters: Parameters
     ) -> wire.Completion | wire.Overflow:
+        """Send the request, less what the server turned out to refuse; others then profit too."""
         model = self._settings.model_name
-        return await self._sender.send(
-            "POST",
-            f"{self._base_url}/chat/completions",
-            wire.request_body(prompt, model=model, parameters=parameters),
-            lambda response: wire.read_reply(response, asked_model=model),
-        )
+        while True:
+            dialect = self._dialect
+            try:
+                reply = await self._sender.send(
+                    "POST",
+                    f"{self._base_url}/chat/completions",
+                    dialect.body(prompt, model=model, parameters=parameters),
+                    lambda response: wire.read_reply(response, asked_model=model),
+                )
+            except ServerRefusalError as refusal:
+                if self._dialect == dialect:
+                    self._learn(refusal, prompt)
+                continue
+            self._n_answers += 1
+            return reply
+
+    def _learn(self, refusal: ServerRefusalError, prompt: Prompt) -> None:
+        """Leave out the refused field from now on; raises when it is not a matter of a field."""
+        if learned := self._dialect.without_refused(refusal.cause, prompt):
+            self._dialect, note = learned
+            self._listener(events.Note(f"The LLM server {self._base_url} {note}."))
+            return
+        self._n_refusals += 1
+        first = self._n_answers == 0 and refusal.status in _WRONG_ADDRESS
+        if self._n_answers == 0 and (first or self._n_refusals >= MAX_REFUSALS_WITHOUT_ANSWER):
+            raise InputError(
+                f"LLM server {self._base_url}",
+                f"refuses every request ({refusal.cause})",
+                "Correct LLM_BASE_URL, LLM_MODEL_NAME or LLM_API_KEY; `ftm validate` tries them.",
+            ) from refusal
+        raise LlmRequestError(refusal.where, refusal.cause, refusal.hint) from refusal
 
     async def _ask_context_length(self) -> int:
         model_name = self._settings.model_name
-        response = await self._get(f"{self._base_url}/models")
-        if response.status_code in {401, 403}:
-            raise InputError(
-                f"LLM server {self._base_url}",
-                f"refused the key ({wire.reason_of(response)})",
-                "Set LLM_API_KEY to a key that it accepts.",
-            )
-        listed = {model.name: model.max_length for model in wire.read_models(response.content)}
+        served = await self._served_models()
+        listed = {model.name: model.max_length for model in served}
         if listed and model_name not in listed:
             raise InputError(
                 f"LLM server {self._base_url}",
@@ -192,7 +232,7 @@ class LlmClient:
             )
         if length := listed.get(model_name, 0):
             return length
-        properties = await self._get(f"{self._server_url}/props")
+        properties = await self._get(f"{self._address.server}/props")
         if length := wire.read_slot_length(properties.content):
             return length
         self._listener(
@@ -202,6 +242,40 @@ class LlmClient:
             )
         )
         return UNKNOWN_CONTEXT_LENGTH
+
+    async def _served_models(self) -> list[wire.ServedModel]:
+        """The server's models, from the first likely URL that lists any; that URL is used on."""
+        for url in self._address.alternatives():
+            response = await self._get(f"{url}/models")
+            if response.status_code in {401, 403}:
+                raise InputError(
+                    f"LLM server {self._base_url}",
+                    f"refused the key ({wire.reason_of(response)})",
+                    "Set LLM_API_KEY to a key that it accepts.",
+                )
+            served = wire.read_models(response.content) if response.is_success else []
+            if served:
+                if url != self._base_url:
+                    self._listener(
+                        events.Note(f"LLM_BASE_URL: {url} is used in place of {self._base_url}.")
+                    )
+                    self._base_url = url
+                return served
+        return []
+
+    def _open_http(self, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+        authorization = self._address.authorization
+        try:
+            return httpx.AsyncClient(
+                transport=transport,
+                headers={"authorization": authorization} if authorization else {},
+                timeout=self._settings.timeout,
+                limits=httpx.Limits(max_connections=self._settings.max_concurrent + 2),
+                # A proxy named in the environment could not reach this machine's own server.
+                trust_env=not self._address.is_loopback,
+            )
+        except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+            raise proxy_fault(error) from error
 
     async def _get(self, url: str) -> httpx.Response:
         return await self._sender.send("GET", url, None, lambda response: response)
@@ -216,30 +290,3 @@ async def _flush_regularly(answers: AnswerStore) -> None:
             # flush or the closing one, where somebody hears of it.
             with contextlib.suppress(StorageError):
                 await asyncio.to_thread(answers.flush)
-
-
-def _urls(base_url: str) -> tuple[str, str]:
-    """The API's URL and the server's own, which is the same less its final ``/v1``."""
-    url = base_url.strip().rstrip("/")
-    try:
-        parts = httpx.URL(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.host)
-    except httpx.InvalidURL:
-        usable = False
-    if not usable:
-        raise InputError(
-            f"LLM base URL {base_url!r}",
-            "is not an http or https URL",
-            "Set LLM_BASE_URL, for example to http://127.0.0.1:8000/v1.",
-        )
-    return url, url.removesuffix("/v1").rstrip("/")
-
-
-def _authorization(api_key: str) -> dict[str, str]:
-    if not api_key:
-        return {}
-    if not re.fullmatch(r"[\x21-\x7e]+", api_key):
-        raise InputError(
-            "LLM_API_KEY", "holds a character that no header may hold", "Give the bare key."
-        )
-    return {"authorization": f"Bearer {api_key}"}

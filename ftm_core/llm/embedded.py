@@ -27,7 +27,7 @@ _LOG_TAIL = 2000
 
 
 class EmbeddedServer:
-    """Serves the embedded model on 127.0.0.1 while the ``with`` block lasts.
+    """Serves a GGUF file, or the bundled model, on 127.0.0.1 while the ``with`` block lasts.
 
     ``slots`` is how many requests it answers at once; ``threads`` 0 takes every
     core; ``port`` 0 takes a free one, and a restart keeps it. ``served_as`` is the name that the
@@ -40,6 +40,7 @@ class EmbeddedServer:
     def __init__(
         self,
         *,
+        model: Path | None = None,
         slots: int = 4,
         threads: int = 0,
         port: int = 0,
@@ -47,6 +48,7 @@ class EmbeddedServer:
         served_as: str = MODEL_NAME,
         chat_template: Path | None = None,
     ) -> None:
+        self._model = model
         self._slots = min(slots, MOST_SLOTS)
         self._threads = threads or os.cpu_count() or 1
         self._port = port
@@ -83,8 +85,8 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Start the server and return when it is healthy."""
-        require_extra("local", "The bundled LLM server")
-        model = verify_bundled_model()
+        require_extra("local", "The local LLM server")
+        model = self._model or verify_bundled_model()
         self.stop()
         self._folder = tempfile.TemporaryDirectory(prefix="ftm-llm-")
         address_file = Path(self._folder.name) / "address"

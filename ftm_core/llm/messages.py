@@ -9,16 +9,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Prompt:
-    """One question: system text, user text, and the version of the template it was made from."""
+    """One question: system text, user text, and the JSON schema of its answer ("" for plain text).
+
+    The schema is JSON text, so that a prompt can be compared and hashed.
+    """
 
     system: str
     user: str
-    version: str
+    schema: str = ""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """How the answer is to be generated; part of the content hash, so that a change asks anew."""
+    """How the answer is generated; part of the content hash, so that a change asks again."""
 
     max_tokens: int
     seed: int
@@ -31,7 +34,7 @@ class Answer:
     """One usable answer, its cost in tokens, and the hash of what was asked.
 
     ``model`` is the name the server gave in its answer. ``finish_reason`` is ``stop``, or
-    ``length`` when max_tokens cut the text. ``from_store`` tells that no request was sent.
+    ``length`` when max_tokens cut the text. ``from_store`` says that no request was sent.
     """
 
     text: str
@@ -44,10 +47,14 @@ class Answer:
 
 
 def content_hash(prompt: Prompt, *, model: str, parameters: Parameters) -> str:
-    """SHA-256, in hex, over the prompt's text, the model asked for and the parameters."""
+    """SHA-256, in hex, over the prompt's text and schema, the model and the parameters.
+
+    What a server refuses is left out of the request and not of the hash: the question is the same.
+    """
     content = {
         "system": prompt.system,
         "user": prompt.user,
+        "schema": prompt.schema,
         "model": model,
         "max_tokens": parameters.max_tokens,
         "seed": parameters.seed,

@@ -76,7 +76,7 @@ def _cut_to(prompt: Prompt, size: int) -> Prompt:
             "does not fit the model's context: its fixed text and the answer fill it",
             "Lower LLM_SUMMARY_MAX_TOKENS and LLM_THEME_MAX_TOKENS, or serve a longer context.",
         )
-    return Prompt(prompt.system, user, prompt.version)
+    return Prompt(prompt.system, user, prompt.schema)
 
 
 def _cut_block(block: str, excess: int) -> str:

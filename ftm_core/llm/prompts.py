@@ -1,132 +1,161 @@
-"""The prompts, apart from any call: pure functions from topics and themes to messages.
+"""The prompts, apart from any call: pure functions from sentences to messages, and back to texts.
 
-Fixed text comes first and the topic's own text last, so that a server's prefix cache holds the
-fixed part. Change PROMPT_VERSION with any change of wording: it is part of a run's fingerprint.
+Fixed text comes first and the item's own sentences last, so that a server's prefix cache holds the
+fixed part. Grounding is judged on exactly the sentences that ``shown`` gives. The wording was
+chosen by `python -m bench.llm_prompts`; bench/results/llm-prompts.md has the comparison.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
 from ftm_core.llm.messages import Answer, Prompt
 
-PROMPT_VERSION = "3"
+# Sentences shown for one topic, and for one theme: enough to carry it, short enough for a small
+# server. Longer sentences are cut between words.
+SUMMARY_SENTENCES = 5
+THEME_SENTENCES = 8
+SENTENCE_CHARACTERS = 320
+SUMMARY_KEYWORDS = 4
+THEME_KEYWORDS = 6
+# An answer that is a number needs few tokens, also where a server adds words to it.
+CHOICE_MAX_TOKENS = 8
 
+_RULES = (
+    "Use only what the sentences say. Copy numbers and names exactly as they are there, or leave "
+    "them out. Do not add causes, comparisons or judgments."
+)
 _SUMMARY_SYSTEM = (
-    "You summarise earnings calls. Reply with one plain sentence of at most 30 words that says "
-    "what the company reports about the topic. Use only what the text says."
+    "You summarize earnings calls. Write one sentence of at most 30 words that says what the "
+    f'company reports. {_RULES} Reply with JSON: {{"summary": "..."}}'
 )
 _THEME_SYSTEM = (
-    "You describe themes that many companies discuss in earnings calls. You are given short "
-    "summaries from different companies that belong to one theme. Reply with two or three plain "
-    "sentences that say what the theme is about and what the companies have in common. Use only "
-    "what the summaries say, and name no company."
+    "Several companies said these sentences in their earnings calls. Write a title of two to six "
+    "words that names their common subject, and a description of two sentences that says what the "
+    f"companies report on it. {_RULES} Name no company. Reply with JSON: "
+    '{"title": "...", "description": "..."}'
+)
+_SENTENCE_CHOICE_SYSTEM = (
+    "Choose the sentence that says best what the company reports on the subject. Answer with its "
+    "number."
+)
+_PHRASE_CHOICE_SYSTEM = (
+    "Choose the phrase that names best what the sentences are about. Answer with its number."
 )
 
-# Sentences shown per topic: enough to carry it, short enough for a small server.
-SUMMARY_SENTENCES = 4
-SENTENCE_CHARACTERS = 240
-SUMMARY_KEYWORDS = 5
-THEME_SUMMARIES = 8
-SUMMARY_CHARACTERS = 280
+
+def shown(sentences: Sequence[str], limit: int) -> list[str]:
+    """The sentences as a prompt shows them: the first ``limit``, each cut to its longest length."""
+    return [cut(text, SENTENCE_CHARACTERS) for text in sentences[:limit]]
 
 
-def topic_summary_prompts(keywords: Sequence[str], sentences: Sequence[str]) -> tuple[Prompt, ...]:
+def summary_prompt(keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
     """Ask for the summary of one topic, from its most representative sentences as spoken.
 
-    The prompts are to be tried in turn until one is answered by a sentence about the company: a
-    small model now and then echoes its instructions, or speaks of them, and worded otherwise it
-    does not. The firm is not named: a name in every summary of a firm would pull its topics
-    together when themes are sought.
+    The firm is not named: the summary must stand on the sentences alone.
     """
-    shown = [cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
-    topic = ", ".join(keywords[:SUMMARY_KEYWORDS])
-    return (
-        Prompt(
-            _SUMMARY_SYSTEM,
-            f"Text: {' '.join(shown)}\n\nTopic: {topic}\nOne sentence:",
-            PROMPT_VERSION,
-        ),
-        Prompt(
-            _SUMMARY_SYSTEM,
-            f"{' '.join(shown)}\n\nSay in one sentence what the company reports here.",
-            PROMPT_VERSION,
-        ),
-        Prompt(
-            _SUMMARY_SYSTEM,
-            f"What does this sentence from an earnings call say? {' '.join(shown[:1])}",
-            PROMPT_VERSION,
-        ),
-    )
+    subject = ", ".join(keywords[:SUMMARY_KEYWORDS])
+    user = f"{_listed(shown(sentences, SUMMARY_SENTENCES))}\n\nSubject: {subject}"
+    return Prompt(_SUMMARY_SYSTEM, user, _schema("summary"))
 
 
-def careful_summary_prompt(sentences: Sequence[str]) -> Prompt:
-    """Ask once more for a summary, when the first holds a number or name that no sentence does."""
-    shown = [cut(text, SENTENCE_CHARACTERS) for text in sentences[:SUMMARY_SENTENCES]]
-    user = f"{' '.join(shown)}\n\nSay in one sentence, without numbers or names, "
-    return Prompt(_SUMMARY_SYSTEM, user + "what the company reports here.", PROMPT_VERSION)
+def theme_prompt(keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
+    """Ask for the title and the description of one theme, from sentences of several firms."""
+    words = ", ".join(keywords[:THEME_KEYWORDS])
+    user = f"{_listed(shown(sentences, THEME_SENTENCES))}\n\nKeywords: {words}"
+    return Prompt(_THEME_SYSTEM, user, _schema("title", "description"))
 
 
-def theme_description_prompt(keywords: Sequence[str], summaries: Sequence[str]) -> Prompt:
-    """Ask for the description of a theme; the number and length of summaries are bounded."""
-    shown = [cut(text, SUMMARY_CHARACTERS) for text in summaries[:THEME_SUMMARIES]]
-    user = "Summaries:\n" + "\n".join(f"- {text}" for text in shown)
-    user += f"\n\nKeywords: {', '.join(keywords)}\nWhat is this theme about?"
-    return Prompt(_THEME_SYSTEM, user, PROMPT_VERSION)
+def correction_prompt(asked: Prompt, answer: str, problems: Sequence[str]) -> Prompt:
+    """Ask once more, with what is wrong with the first answer."""
+    told = "\n".join(f"- {problem}" for problem in problems)
+    user = f"{asked.user}\n\nThis answer is wrong: {cut(answer, 400)}\n{told}\nWrite it again."
+    return Prompt(asked.system, user, asked.schema)
 
 
-LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
-LABEL = re.compile(
-    r"^\s*(?:here (?:is|are) [^:\n]{0,60}:"
-    r"|(?:summary|description|title|theme|topic|text|company|answer|one sentence)\s*:)\s*",
-    re.IGNORECASE,
-)
-_OF_TASK = re.compile(
-    r"(?:the|this|these|that)\s+(?:original\s+|given\s+)?"
-    r"(?:answers?|headline|keywords?|paragraphs?|passage|question|sentences?|texts?|topics?)\b",
-    re.IGNORECASE,
-)
+def sentence_choice_prompt(keywords: Sequence[str], candidates: Sequence[str]) -> Prompt:
+    """Ask which of a topic's sentences says it best; the answer is a number from 1."""
+    subject = ", ".join(keywords[:SUMMARY_KEYWORDS])
+    user = f"Subject: {subject}\n\n{_numbered(candidates)}\n\nNumber:"
+    return Prompt(_SENTENCE_CHOICE_SYSTEM, user, _choice_schema(len(candidates)))
+
+
+def phrase_choice_prompt(sentences: Sequence[str], candidates: Sequence[str]) -> Prompt:
+    """Ask which of a theme's phrases names it best; the answer is a number from 1."""
+    user = f"{_listed(sentences)}\n\nPhrases:\n{_numbered(candidates)}\n\nNumber:"
+    return Prompt(_PHRASE_CHOICE_SYSTEM, user, _choice_schema(len(candidates)))
+
+
+def choice_of(answer: Answer, n_candidates: int) -> int | None:
+    """The index (from 0) of the candidate that an answer chooses, or None when it chooses none."""
+    found = re.search(r"\d+", answer.text)
+    number = int(found.group()) if found and len(found.group()) < 4 else 0
+    return number - 1 if 1 <= number <= n_candidates else None
+
+
+def fields_of(answer: Answer, *names: str) -> dict[str, str] | None:
+    """The named texts of a JSON answer, cleaned; None when one of them is missing or empty.
+
+    Text around the object is passed over. Of an answer that ran into its token limit the last text
+    ends at its last whole sentence.
+    """
+    start = answer.text.find("{")
+    if start < 0:
+        return None
+    values: dict[str, str] = {}
+    try:
+        parsed, _ = json.JSONDecoder(strict=False).raw_decode(answer.text, start)
+        values = {name: str(value) for name, value in parsed.items() if isinstance(value, str)}
+    except ValueError:
+        if answer.finish_reason != "length":
+            return None
+        # Cut short within a text: what came before its end is whole.
+        for name, text in re.findall(
+            r'"(\w+)"\s*:\s*"((?:[^"\\]|\\.)*)(?:"|\\?$)', answer.text[start:], re.DOTALL
+        ):
+            values[name] = _unescaped(text)
+    texts = {name: clean_prose(values.get(name, "")) for name in names}
+    if answer.finish_reason == "length":
+        texts[names[-1]] = whole_sentences(texts[names[-1]])
+    return texts if all(texts.values()) else None
+
+
+_LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
+_HEADING = re.compile(r"^\s*#{1,6}\s")
+_TABLE_OR_FENCE = re.compile(r"^\s*(?:\||```|[-=|: ]{3,}$)")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
 
 
-def clean_prose(text: str, *, cut_off: bool) -> str:
-    """One paragraph of plain prose from an answer: list marks, labels and markup removed.
-
-    An answer that ran into its token limit (``cut_off``) ends at its last whole sentence, or where
-    it has none, before its last word: that may be half a word, or a number without its end.
-    """
-    lines = [LIST_MARK.sub("", line).strip() for line in text.splitlines()]
-    joined = " ".join(line for line in lines if line).replace("**", "").replace("__", "")
-    joined = LABEL.sub("", re.sub(r"\s+", " ", joined)).strip().strip('"“”').strip()
-    if cut_off:
-        ends = [match.end() for match in _SENTENCE_END.finditer(joined)]
-        if ends and re.search(r"\d\.$", joined):
-            del ends[-1]
-        if ends:
-            joined = joined[: ends[-1]]
-        elif " " in joined:
-            joined = joined.rsplit(" ", 1)[0]
+def clean_prose(text: str) -> str:
+    """One paragraph of plain prose: headings, tables, list marks, bold marks and quotes removed."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    plain = [line for line in lines if not _HEADING.match(line) and not _TABLE_OR_FENCE.match(line)]
+    if not plain:
+        plain = [re.sub(r"^[\s#|`]+", "", line) for line in lines]
+    joined = " ".join(_LIST_MARK.sub("", line).strip() for line in plain)
+    joined = joined.replace("**", "").replace("__", "").replace("`", "")
+    joined = re.sub(r"\s+", " ", joined).strip()
+    if re.fullmatch(r'["“][^"“”]*["”]', joined):
+        joined = joined[1:-1].strip()
     return joined
 
 
-def prose_of(answer: Answer) -> str:
-    """The prose of an answer, whether or not it ran into its token limit."""
-    return clean_prose(answer.text, cut_off=answer.finish_reason == "length")
+def whole_sentences(text: str) -> str:
+    """The text up to its last whole sentence; "" when it has none."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    if ends and re.search(r"\d\.$", text):
+        # "3." may be the first half of "3.5".
+        del ends[-1]
+    return text[: ends[-1]] if ends else ""
 
 
 def is_prose(text: str) -> bool:
     """Whether a text reads as a sentence rather than a word or a list of keywords."""
     words = re.findall(r"[^\W\d_]+", text)
-    if len(words) < 5:
-        return False
     separators = text.count(",") + text.count(";") + text.count("|")
-    return separators < len(words) / 2
-
-
-def speaks_of_task(text: str) -> bool:
-    """Whether a text begins with what was asked, as in "The sentence is a good example of"."""
-    return _OF_TASK.match(text) is not None
+    return len(words) >= 4 and separators < len(words) / 2
 
 
 def cut(text: str, limit: int) -> str:
@@ -135,3 +164,37 @@ def cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return text[:limit].rsplit(" ", 1)[0].rstrip(",;:") + " …"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return "Sentences:\n" + "\n".join(f"- {text}" for text in texts)
+
+
+def _numbered(texts: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
+
+
+def _schema(*names: str) -> str:
+    return _json(
+        {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in names},
+            "required": list(names),
+            "additionalProperties": False,
+        }
+    )
+
+
+def _choice_schema(n_candidates: int) -> str:
+    return _json({"type": "integer", "enum": list(range(1, n_candidates + 1))})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text

@@ -18,15 +18,15 @@ CONFIRM_AFTER = 1.0
 class SharedRecovery:
     """Decides whether the server is down, and lets all callers wait for one outage once.
 
-    ``probe`` tells whether the server is healthy now. Times are seconds: ``limit`` bounds the
-    wait for one outage, ``poll`` lies between two probes. Once a wait has passed its limit, every
-    later call fails at once with the same LlmUnavailableError: the job is to end, and the outage
-    must not be waited for again by the calls that were still queued.
+    ``probe`` gives None when the server is healthy now, or else why not. Times are seconds:
+    ``limit`` bounds the wait for one outage, ``poll`` lies between two probes. Once a wait has
+    passed its limit, every later call fails at once with the same LlmUnavailableError: the job is
+    to end, and the outage must not be waited for again by the calls that were still queued.
     """
 
     def __init__(
         self,
-        probe: Callable[[], Awaitable[bool]],
+        probe: Callable[[], Awaitable[str | None]],
         *,
         where: str,
         limit: float,
@@ -80,29 +80,37 @@ class SharedRecovery:
 
     async def _wait_out(self) -> bool:
         began = self._clock()
-        if await self._healthy_after_all():
+        reason = await self._probe_twice()
+        if reason is None:
             return False
         self._n_outages += 1
         n_polls = 0
+        logger.warning("%s: %s", self._where, reason)
         while True:
             elapsed = self._clock() - began
             if elapsed >= self._limit:
-                raise self.give_up(f"stayed unhealthy for {elapsed:.0f} s, the limit of one wait")
+                raise self.give_up(
+                    f"stayed unhealthy for {elapsed:.0f} s, the limit of one wait (last probe: "
+                    f"{reason})"
+                )
             # Probes stand at whole multiples of the interval, however long each of them took.
             n_polls = max(n_polls + 1, int(elapsed / self._poll) + 1)
             next_probe = min(n_polls * self._poll, self._limit)
             logger.warning("vLLM unhealthy, waiting... (%.0fs / %.0fs)", next_probe, self._limit)
             await self._sleep(max(0.0, next_probe - elapsed))
-            if await self._probe():
+            latest = await self._probe()
+            if latest is None:
                 logger.warning("vLLM recovered after %.1fs", self._clock() - began)
                 return True
+            if latest != reason:
+                logger.warning("%s: %s", self._where, latest)
+            reason = latest
 
-    async def _healthy_after_all(self) -> bool:
+    async def _probe_twice(self) -> str | None:
         """Two probes: one lost probe must not stop every caller for a whole interval."""
-        if await self._probe():
-            return True
+        reason = await self._probe()
         pause = min(CONFIRM_AFTER, self._poll / 2, self._limit)
-        if pause == 0:
-            return False
+        if reason is None or pause == 0:
+            return reason
         await self._sleep(pause)
         return await self._probe()

@@ -1,4 +1,4 @@
-"""Sends requests to the LLM server until each is answered: slots, faults, throttling, outages."""
+"""Sends requests to the LLM server with retries and backoff: slots, throttling, outages."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from typing import Any, TypeVar
 
 import httpx
 
-from ftm_core.contracts.errors import LlmRequestError
+from ftm_core.contracts.errors import InputError, LlmRequestError
 from ftm_core.llm import wire
+from ftm_core.llm.addresses import lasting_fault
 from ftm_core.llm.recovery import SharedRecovery
+from ftm_core.llm.reply_text import RefusedAnswerError
 
 _Reply = TypeVar("_Reply")
 
-# Failures while the server is healthy. At one request in ten failing, all of eight failing is a
-# matter of one request in a hundred million; an answer that is too slow is slow again sooner.
-MOST_FAULTS = 8
-MOST_TIMEOUTS = 3
+# Attempts while the server is healthy. With one request in ten failing, eight in a row fail once in
+# a hundred million; an answer that is too slow is slow again sooner.
+MAX_ATTEMPTS = 8
+MAX_TIMEOUTS = 3
 # A prompt that takes the server down each time it is asked must not be asked for ever.
-MOST_OUTAGES = 25
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
+MAX_OUTAGES = 25
+INITIAL_BACKOFF = 0.5
+MAX_BACKOFF = 10.0
 PROBE_TIMEOUT = 10.0
 
 
@@ -36,7 +38,7 @@ class Timing:
     now: Callable[[], dt.datetime]
 
 
-class _FaultError(Exception):
+class _TransientError(Exception):
     """A request failed in a way that may pass: broken connection, timeout, 5xx, damaged body."""
 
     def __init__(self, reason: str, *, timed_out: bool = False, pause: float = 0.0) -> None:
@@ -53,11 +55,22 @@ class _ThrottledError(Exception):
         self.pause = pause
 
 
+class ServerRefusalError(LlmRequestError):
+    """The server refused the request itself; ``status`` is the one that it answered with.
+
+    It stays within the client, which tells one item's refusal from one of every request.
+    """
+
+    def __init__(self, where: str, reason: str, status: int) -> None:
+        super().__init__(where, reason, "This item alone failed; the next run retries it.")
+        self.status = status
+
+
 @dataclass
-class _Patience:
+class _Attempts:
     """What one request has already been through."""
 
-    faults: int = 0
+    failed: int = 0
     timeouts: int = 0
     outages: int = 0
     throttles: int = 0
@@ -91,6 +104,8 @@ class Sender:
         self._timing = timing
         self._slots = asyncio.Semaphore(max_concurrent)
         self._not_before = timing.clock()
+        # A name that was once resolved may be lost for a while; one that never was is wrong.
+        self._was_reached = False
         self.recovery = SharedRecovery(
             self._probe,
             where=f"LLM server {server}",
@@ -109,28 +124,29 @@ class Sender:
     ) -> _Reply:
         """What ``read`` makes of the answer; it is given every 2xx and, first, every 4xx.
 
-        Raises LlmRequestError when this request cannot be answered, LlmUnavailableError when the
-        server stayed away, or asked to slow down, past the longest wait.
+        Raises ServerRefusalError when the server refuses the request, LlmRequestError when it
+        cannot be answered for another reason, LlmUnavailableError when the server stayed away, or
+        asked to slow down, past the longest wait, InputError when no server can be there.
         """
-        patience = _Patience()
+        attempts = _Attempts()
         while True:
             async with self._slots:
                 await self._go_ahead()
                 n_outages = self.recovery.n_outages
                 try:
                     return await self._once(method, url, body, read)
-                except (_ThrottledError, _FaultError) as error:
+                except (_ThrottledError, _TransientError) as error:
                     problem = error
             if isinstance(problem, _ThrottledError):
-                self._slow_down(problem, patience)
+                self._slow_down(problem, attempts)
             elif await self._met_outage(n_outages):
-                patience.outages += 1
-                if patience.outages >= MOST_OUTAGES:
+                attempts.outages += 1
+                if attempts.outages >= MAX_OUTAGES:
                     raise self._failed(
-                        f"the server went down each of the {MOST_OUTAGES} times it was asked"
+                        f"the server went down each of the {MAX_OUTAGES} times it was asked"
                     )
             else:
-                await self._after_fault(problem, patience)
+                await self._back_off(problem, attempts)
 
     async def _go_ahead(self) -> None:
         """Return when no outage is under way and no pause asked for by the server is left."""
@@ -150,24 +166,47 @@ class Sender:
             async with asyncio.timeout(self._timeout):
                 response = await self._http.request(method, url, json=body)
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise _FaultError(f"no answer within {self._timeout:g} s", timed_out=True) from error
+            raise _TransientError(
+                f"no answer within {self._timeout:g} s", timed_out=True
+            ) from error
         except httpx.HTTPError as error:
-            raise _FaultError(f"{type(error).__name__} {error}".strip()) from error
+            self._refuse_if_lasting(error)
+            raise _TransientError(f"{type(error).__name__} {error}".strip()) from error
+        self._was_reached = True
         status = response.status_code
+        if response.is_redirect:
+            raise InputError(
+                f"LLM server {self._server}",
+                f"answers {url} with a redirect to {response.headers.get('location', 'nowhere')}",
+                "Set LLM_BASE_URL to the address that it redirects to.",
+            )
         if status == 429:
             pause = wire.retry_after(response, now=self._timing.now())
             raise _ThrottledError(wire.reason_of(response), pause)
+        if wire.blames_request(response):
+            raise ServerRefusalError(f"LLM server {self._server}", wire.reason_of(response), status)
         if status >= 500 or status == 408:
             pause = wire.retry_after(response, now=self._timing.now())
-            raise _FaultError(wire.reason_of(response), pause=pause or 0.0)
+            raise _TransientError(wire.reason_of(response), pause=pause or 0.0)
         try:
             return read(response)
         except wire.MalformedAnswerError as error:
-            raise _FaultError(str(error)) from error
-        except wire.RefusedAnswerError as error:
+            raise _TransientError(str(error)) from error
+        except RefusedAnswerError as error:
             raise self._failed(f"the answer {error}") from error
         except wire.RejectedRequestError as error:
-            raise self._failed(str(error)) from error
+            raise ServerRefusalError(
+                f"LLM server {self._server}", str(error), error.status
+            ) from error
+
+    def _refuse_if_lasting(self, error: httpx.HTTPError) -> None:
+        """Raise InputError for a fault of the address that no waiting can end."""
+        if not self._was_reached and (reason := lasting_fault(error)):
+            raise InputError(
+                f"LLM server {self._server}",
+                f"cannot be reached: {reason}",
+                "Correct LLM_BASE_URL (`ftm config` shows where it comes from).",
+            ) from error
 
     async def _met_outage(self, n_outages: int) -> bool:
         """Whether an outage explains the failure; returns when that outage is over."""
@@ -177,33 +216,33 @@ class Sender:
             return True
         return await self.recovery.check() or self.recovery.n_outages != n_outages
 
-    async def _after_fault(self, fault: _FaultError, patience: _Patience) -> None:
-        patience.faults += 1
-        patience.timeouts += fault.timed_out
-        if patience.faults >= MOST_FAULTS or patience.timeouts >= MOST_TIMEOUTS:
+    async def _back_off(self, fault: _TransientError, attempts: _Attempts) -> None:
+        attempts.failed += 1
+        attempts.timeouts += fault.timed_out
+        if attempts.failed >= MAX_ATTEMPTS or attempts.timeouts >= MAX_TIMEOUTS:
             raise self._failed(
-                f"failed {patience.faults} times although the server is healthy, at last: {fault}"
+                f"failed {attempts.failed} times although the server is healthy, at last: {fault}"
             )
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (patience.faults - 1))
-        await self._timing.sleep(max(pause, min(fault.pause, LONGEST_PAUSE)))
+        pause = min(MAX_BACKOFF, INITIAL_BACKOFF * 2 ** (attempts.failed - 1))
+        await self._timing.sleep(max(pause, min(fault.pause, MAX_BACKOFF)))
 
-    def _slow_down(self, throttled: _ThrottledError, patience: _Patience) -> None:
+    def _slow_down(self, throttled: _ThrottledError, attempts: _Attempts) -> None:
         """Hold every request back as asked; raises LlmUnavailableError past the longest wait.
 
         What counts are the pauses that this request was asked for, and not its wait for a slot:
         behind thousands of others it may be minutes from one try to the next.
         """
-        pause = throttled.pause or min(LONGEST_PAUSE, FIRST_PAUSE * 2**patience.throttles)
-        patience.throttles += 1
-        patience.throttled_seconds += pause
-        if patience.throttled_seconds > self._longest_wait:
+        pause = throttled.pause or min(MAX_BACKOFF, INITIAL_BACKOFF * 2**attempts.throttles)
+        attempts.throttles += 1
+        attempts.throttled_seconds += pause
+        if attempts.throttled_seconds > self._longest_wait:
             raise self.recovery.give_up(
                 f"asks to slow down for longer than {self._longest_wait:g} s ({throttled})"
             )
         self._not_before = max(self._not_before, self._timing.clock() + pause)
 
-    async def _probe(self) -> bool:
-        """Whether the server answers and does not call itself unhealthy.
+    async def _probe(self) -> str | None:
+        """None when the server answers and does not call itself unhealthy, or else why not.
 
         A server without a health page (404 and the like) is healthy as long as it answers.
         """
@@ -211,9 +250,14 @@ class Sender:
         try:
             async with asyncio.timeout(limit):
                 response = await self._http.get(self._health_url)
-        except (TimeoutError, httpx.HTTPError):
-            return False
-        return response.status_code < 500
+        except (TimeoutError, httpx.TimeoutException):
+            return f"no answer to {self._health_url} within {limit:g} s"
+        except httpx.HTTPError as error:
+            self._refuse_if_lasting(error)
+            return f"{self._health_url}: {type(error).__name__} {error}".strip()
+        if response.status_code >= 500:
+            return f"{self._health_url}: {wire.reason_of(response)}"
+        return None
 
     def _failed(self, cause: str) -> LlmRequestError:
         return LlmRequestError(

@@ -1,4 +1,4 @@
-"""The chat completions protocol as pure functions: request bodies, answers, error bodies."""
+"""The chat completions protocol as pure functions: answers, error bodies, lists of models."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 
 import httpx
 
-from ftm_core.llm.messages import Parameters, Prompt
+from ftm_core.llm.reply_text import RefusedAnswerError, answer_text, clean_characters
 
-_THINK_BLOCK = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
-_THINK_TAG = re.compile(r"</?think\b[^>]*>?", re.IGNORECASE)
+# Servers' own words for an answer that is complete, and for one that max_tokens cut short.
+_COMPLETE = frozenset({"stop", "eos_token", "stop_sequence", "end_turn", "eos"})
+_CUT_SHORT = frozenset({"length", "max_tokens"})
+# Asking again would give the same: the text was withheld, or is no text but a call of a tool.
+_FINAL_REASONS = frozenset({"content_filter", "tool_calls", "function_call", "refusal"})
 _CONTEXT_WORDS = re.compile(
     r"context[ _](?:length|size|window)|maximum model length", re.IGNORECASE
 )
@@ -25,6 +28,11 @@ _LIMIT_WORDS = re.compile(r"maximum (?:context|model) length (?:is|of) (\d+)", r
 _PROMPT_WORDS = re.compile(
     r"contains (\d+) (?:input )?tokens|\((\d+) in the messages", re.IGNORECASE
 )
+# llama.cpp and LM Studio answer 500 where a model's chat template raises an error.
+_TEMPLATE_WORDS = re.compile(
+    r"system role|roles must alternate|chat[_ ]template|jinja|response_format|json_schema",
+    re.IGNORECASE,
+)
 _LONGEST_REASON = 300
 
 
@@ -32,12 +40,12 @@ class MalformedAnswerError(ValueError):
     """The body is not a chat completion: cut short on its way, or from something else."""
 
 
-class RefusedAnswerError(ValueError):
-    """The body is a chat completion whose text must not be stored."""
-
-
 class RejectedRequestError(ValueError):
-    """The server refused the request itself (4xx), with its reason."""
+    """The server refused the request itself, with its reason; ``status`` is HTTP's."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -57,22 +65,6 @@ class Overflow:
 
     prompt_tokens: int | None
     context_length: int | None
-
-
-def request_body(prompt: Prompt, *, model: str, parameters: Parameters) -> dict[str, Any]:
-    """The JSON body of one chat completion request."""
-    messages = [{"role": "user", "content": _sendable(prompt.user)}]
-    if prompt.system:
-        messages.insert(0, {"role": "system", "content": _sendable(prompt.system)})
-    return {
-        "model": model,
-        "messages": messages,
-        "temperature": parameters.temperature,
-        "seed": parameters.seed,
-        "max_tokens": parameters.max_tokens,
-        "stream": False,
-        "chat_template_kwargs": {"enable_thinking": parameters.enable_thinking},
-    }
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -130,53 +122,57 @@ def read_reply(response: httpx.Response, *, asked_model: str) -> Completion | Ov
     Raises RejectedRequestError for any other refusal, and what ``read_completion`` raises.
     """
     if response.is_success:
-        return read_completion(response.content, asked_model=asked_model)
+        return read_completion(response, asked_model=asked_model)
     if overflow := read_overflow(response):
         return overflow
-    raise RejectedRequestError(reason_of(response))
+    raise RejectedRequestError(reason_of(response), response.status_code)
 
 
-def read_completion(body: bytes, *, asked_model: str) -> Completion:
+def read_completion(response: httpx.Response, *, asked_model: str) -> Completion:
     """Read a chat completion, its thinking removed.
 
-    Raises MalformedAnswerError when it is not one, RefusedAnswerError when its text is empty or
-    holds thinking that cannot be told from the answer.
+    Raises MalformedAnswerError when it is not one or was cut short by the server,
+    RejectedRequestError when it is an error in the form of a success, RefusedAnswerError when its
+    text is withheld, empty, or holds thinking that cannot be told from the answer.
     """
-    parsed = read_json(body)
+    try:
+        parsed = read_json(response.content)
+    except MalformedAnswerError as error:
+        raise MalformedAnswerError(f"{error}: {_excerpt(response.text)!r}") from error
+    if parsed.get("error"):
+        raise RejectedRequestError(reason_of(response), response.status_code)
     try:
         choice = parsed["choices"][0]
         content = choice["message"].get("content")
-        finish_reason = str(choice.get("finish_reason") or "")
+        told = choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise MalformedAnswerError("the answer has no choices[0].message") from error
+        raise MalformedAnswerError(
+            f"the answer has no choices[0].message: {_excerpt(response.text)!r}"
+        ) from error
     if content is not None and not isinstance(content, str):
         raise MalformedAnswerError("the answer's content is not text")
     usage = parsed.get("usage")
     usage = usage if isinstance(usage, dict) else {}
+    finish_reason = _finish_reason(told)
     return Completion(
-        text=without_thinking(content or "", finish_reason=finish_reason),
-        model=str(parsed.get("model") or asked_model),
+        text=answer_text(content or "", finish_reason=finish_reason),
+        model=clean_characters(str(parsed.get("model") or "")).strip() or asked_model,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         finish_reason=finish_reason,
     )
 
 
-def without_thinking(text: str, *, finish_reason: str = "stop") -> str:
-    """The answer less its ``<think>`` blocks; raises RefusedAnswerError when none is left.
-
-    Templates that open the block themselves leave only the closing tag in the answer: all before
-    it is thinking. An opening tag without a close means that the answer was never reached.
-    """
-    answer = _THINK_BLOCK.sub("", text)
-    if "</think>" in answer.lower():
-        answer = answer[answer.lower().rindex("</think>") + len("</think>") :]
-    if _THINK_TAG.search(answer):
-        raise RefusedAnswerError(f"holds unfinished thinking (finish reason {finish_reason!r})")
-    answer = answer.strip()
-    if not answer:
-        raise RefusedAnswerError(f"holds no text (finish reason {finish_reason!r})")
-    return answer
+def _finish_reason(told: Any) -> str:
+    """``stop`` or ``length``; an answer that ended for any other reason is not a whole one."""
+    reason = told if isinstance(told, str) else ""
+    if reason in _COMPLETE:
+        return "stop"
+    if reason in _CUT_SHORT:
+        return "length"
+    if reason in _FINAL_REASONS:
+        raise RefusedAnswerError(f"was withheld by the server (finish reason {told!r})")
+    raise MalformedAnswerError(f"the server ended the answer early (finish reason {told!r})")
 
 
 def read_overflow(response: httpx.Response) -> Overflow | None:
@@ -196,12 +192,16 @@ def read_overflow(response: httpx.Response) -> Overflow | None:
     return Overflow(prompt_tokens, context_length)
 
 
+def blames_request(response: httpx.Response) -> bool:
+    """Whether a server error (500) is the request's own: a chat template that refuses its roles."""
+    return response.status_code == 500 and bool(_TEMPLATE_WORDS.search(reason_of(response)))
+
+
 def reason_of(response: httpx.Response) -> str:
     """Status and the server's own words, on one line of bounded length."""
-    words = str(_error_object(response).get("message") or response.text or response.reason_phrase)
-    words = " ".join(words.split())
-    if len(words) > _LONGEST_REASON:
-        words = words[: _LONGEST_REASON - 1] + "…"
+    error = _error_object(response)
+    told = error.get("message") or error.get("detail") or response.text or response.reason_phrase
+    words = _excerpt(told if isinstance(told, str) else json.dumps(told))
     return f"HTTP {response.status_code}: {words}" if words else f"HTTP {response.status_code}"
 
 
@@ -238,9 +238,9 @@ def _error_object(response: httpx.Response) -> dict[str, Any]:
     return {}
 
 
-def _sendable(text: str) -> str:
-    """The text with half characters (lone surrogates of damaged sources) replaced."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _excerpt(text: str) -> str:
+    words = " ".join(clean_characters(text).split())
+    return words if len(words) <= _LONGEST_REASON else words[: _LONGEST_REASON - 1] + "…"
 
 
 def _count(value: Any) -> int:

@@ -11,7 +11,6 @@ from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualitySettings
 from ftm_core.data.finished import FinishedQuarter, open_finished
-from ftm_core.llm.prompts import speaks_of_task
 from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
 from ftm_core.quality.figures import Measure, QualityReport, at_least, at_most, mean, share
@@ -231,17 +230,6 @@ def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
             for row in rows.topics
         ],
         settings,
-    )
-    yield _at_fault(
-        "summaries-of-task",
-        "Summaries that speak of the question put to the LLM",
-        [
-            f"{row['topic_id']}: {row['summary'][:60]!r}"
-            for row in rows.topics
-            if speaks_of_task(row["summary"])
-        ],
-        len(rows.topics),
-        settings.max_of_task,
     )
     members: dict[str, Sources] = {}
     for row in rows.contributions:

@@ -1,47 +1,45 @@
-"""Ask the LLM for each theme's description and title, all themes side by side."""
+"""Ask the LLM for each theme's title and description, all themes side by side."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.events import Listener, StageAdvanced
 from ftm_core.contracts.records import Failure, utc_now
-from ftm_core.llm import prompts, titles
+from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm.client import LlmClient
+from ftm_core.llm.item_texts import ThemeText, theme_text
+from ftm_core.themes.evidence import ThemeEvidence
 
 STAGE = "describe themes"
-TITLE_MAX_TOKENS = 24
-LONGEST_TITLE = 90
-
-
-@dataclass(frozen=True)
-class DescribedTheme:
-    """A theme's title and description, as the LLM gave them."""
-
-    name: str
-    description: str
 
 
 async def describe_themes(
-    themes: Sequence[tuple[str, tuple[str, ...], list[str]]],
+    themes: Sequence[ThemeEvidence],
     client: LlmClient,
     *,
-    max_tokens: int,
+    llm: LlmSettings,
     listener: Listener,
-) -> list[DescribedTheme | Failure]:
-    """Describe themes given as (theme_id, keywords, summaries most central first).
+) -> list[ThemeText | Failure]:
+    """The text of each theme, in order; a request that fails is the failure of that theme alone.
 
-    Answers are kept by the client's store as they come, so an interrupted call repeats nothing.
+    Where two themes chose one title, the later is asked again without the titles of the others.
+    Responses are cached as they come, so an interrupted call repeats nothing.
     """
+    mode = llm.resolved_answer_mode
 
-    async def one(
-        theme_id: str, keywords: tuple[str, ...], summaries: list[str]
-    ) -> DescribedTheme | Failure:
+    async def one(theme: ThemeEvidence, taken: frozenset[str] = frozenset()) -> ThemeText | Failure:
         try:
-            described = await _describe(theme_id, keywords, summaries, client, max_tokens)
+            return await theme_text(
+                theme.keywords,
+                theme.sentences,
+                client.ask,
+                mode="select" if taken else mode,
+                max_tokens=llm.theme_max_tokens,
+                taken=taken,
+            )
         except LlmRequestError as error:
             return Failure(
                 firm_id="",
@@ -49,56 +47,22 @@ async def describe_themes(
                 error_message=str(error),
                 attempts=1,
                 timestamp=utc_now(),
-                topic_id=theme_id,
+                topic_id=theme.theme_id,
             )
+
+    async def first(theme: ThemeEvidence) -> ThemeText | Failure:
+        text = await one(theme)
         listener(StageAdvanced(STAGE))
-        return described
+        return text
 
-    return list(await asyncio.gather(*(one(*theme) for theme in themes)))
-
-
-async def _describe(
-    theme_id: str,
-    keywords: tuple[str, ...],
-    summaries: list[str],
-    client: LlmClient,
-    max_tokens: int,
-) -> DescribedTheme:
-    prompt = prompts.theme_description_prompt(keywords, summaries)
-    answer = await client.complete(prompt, max_tokens=max_tokens)
-    description = prompts.prose_of(answer)
-    if not prompts.is_prose(description):
-        raise _unusable(theme_id, "description", answer.text)
-    name = await _title(theme_id, description, keywords, summaries, client)
-    return DescribedTheme(name, description)
-
-
-async def _title(
-    theme_id: str,
-    description: str,
-    keywords: tuple[str, ...],
-    summaries: list[str],
-    client: LlmClient,
-) -> str:
-    """The first good title, or else the one of the best score, the first of equals."""
-    judge = titles.Judge(keywords, summaries[: prompts.THEME_SUMMARIES])
-    usable = []
-    for prompt in titles.theme_title_prompts(description, keywords):
-        answer = await client.complete(prompt, max_tokens=TITLE_MAX_TOKENS)
-        title = titles.clean_title(answer.text)
-        if not title or len(title) > LONGEST_TITLE:
-            continue
-        if judge.is_good(title):
-            return title
-        usable.append(title)
-    if not usable:
-        raise _unusable(theme_id, "title", answer.text)
-    return max(usable, key=judge.score)
-
-
-def _unusable(theme_id: str, what: str, text: str) -> LlmRequestError:
-    return LlmRequestError(
-        f"theme {theme_id}",
-        f"the answer is not a {what} ({text[:80]!r})",
-        "Run the same command again, or use a stronger model.",
-    )
+    texts: list[ThemeText | Failure] = list(await asyncio.gather(*map(first, themes)))
+    names: set[str] = set()
+    for place, theme in enumerate(themes):
+        text = texts[place]
+        if isinstance(text, ThemeText) and text.mode == "select" and text.name.lower() in names:
+            everywhere = {item.name.lower() for item in texts if isinstance(item, ThemeText)}
+            text = await one(theme, frozenset(everywhere))
+            texts[place] = text
+        if isinstance(text, ThemeText):
+            names.add(text.name.lower())
+    return texts

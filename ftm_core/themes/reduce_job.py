@@ -25,9 +25,11 @@ from ftm_core.contracts.settings import Settings
 from ftm_core.data.json_records import read_record, write_record
 from ftm_core.data.map_output import MapOutput, read_topics
 from ftm_core.llm.client import LlmClient
+from ftm_core.llm.item_texts import ThemeText
 from ftm_core.storage import Storage, tables
 from ftm_core.themes import descriptions
-from ftm_core.themes.descriptions import DescribedTheme, describe_themes
+from ftm_core.themes.descriptions import describe_themes
+from ftm_core.themes.evidence import LEADING_SENTENCES, ThemeEvidence
 from ftm_core.themes.points import read_points, read_vectors
 from ftm_core.themes.tables import DownstreamReport, write_downstream
 from ftm_core.themes.theme_model import ThemeDraft, TopicPoint, find_themes
@@ -145,17 +147,17 @@ async def _describe(
     drafts: Sequence[ThemeDraft],
     rows: Sequence[dict[str, Any]],
     context: ReduceContext,
-) -> list[DescribedTheme | Failure]:
+) -> list[ThemeText | Failure]:
     context.listener(StageStarted(descriptions.STAGE, len(drafts), "themes"))
     started = asyncio.get_running_loop().time()
     work = asyncio.create_task(
         describe_themes(
             [
-                (theme_id, draft.keywords, [rows[member]["summary"] for member in draft.members])
+                _evidence(theme_id, draft, rows)
                 for theme_id, draft in zip(named, drafts, strict=True)
             ],
             context.client,
-            max_tokens=context.settings.llm.theme_max_tokens,
+            llm=context.settings.llm,
             listener=context.listener,
         )
     )
@@ -163,6 +165,14 @@ async def _describe(
     seconds = asyncio.get_running_loop().time() - started
     context.listener(StageFinished(descriptions.STAGE, seconds))
     return described
+
+
+def _evidence(theme_id: str, draft: ThemeDraft, rows: Sequence[dict[str, Any]]) -> ThemeEvidence:
+    """The summaries of a theme's most central topics, each of another firm."""
+    by_firm: dict[str, str] = {}
+    for member in draft.members:
+        by_firm.setdefault(rows[member]["firm_id"], rows[member]["summary"])
+    return ThemeEvidence(theme_id, draft.keywords, tuple(by_firm.values())[:LEADING_SENTENCES])
 
 
 async def _unless_stopped(work: asyncio.Task[_Result], context: ReduceContext) -> _Result:
@@ -191,7 +201,7 @@ def _write_themes(
     context: ReduceContext,
     named: Sequence[str],
     drafts: Sequence[ThemeDraft],
-    described: Sequence[DescribedTheme | Failure],
+    described: Sequence[ThemeText | Failure],
     rows: Sequence[dict[str, Any]],
 ) -> None:
     """Write both tables; a theme without a description is in neither."""

@@ -29,7 +29,7 @@ from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.llm.client import LlmClient
 from ftm_core.storage import Storage
 from ftm_core.topics.firm_model import INPUT_COLUMNS
-from ftm_core.topics.summaries import summarise_firm
+from ftm_core.topics.summaries import summarize_firm
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
 
 STAGE = "map"
@@ -124,8 +124,13 @@ class _MapJob:
             if task.done() and not task.cancelled() and task.exception() is None:
                 with suppress(ChecksFailedError):
                     await self._take(task.result())
-        await asyncio.to_thread(self._progress.save, self._unsaved)
+        await self._save(self._unsaved)
         self._unsaved = []
+
+    async def _save(self, firms: list[FinishedFirm]) -> None:
+        """Save answers, then the part that rests on them, then the checkpoint that counts both."""
+        await self._context.client.save_answers()
+        await asyncio.to_thread(self._progress.save, firms)
 
     async def _firms(self, pending: list[str]) -> AsyncGenerator[tuple[str, pa.Table]]:
         """Sentences of the pending firms, read ahead in a thread."""
@@ -139,12 +144,12 @@ class _MapJob:
         settings = self._context.settings
         try:
             model = await self._context.workers.call(model_one_firm, sentences)
-            return await summarise_firm(
+            return await summarize_firm(
                 model,
                 sentences,
                 self._context.client,
                 quarter=self._batch.quarter,
-                max_tokens=settings.llm.summary_max_tokens,
+                llm=settings.llm,
             )
         except (RetryableError, StorageError, InputError):
             # The LLM, the store or the set-up failed, not this firm.
@@ -199,7 +204,7 @@ class _MapJob:
             self._context.listener(Note(f"{place}: {failure.error_message}", "warning"))
         if len(self._unsaved) >= self._context.settings.map.checkpoint_interval:
             saving, self._unsaved = self._unsaved, []
-            await asyncio.to_thread(self._progress.save, saving)
+            await self._save(saving)
         self._stop_if_systemic(failures)
 
     def _stop_if_systemic(self, failures: tuple[Failure, ...]) -> None:

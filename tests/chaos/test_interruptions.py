@@ -19,7 +19,7 @@ from tests.chaos.interruptions import (
     let_live,
     moments,
 )
-from tests.fakes.chaos_llm import DESCRIPTION, SUMMARY, FakeLlm
+from tests.fakes.chaos_llm import SUMMARY, THEME, FakeLlm
 from tests.fakes.chaos_runs import FIRMS, Place, Q, assert_same_rows, rows_of
 
 # The long form goes on until it has killed so often.
@@ -51,11 +51,11 @@ def test_fault_9_and_fault_19_a_run_killed_and_stopped_gives_the_rows_of_an_unin
     finished = place.n_completed()
     assert 0 < finished < FIRMS
 
-    # Killed amid the theme descriptions.
+    # Killed amid the themes.
     llm.reset()
-    llm.hold(DESCRIPTION, after=1)
+    llm.hold(THEME, after=1)
     last = place.start("--workers", "1", "--batch-size", "7")
-    last.wait_for(lambda: run.n_asked(DESCRIPTION) >= 2)
+    last.wait_for(lambda: run.n_asked(THEME) >= 2)
     run.interrupt(last, KILL)
     llm.reset()
     run.finish("--workers", "1", "--batch-size", "7")

@@ -12,6 +12,7 @@ import pytest
 from ftm_core.contracts.errors import InputError
 from ftm_core.llm import wire
 from ftm_core.llm.client import LlmClient
+from ftm_core.llm.dialect import Dialect
 from ftm_core.llm.messages import Parameters, Prompt
 from tests.conformance.conftest import Target
 
@@ -20,15 +21,14 @@ pytestmark = pytest.mark.models
 QUESTION = Prompt(
     "You summarise earnings calls in one sentence.",
     "Sentences:\n- Freight rates rose by a tenth.\n- Shipping took longer.\n\nWhat is reported?",
-    "1",
 )
 # One token a digit: by its length it fits, and only the server's own count shows that it does not.
-DIGITS = Prompt("Summarise.", "Figures:\n" + "\n".join(["- " + "7193" * 20] * 50), "1")
+DIGITS = Prompt("Summarise.", "Figures:\n" + "\n".join(["- " + "7193" * 20] * 50))
 
 
 async def raw(target: Target, **changes: Any) -> httpx.Response:
     """One completion request as the client makes it, with ``changes`` to its body."""
-    body = wire.request_body(
+    body = Dialect().body(
         changes.pop("prompt", QUESTION),
         model=target.model_name,
         parameters=Parameters(max_tokens=4, seed=42),
@@ -126,14 +126,14 @@ async def test_a_faulty_request_is_refused_with_a_reason(target: Target) -> None
 
 
 async def test_damaged_text_is_answered(target: Target) -> None:
-    damaged = Prompt("Summarise.", "Half \ud83d a character, “quotes”, 毛利率, \x07.", "1")
+    damaged = Prompt("Summarise.", "Half \ud83d a character, “quotes”, 毛利率, \x07.")
     async with LlmClient(target.settings()) as client:
         answer = await client.complete(damaged, max_tokens=12)
     assert answer.completion_tokens > 0
 
 
 async def test_a_cancelled_call_is_taken_back_by_the_server(target: Target) -> None:
-    endless = Prompt("", "Count from one to a thousand, each number on its own line.", "1")
+    endless = Prompt("", "Count from one to a thousand, each number on its own line.")
     async with LlmClient(target.settings()) as client:
         await client.context_length()
         call = asyncio.create_task(client.complete(endless, max_tokens=800))
@@ -152,7 +152,7 @@ async def test_ten_calls_at_once_are_all_answered(target: Target) -> None:
     async with LlmClient(target.settings(max_concurrent=10)) as client:
         answers = await asyncio.gather(
             *(
-                client.complete(Prompt("", f"Name {n + 2} colours.", "1"), max_tokens=6)
+                client.complete(Prompt("", f"Name {n + 2} colours."), max_tokens=6)
                 for n in range(10)
             )
         )

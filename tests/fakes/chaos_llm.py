@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -25,27 +24,24 @@ from typing import Any
 import httpx
 
 from ftm_core.llm.messages import Parameters, Prompt, content_hash
+from ftm_core.llm.prompts import cut
+from tests.fakes.llm_forms import first_sentence, in_form, properties_of, wants_number
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODEL = "pure-function"
-# What is asked for is told by its length, as the wording of prompts is no matter of this fake.
-SUMMARY_TOKENS, DESCRIPTION_TOKENS = 81, 161
-SUMMARY, DESCRIPTION, TITLE = "summary", "description", "title"
+SUMMARY, THEME, CHOICE = "summary", "theme", "choice"
 
 
-def kind_of(max_tokens: int) -> str:
-    """Which of the three questions has this limit."""
-    return {SUMMARY_TOKENS: SUMMARY, DESCRIPTION_TOKENS: DESCRIPTION}.get(max_tokens, TITLE)
+def kind_of(body: dict[str, Any]) -> str:
+    """Which of the three questions a request asks, by the form of its answer."""
+    if wants_number(body):
+        return CHOICE
+    return SUMMARY if properties_of(body) == ["summary"] else THEME
 
 
-def answer_to(kind: str, question: str) -> str:
-    """Words of the question in a sentence (or a title) of their own."""
-    words = re.findall(r"[^\W\d_]+", question)[1:]
-    if kind == SUMMARY:
-        return f"The company says that {' '.join(words[:16])}."
-    if kind == DESCRIPTION:
-        return f"Companies speak of {' '.join(words[:24])}. Several of them expect more of it."
-    return f"On {' '.join(words[:3])[:60]}"
+def answer_to(body: dict[str, Any]) -> str:
+    """Words of the question in the form asked for: a pure function of the question."""
+    return in_form(body, f"{cut(first_sentence(body), 160).rstrip(' …')}.")
 
 
 @dataclass(frozen=True)
@@ -72,8 +68,6 @@ class FakeLlm:
         return {
             "LLM_BASE_URL": self.base_url,
             "LLM_MODEL_NAME": self._model,
-            "LLM_SUMMARY_MAX_TOKENS": str(SUMMARY_TOKENS),
-            "LLM_THEME_MAX_TOKENS": str(DESCRIPTION_TOKENS),
             "LLM_MAX_CONCURRENT": "4",
         }
 
@@ -189,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.state.obey(body)
             self._send(200, {})
             return
-        kind, question = kind_of(body["max_tokens"]), body["messages"][-1]["content"]
+        kind, question = kind_of(body), body["messages"][-1]["content"]
         asked = _hash_of(body)
         self.state.note("asked", kind, asked)
         if self.state.refused is not None and self.state.refused in question:
@@ -200,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.state.note("answered", kind, asked)
             return
         self.state.wait_if_held(kind)
-        choice = {"message": {"content": answer_to(kind, question)}, "finish_reason": "stop"}
+        choice = {"message": {"content": answer_to(body)}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 100, "completion_tokens": 20}
         self._send(200, {"model": MODEL, "choices": [choice], "usage": usage})
         self.state.note("answered", kind, asked)
@@ -222,7 +216,9 @@ class _Handler(BaseHTTPRequestHandler):
 def _hash_of(body: dict[str, Any]) -> str:
     """The hash under which the client keeps the answer to this request."""
     system = body["messages"][0]["content"] if len(body["messages"]) > 1 else ""
-    prompt = Prompt(system, body["messages"][-1]["content"], "")
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    text = json.dumps(schema, separators=(",", ":")) if schema else ""
+    prompt = Prompt(system, body["messages"][-1]["content"], text)
     parameters = Parameters(max_tokens=body["max_tokens"], seed=body["seed"])
     return content_hash(prompt, model=body["model"], parameters=parameters)
 

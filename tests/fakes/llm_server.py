@@ -12,6 +12,7 @@ import httpx
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.client import LlmClient
+from tests.fakes.llm_forms import first_sentence, in_form
 from tests.fakes.llm_time import VirtualTime
 
 MODEL = "Qwen/Qwen3-8B"
@@ -33,7 +34,7 @@ def refusal(status: int, message: str, **more: Any) -> httpx.Response:
 
 
 class FakeLlmServer:
-    """Answers each prompt with words of its own, or with what was put into ``replies`` first.
+    """Answers each prompt in the form asked for, or with what was put into ``replies`` first.
 
     While the clock is within an outage, connections are refused.
     """
@@ -100,7 +101,10 @@ class FakeLlmServer:
                 raise httpx.ReadError("connection reset")
             if self.replies:
                 return await _given(self.replies.pop(0))
-            return completion(f"Answer to {body['messages'][-1]['content']}.")
+            text = first_sentence(body) or f"Answer to {body['messages'][-1]['content']}."
+            if "response_format" not in body:
+                text = f"Answer to {body['messages'][-1]['content']}."
+            return completion(in_form(body, text))
         finally:
             self.on_their_way -= 1
 

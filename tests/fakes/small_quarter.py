@@ -41,10 +41,11 @@ from ftm_core.storage.local import LocalStorage
 from ftm_core.themes.reduce_job import ReduceContext, run_reduce
 from ftm_core.themes.theme_model import ThemeDraft, TopicPoint
 from ftm_core.topics.firm_model import INPUT_COLUMNS, FirmModel, TopicDraft
-from ftm_core.topics.summaries import summarise_firm
+from ftm_core.topics.summaries import summarize_firm
 from ftm_core.topics.workers import ModelWorkers
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
 from ftm_core.transcripts.sentences import Sentence
+from tests.fakes.llm_forms import in_form, properties_of
 
 QUARTER = Quarter(2023, 1)
 RUN_NAME = "2023Q1-20230601-120000"
@@ -181,12 +182,12 @@ async def _map_batch(batch: Batch, quarter: SmallQuarter, client: LlmClient, sha
             continue
         model = _model(firm_id, table.to_pylist(), shape)
         finished.append(
-            await summarise_firm(
+            await summarize_firm(
                 model,
                 table,
                 client,
                 quarter=str(quarter.quarter),
-                max_tokens=quarter.settings.llm.summary_max_tokens,
+                llm=quarter.settings.llm,
             )
         )
         if len(finished) == quarter.settings.map.checkpoint_interval:
@@ -271,16 +272,14 @@ def _answer(request: httpx.Request) -> httpx.Response:
     body = json.loads(request.content)
     question = body["messages"][-1]["content"]
     subject = FREIGHT if FREIGHT in question.lower() else PRICING
-    # What is asked for is told by its length, as the wording of prompts is no matter of this fake.
-    if body["max_tokens"] == _SUMMARY_TOKENS:
+    kind = properties_of(body)
+    text = f"Companies tell how {subject} changed over the year. They expect more of it."
+    if kind == ["summary"]:
         firm = _FIRM_NAME.findall(question)[0]
         text = f"{firm} told its investors how {subject} changed what it earns."
         if firm == REFUSED_FIRM and subject == FREIGHT:
             return httpx.Response(400, json={"error": {"message": "not this one"}})
-    elif body["max_tokens"] == _THEME_TOKENS:
-        text = f"Companies tell how {subject} changed over the year. They expect more of it."
-    else:
-        text = f"{subject.title()} in the quarter"
+    text = in_form(body, text, title=f"{subject.title()} in the quarter")
     return httpx.Response(
         200,
         json={

@@ -34,7 +34,6 @@ pytestmark = pytest.mark.models
 QUESTION = Prompt(
     "You summarise earnings calls in one sentence.",
     "Sentences:\n- Freight rates rose by a tenth.\n- Shipping took longer.\n\nWhat is reported?",
-    "1",
 )
 
 
@@ -70,7 +69,7 @@ async def test_it_answers_under_its_own_name_on_this_machine_alone() -> None:
 
 async def test_a_prompt_far_too_long_is_cut_and_answered() -> None:
     lines = "\n".join(f"- Revenue of unit {n} rose 1,{n:03d}.{n:02d} %." for n in range(2000))
-    prompt = Prompt("Summarise.", f"Sentences:\n{lines}\n\nWhat is reported?", "1")
+    prompt = Prompt("Summarise.", f"Sentences:\n{lines}\n\nWhat is reported?")
     with EmbeddedServer(slots=1, slot_context=512) as server:
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             answer = await client.complete(prompt, max_tokens=8)
@@ -82,7 +81,7 @@ async def test_a_cancelled_call_frees_its_slot_on_the_server() -> None:
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             await client.complete(QUESTION, max_tokens=1)
             call = asyncio.create_task(
-                client.complete(Prompt("", "Count from one to a thousand.", "1"), max_tokens=1500)
+                client.complete(Prompt("", "Count from one to a thousand."), max_tokens=1500)
             )
             slots = server.base_url.removesuffix("/v1") + "/slots"
             async with httpx.AsyncClient(trust_env=False) as http:

@@ -26,7 +26,7 @@ async def test_nothing_is_lost_or_asked_twice_through_a_faulty_network(
     n_calls: int, tmp_path: Path
 ) -> None:
     storage = open_storage(str(tmp_path))
-    questions = [Prompt("", f"Name colour {number}.", "1") for number in range(n_calls)]
+    questions = [Prompt("", f"Name colour {number}.") for number in range(n_calls)]
     with EmbeddedServer(slots=8) as server:
         address = urlsplit(server.base_url)
         assert address.hostname is not None

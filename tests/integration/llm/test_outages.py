@@ -60,7 +60,7 @@ async def keep_asking(client: LlmClient, caller: int, tally: Tally) -> None:
     number = 0
     while not tally.stopping:
         number += 1
-        question = Prompt("", f"Caller {caller}, question {number}: name a colour.", "1")
+        question = Prompt("", f"Caller {caller}, question {number}: name a colour.")
         try:
             await client.complete(question, max_tokens=4)
         except Exception as error:  # noqa: BLE001 - every kind of failure counts here
@@ -155,12 +155,12 @@ async def test_fault_13_a_server_that_stays_away_ends_the_job_within_its_limit()
             LlmSettings(max_concurrent=10, health_wait=3, health_poll=0.5, timeout=60)
         )
         async with LlmClient(settings) as client:
-            await client.complete(Prompt("", "Name a colour.", "1"), max_tokens=2)
+            await client.complete(Prompt("", "Name a colour."), max_tokens=2)
             os.kill(server.pid, signal.SIGKILL)
             began = time.monotonic()
             outcomes = await asyncio.gather(
                 *(
-                    client.complete(Prompt("", f"Name animal {n}.", "1"), max_tokens=2)
+                    client.complete(Prompt("", f"Name animal {n}."), max_tokens=2)
                     for n in range(N_CALLERS)
                 ),
                 return_exceptions=True,

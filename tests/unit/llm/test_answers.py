@@ -26,7 +26,7 @@ QUARTER = Quarter.parse("2023Q1")
 
 
 def answer(number: int, text: str | None = None) -> Answer:
-    question = Prompt("s", f"question {number}", "1")
+    question = Prompt("s", f"question {number}")
     asked = content_hash(question, model="m", parameters=Parameters(20, 42))
     return Answer(text or f"Text {number}.", "m", 10, 5, "stop", asked, from_store=False)
 
@@ -72,7 +72,7 @@ def test_what_was_never_answered_is_not_found(storage: Any) -> None:
 def test_the_hash_depends_on_all_that_shapes_the_answer() -> None:
     def hashed(system: str = "s", user: str = "u", model: str = "m", **parameters: Any) -> str:
         chosen = Parameters(**{"max_tokens": 20, "seed": 42, **parameters})
-        return content_hash(Prompt(system, user, "1"), model=model, parameters=chosen)
+        return content_hash(Prompt(system, user), model=model, parameters=chosen)
 
     different = [
         hashed(),

@@ -34,7 +34,7 @@ VLLM_TOO_LONG = (
 
 
 def prompt(text: str, system: str = "Be brief.") -> Prompt:
-    return Prompt(system, text, "1")
+    return Prompt(system, text)
 
 
 async def ask(server: FakeLlmServer, question: Prompt, max_tokens: int = 20) -> Answer:
@@ -102,10 +102,12 @@ async def test_a_passing_fault_is_asked_again(fault: Reply) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 422])
 async def test_another_refusal_fails_its_topic_with_the_servers_reason(status: int) -> None:
     server = FakeLlmServer()
-    server.replies = [refusal(status, "The model `x` does not exist.")]
-    with pytest.raises(LlmRequestError, match=rf"HTTP {status}: The model `x` does not exist\."):
-        await ask(server, prompt("u"))
-    assert len(server.bodies) == 1
+    server.replies = [completion("Fine."), refusal(status, "The model `x` does not exist.")]
+    async with server.client() as client:
+        await client.complete(prompt("first"), max_tokens=20)
+        with pytest.raises(LlmRequestError, match=rf"HTTP {status}: The model `x` does not exist"):
+            await client.complete(prompt("u"), max_tokens=20)
+    assert len(server.bodies) == 2
 
 
 async def test_a_lasting_fault_of_a_healthy_server_fails_its_topic_after_bounded_attempts() -> None:

@@ -13,7 +13,7 @@ from ftm_core.llm.prompt_budget import TEMPLATE_TOKENS, estimate_tokens, fit, sh
 
 def summaries_prompt(n_lines: int) -> Prompt:
     lines = "\n".join(f"- summary number {n} about pricing" for n in range(n_lines))
-    return Prompt("Describe.", f"Summaries:\n{lines}\n\nKeywords: a, b\nWhat is it?", "1")
+    return Prompt("Describe.", f"Summaries:\n{lines}\n\nKeywords: a, b\nWhat is it?")
 
 
 def test_a_prompt_that_fits_is_left_alone() -> None:
@@ -26,11 +26,11 @@ def test_the_last_lines_of_the_longest_block_go_first() -> None:
     assert cut.user.startswith("Summaries:\n- summary number 0 about pricing\n- summary number 1")
     assert cut.user.endswith(" about pricing\n\nKeywords: a, b\nWhat is it?")
     assert cut.system == "Describe."
-    assert cut.version == "1"
+    assert cut.schema == ""
 
 
 def test_one_long_line_loses_words_from_its_end() -> None:
-    prompt = Prompt("", "Sentences:\n- " + "growth " * 3000 + "\n\nWhat is reported?", "1")
+    prompt = Prompt("", "Sentences:\n- " + "growth " * 3000 + "\n\nWhat is reported?")
     cut = fit(prompt, context_length=400, max_tokens=80)
     assert cut.user.startswith("Sentences:\n- growth growth")
     assert cut.user.endswith("growth\n\nWhat is reported?")
@@ -44,7 +44,7 @@ def test_one_long_line_loses_words_from_its_end() -> None:
 def test_fault_3_a_cut_prompt_always_fits(
     blocks: list[list[str]], context_length: int, max_tokens: int
 ) -> None:
-    prompt = Prompt("System.", "\n\n".join("\n".join(block) for block in blocks), "1")
+    prompt = Prompt("System.", "\n\n".join("\n".join(block) for block in blocks))
     try:
         cut = fit(prompt, context_length=context_length, max_tokens=max_tokens)
     except LlmRequestError:
@@ -63,7 +63,7 @@ def test_fault_3_a_theme_of_five_thousand_firms_is_cut_quickly() -> None:
 
 
 def test_no_room_at_all_fails_the_item() -> None:
-    prompt = Prompt("A long instruction. " * 50, "Sentences:\n- one", "1")
+    prompt = Prompt("A long instruction. " * 50, "Sentences:\n- one")
     with pytest.raises(LlmRequestError, match="does not fit"):
         fit(prompt, context_length=300, max_tokens=200)
 

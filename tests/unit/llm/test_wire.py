@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftm_core.llm import wire
+from ftm_core.llm.reply_text import RefusedAnswerError, answer_text
 
 NOW = dt.datetime(2023, 2, 1, tzinfo=dt.UTC)
 
@@ -20,16 +21,11 @@ NOW = dt.datetime(2023, 2, 1, tzinfo=dt.UTC)
 def test_fault_1_no_text_with_a_think_tag_is_ever_returned(pieces: list[str]) -> None:
     text = "".join(pieces)
     try:
-        answer = wire.without_thinking(text)
-    except wire.RefusedAnswerError:
+        answer = answer_text(text)
+    except RefusedAnswerError:
         return
     assert "think" not in answer.lower()
     assert answer == answer.strip() != ""
-
-
-def test_a_word_about_thinking_is_no_thinking() -> None:
-    text = "Management thinks 2 < 3 and rethinks <growth>."
-    assert wire.without_thinking(text) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,254 @@
+"""Compare prompts for summaries, titles and descriptions on real topics and themes.
+
+Run from the project root: ``python -m bench.llm_prompts ask MODEL.gguf CASES.json OUT.jsonl
+[TOPICS] [THEMES]``, then ``python -m bench.llm_prompts measure OUT.jsonl``. CASES holds ``topics``
+(keywords, texts) and ``themes`` (keywords, sentences). Each variant asks once per item, as
+``write`` does at first; every item is asked in all variants before the next one, so a run that is
+stopped early still compares like with like. Measured: answers that are not the JSON asked for,
+numbers or names that no shown sentence has (share of items), the share of an answer's content
+words that the sentences have, words, and whether a keyword of the item is in it. OUT holds every
+answer beside its sentences, to be read.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import httpx
+
+from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.text import lexicons
+from ftm_core.text.grounding import Sources
+from ftm_core.text.stems import stem
+
+# One for each variant, so that each keeps the beginning that its prompts share.
+SLOTS = 3
+SENTENCES = 5
+LONGEST_SENTENCE = 320
+THEME_SENTENCES = 8
+
+_RULES = (
+    "Use only what the sentences say. Copy numbers and names exactly as they are there, or leave "
+    "them out. Do not add causes, comparisons or judgments."
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to ask: system text, user text from an item, the fields of the JSON answer."""
+
+    system: str
+    user: Callable[[Mapping[str, Any]], str]
+    fields: tuple[str, ...]
+    max_tokens: int
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_SENTENCE else text[:LONGEST_SENTENCE].rsplit(" ", 1)[0]
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {_cut(text)}" for text in texts)
+
+
+def _topic(item: Mapping[str, Any]) -> str:
+    return f"Sentences:\n{_listed(item['texts'][:SENTENCES])}"
+
+
+def _topic_with_keywords(item: Mapping[str, Any]) -> str:
+    return f"{_topic(item)}\n\nSubject: {', '.join(item['keywords'][:4])}"
+
+
+def _theme(item: Mapping[str, Any]) -> str:
+    return f"Sentences:\n{_listed(item['sentences'][:THEME_SENTENCES])}"
+
+
+def _theme_with_keywords(item: Mapping[str, Any]) -> str:
+    return f"{_theme(item)}\n\nKeywords: {', '.join(item['keywords'][:6])}"
+
+
+TOPIC_VARIANTS: dict[str, Variant] = {
+    "plain": Variant(
+        "You summarize earnings calls. Write one sentence of at most 30 words that says what the "
+        f'company reports. {_RULES} Reply with JSON: {{"summary": "..."}}',
+        _topic_with_keywords,
+        ("summary",),
+        96,
+    ),
+    "subject first": Variant(
+        "You summarize earnings calls. The sentences below come from one company's call. First "
+        "name the subject they share in two to five words, then write one sentence of at most 30 "
+        f'words that starts with "The company" and says what it reports on it. {_RULES} Reply '
+        'with JSON: {"subject": "...", "summary": "..."}',
+        _topic,
+        ("subject", "summary"),
+        112,
+    ),
+    "example": Variant(
+        "You summarize what a company says in its earnings call, in one sentence of at most 30 "
+        f"words. {_RULES}\n\nExample\nSentences:\n- Our tax rate for the quarter was 31.5%, and we "
+        "expect about 32% for the year.\n- That's a bit higher because of the mix of earnings by "
+        'state.\nAnswer: {"summary": "The tax rate was 31.5% in the quarter and is expected to be '
+        'about 32% for the year, higher because of the mix of earnings by state."}\n\nReply with '
+        "JSON in the same way.",
+        _topic,
+        ("summary",),
+        96,
+    ),
+}
+THEME_VARIANTS: dict[str, Variant] = {
+    "plain": Variant(
+        "Several companies said these sentences in their earnings calls. Write a title of two to "
+        "six words that names their common subject, and a description of two sentences that says "
+        f"what the companies report on it. {_RULES} Name no company. Reply with JSON: "
+        '{"title": "...", "description": "..."}',
+        _theme_with_keywords,
+        ("title", "description"),
+        200,
+    ),
+    "description first": Variant(
+        "Several companies said these sentences in their earnings calls. First describe in two "
+        "sentences what the companies report about their common subject, then name that subject "
+        f"in a title of two to six words. {_RULES} Name no company and give no numbers. Reply "
+        'with JSON: {"description": "...", "title": "..."}',
+        _theme_with_keywords,
+        ("description", "title"),
+        200,
+    ),
+    "example": Variant(
+        "Each sentence is from another company's earnings call. Write a title of two to six words "
+        "that names the subject they share, as specific as possible, and a description of two "
+        f"sentences. {_RULES} Name no company and give no numbers.\n\nExample\nSentences:\n- Our "
+        "effective tax rate was 31.5%.\n- We expect a tax rate of about 34% for the year.\nAnswer: "
+        '{"title": "Effective tax rate", "description": "Companies report their effective tax '
+        'rates. They give the rates that they expect for the year."}\n\nReply with JSON in the '
+        "same way.",
+        _theme_with_keywords,
+        ("title", "description"),
+        200,
+    ),
+}
+
+
+def _schema(fields: Sequence[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in fields},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def ask(http: httpx.Client, url: str, variant: Variant, item: Mapping[str, Any]) -> dict[str, Any]:
+    """One answer with its seconds, and its fields where it is the JSON asked for."""
+    body = {
+        "messages": [
+            {"role": "system", "content": variant.system},
+            {"role": "user", "content": variant.user(item)},
+        ],
+        "temperature": 0,
+        "seed": 42,
+        "max_tokens": variant.max_tokens,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "strict": True, "schema": _schema(variant.fields)},
+        },
+    }
+    began = time.monotonic()
+    response = http.post(f"{url}/chat/completions", json=body).raise_for_status().json()
+    text = response["choices"][0]["message"]["content"]
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = {}
+    return {"text": text, "fields": fields, "seconds": time.monotonic() - began}
+
+
+_WORDS = re.compile(r"[a-z][a-z'-]+")
+
+
+def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The stated measures of one answer, over all its fields together."""
+    fields, shown = row["fields"], [_cut(text) for text in row["shown"]]
+    title = fields.get("title", "")
+    body = fields.get("summary", "") or fields.get("description", "")
+    words = _WORDS.findall(f"{title} {body}".lower())
+    empty = lexicons.words("function_words")
+    content = [stem(word) for word in words if word not in empty and len(word) > 2]
+    source = {stem(word) for word in _WORDS.findall(" ".join(shown).lower())}
+    named = {stem(part) for word in row["keywords"] for part in word.split()}
+    sources = Sources(shown)
+    return {
+        "unsupported": sources.ungrounded(body) + sources.ungrounded(title.lower()),
+        "kept": mean(word in source for word in content) if content else 0.0,
+        "words": len(words),
+        "subject": bool({stem(word) for word in _WORDS.findall((title or body).lower())} & named),
+    }
+
+
+def ask_all(model: Path, cases_file: Path, out: Path, n_topics: int, n_themes: int) -> None:
+    """Ask every variant of each item in turn; each answer is a line of ``out``."""
+    cases = json.loads(cases_file.read_text())
+    items = [("topic", TOPIC_VARIANTS, item) for item in cases["topics"][:n_topics]]
+    themes = [("theme", THEME_VARIANTS, item) for item in cases["themes"][:n_themes]]
+    # Themes among the topics, so that both are there whenever the run is stopped.
+    for place, theme in enumerate(themes):
+        items.insert(2 * place, theme)
+    with (
+        EmbeddedServer(model=model, slots=SLOTS, served_as=model.stem) as server,
+        httpx.Client(trust_env=False, timeout=1800) as http,
+        concurrent.futures.ThreadPoolExecutor(SLOTS) as pool,
+        out.open("a") as lines,
+    ):
+        for kind, variants, item in items:
+            asked = {
+                name: pool.submit(ask, http, server.base_url, variant, item)
+                for name, variant in variants.items()
+            }
+            shown = item["texts"][:SENTENCES] if kind == "topic" else item["sentences"]
+            for name, answer in asked.items():
+                row = {"kind": kind, "variant": name, "shown": shown}
+                row |= {"keywords": item["keywords"][:6], **answer.result()}
+                lines.write(json.dumps(row) + "\n")
+                lines.flush()
+
+
+def measure_all(out: Path) -> None:
+    """Print one line for each variant, over the items that every variant of its kind answered."""
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    for kind, variants in (("topic", TOPIC_VARIANTS), ("theme", THEME_VARIANTS)):
+        for name in variants:
+            mine = [row for row in rows if row["kind"] == kind and row["variant"] == name]
+            good = [{**row, **measure(row)} for row in mine if row["fields"]]
+            if not good:
+                continue
+            print(
+                f"{kind:6} {name:18} n={len(mine):3} no_json={len(mine) - len(good)} "
+                f"unsupported={sum(bool(row['unsupported']) for row in good)} "
+                f"kept={mean(row['kept'] for row in good):.2f} "
+                f"words={mean(row['words'] for row in good):.1f} "
+                f"subject={mean(row['subject'] for row in good):.2f}"
+            )
+
+
+def main() -> None:
+    if sys.argv[1] == "measure":
+        measure_all(Path(sys.argv[2]))
+        return
+    model, cases_file, out = (Path(given) for given in sys.argv[2:5])
+    counts = [int(given) for given in sys.argv[5:]] or [150, 40]
+    ask_all(model, cases_file, out, *counts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""How one topic and one theme become text: written by the LLM, or selected from what was said.
+
+``write``: the LLM writes, and what it writes must stand on the sentences that it was shown. An
+answer with numbers or names that they lack is asked for once more, with those named; then the item
+is selected instead. ``select``: the LLM chooses a number, and the text is verbatim.
+
+Both are pure given ``ask``: `ftm evaluate` makes the same texts again from the cached responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ftm_core.contracts.errors import LlmRequestError
+from ftm_core.contracts.settings import AnswerMode
+from ftm_core.llm import candidates, prompts
+from ftm_core.llm.messages import Answer, Prompt
+from ftm_core.text.grounding import Sources
+from ftm_core.text.stems import stem
+from ftm_core.text.tokens import WORD
+
+# Asks one prompt for an answer of at most so many tokens.
+Ask = Callable[[Prompt, int], Awaitable[Answer]]
+
+LONGEST_TITLE = 8
+_LONGEST_SUMMARY = 60
+
+
+@dataclass(frozen=True)
+class TopicText:
+    """A topic's summary, the mode that it came from, and the model that answered."""
+
+    summary: str
+    mode: AnswerMode
+    model: str
+
+
+@dataclass(frozen=True)
+class ThemeText:
+    """A theme's title and description, and the mode that they came from."""
+
+    name: str
+    description: str
+    mode: AnswerMode
+
+
+async def topic_text(
+    keywords: Sequence[str],
+    sentences: Sequence[str],
+    ask: Ask,
+    *,
+    mode: AnswerMode,
+    max_tokens: int,
+) -> TopicText:
+    """The text of a topic from its most representative sentences, as spoken.
+
+    Raises what ``ask`` raises, and LlmRequestError when the LLM chooses no candidate.
+    """
+    if mode == "write":
+        sources = Sources(prompts.shown(sentences, prompts.SUMMARY_SENTENCES))
+        prompt = prompts.summary_prompt(keywords, sentences)
+
+        def problems(fields: dict[str, str]) -> list[str]:
+            summary = fields["summary"]
+            if not prompts.is_prose(summary) or len(summary.split()) > _LONGEST_SUMMARY:
+                return ["The summary must be one sentence."]
+            return _unsupported(sources.ungrounded(summary))
+
+        if written := await _written(prompt, ("summary",), problems, ask, max_tokens):
+            fields, answer = written
+            return TopicText(fields["summary"], "write", answer.model)
+    offered = candidates.sentence_candidates(sentences, keywords)
+    chosen, answer = await _chosen(
+        prompts.sentence_choice_prompt(keywords, prompts.shown(offered, len(offered))), offered, ask
+    )
+    return TopicText(chosen, "select", answer.model)
+
+
+async def theme_text(
+    keywords: Sequence[str],
+    sentences: Sequence[str],
+    ask: Ask,
+    *,
+    mode: AnswerMode,
+    max_tokens: int,
+    taken: frozenset[str] = frozenset(),
+) -> ThemeText:
+    """The title and description of a theme from its leading sentences, each of another firm.
+
+    ``taken`` are titles in lower case that other themes have; ``select`` offers none of them.
+    Raises as ``topic_text`` does.
+    """
+    shown = prompts.shown(sentences, prompts.THEME_SENTENCES)
+    if mode == "write":
+        sources = Sources(shown)
+
+        def problems(fields: dict[str, str]) -> list[str]:
+            found = title_problems(fields["title"], keywords, sources)
+            if not prompts.is_prose(fields["description"]):
+                found.append("The description must be two sentences.")
+            return found + _unsupported(sources.ungrounded(fields["description"]))
+
+        prompt = prompts.theme_prompt(keywords, sentences)
+        if written := await _written(prompt, ("title", "description"), problems, ask, max_tokens):
+            fields, _ = written
+            title = candidates.title_of(fields["title"].rstrip(".:;, "))
+            return ThemeText(title, fields["description"], "write")
+    phrases = candidates.phrase_candidates(sentences, keywords)
+    offered = [phrase for phrase in phrases if phrase.lower() not in taken] or phrases
+    if not offered:
+        raise LlmRequestError(
+            "theme", "its sentences hold no phrase that could name it", "Report this theme."
+        )
+    leading = candidates.sentence_candidates(
+        sentences, keywords, limit=candidates.DESCRIPTION_SENTENCES
+    )
+    name, _ = await _chosen(
+        prompts.phrase_choice_prompt(prompts.shown(leading, len(leading)), offered), offered, ask
+    )
+    return ThemeText(candidates.title_of(name), " ".join(map(_ended, leading)), "select")
+
+
+def title_problems(title: str, keywords: Sequence[str], sources: Sources) -> list[str]:
+    """What speaks against a title: its length, no word of the theme's, a number or name of its own.
+
+    In A Title Written Like This capitals tell nothing, so only acronyms count as names there.
+    """
+    words = WORD.findall(title)
+    found = []
+    if not 1 <= len(words) <= LONGEST_TITLE:
+        found.append(f"The title must have two to {LONGEST_TITLE} words.")
+    stems = {stem(word) for word in words}
+    if not stems & {stem(part) for keyword in keywords for part in keyword.split()}:
+        found.append(f"The title must name the subject: {', '.join(keywords[:3])}.")
+    capitals = sum(word[0].isupper() for word in words[1:])
+    n_telling_nothing = len(words) if capitals > len(words[1:]) / 2 else 1
+    for place, word in enumerate(words[:n_telling_nothing]):
+        words[place] = word if word[1:].lower() != word[1:] else word.lower()
+    return found + _unsupported(sources.ungrounded(f"about {' '.join(words)}"))
+
+
+async def _written(
+    prompt: Prompt,
+    names: tuple[str, ...],
+    problems: Callable[[dict[str, str]], list[str]],
+    ask: Ask,
+    max_tokens: int,
+) -> tuple[dict[str, str], Answer] | None:
+    """The first answer without a problem, of two at most; None when both have one."""
+    asked = prompt
+    for attempt in (1, 2):
+        answer = await ask(asked, max_tokens)
+        fields = prompts.fields_of(answer, *names)
+        found = problems(fields) if fields else ["It is not the JSON asked for."]
+        if fields and not found:
+            return fields, answer
+        if attempt == 1:
+            asked = prompts.correction_prompt(prompt, answer.text, found)
+    return None
+
+
+async def _chosen(prompt: Prompt, offered: Sequence[str], ask: Ask) -> tuple[str, Answer]:
+    answer = await ask(prompt, prompts.CHOICE_MAX_TOKENS)
+    index = prompts.choice_of(answer, len(offered))
+    if index is None:
+        raise LlmRequestError(
+            "answer of the LLM",
+            f"chooses none of {len(offered)} candidates ({answer.text[:80]!r})",
+            "Use a model that follows instructions, or a server with structured output.",
+        )
+    return offered[index], answer
+
+
+def _unsupported(parts: Sequence[str]) -> list[str]:
+    return [f"The sentences do not say {part!r}." for part in parts]
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence[-1:] in ".!?…" else f"{sentence}."
