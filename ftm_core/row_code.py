@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib import resources
 from pathlib import Path
-
-from ftm_core import __version__
 
 # Everything that a row's values depend on besides inputs and settings. Storage, retries and
 # progress are left out: they decide when a row is written, not what is in it.
@@ -17,9 +14,8 @@ ROW_FILES = ("contracts/schemas.py",)
 
 @cache
 def row_code_version() -> str:
-    """The version of ftm and a digest of its row-deciding files, word lists included."""
-    folder = resources.files("ftm_core")
-    return f"{__version__}+{digest_of(Path(str(folder)))}"
+    """A digest of ftm's row-deciding files, word lists included."""
+    return digest_of(Path(__file__).parent)
 
 
 def digest_of(folder: Path) -> str:

@@ -15,7 +15,9 @@ def config_command(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Show each setting with its origin: flag, environment, project file (ftm.toml) or default.
+    """Show each setting with its origin: flag, environment, project file, model or default.
+
+    On this machine these are the settings that a run would use, the local model's own included.
 
     JSON: {target, pin, settings: [{name, value, origin, environment_variable, help}]}.
 
@@ -32,14 +34,23 @@ def config_command(
     from ftm_cli.operations.aws.pin import read_pin
     from ftm_cli.targets import chosen_target
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
+    from ftm_core.llm.addresses import without_password
 
-    origins = resolve(project_file=Path(PROJECT_FILE)).origins
+    if chosen_target(None) == "local":
+        # A run on this machine fits the settings to its model; those are what is shown.
+        from ftm_cli.operations.local_run import resolve_local
+
+        origins = resolve_local({}).origins
+    else:
+        origins = resolve(project_file=Path(PROJECT_FILE)).origins
     if changed:
         origins = tuple(item for item in origins if item.origin != "default")
     # A secret is shown to be there, and no more.
     shown = [
         dataclasses.replace(item, value="(set)")
         if item.name == "llm.api_key" and item.value
+        else dataclasses.replace(item, value=without_password(item.value))
+        if item.name == "llm.base_url"
         else item
         for item in origins
     ]

@@ -34,6 +34,13 @@ def run_command(
     llm_model_name: Annotated[
         str | None, typer.Option(help="Model that the server serves.")
     ] = None,
+    local_model: Annotated[
+        str | None,
+        typer.Option(
+            "--local-model",
+            help="GGUF file to serve here: a path, a name of `ftm models`, or hf:OWNER/REPO/FILE.",
+        ),
+    ] = None,
     max_firms: Annotated[
         int | None, typer.Option(min=1, help="Take only the first N firms.")
     ] = None,
@@ -97,6 +104,7 @@ def run_command(
     given = {
         "--llm-base-url": llm_base_url,
         "--llm-model-name": llm_model_name,
+        "--local-model": local_model,
         "--max-firms": max_firms,
         "--batch-size": batch_size,
         "--workers": workers,
@@ -111,6 +119,7 @@ def run_command(
         settings={
             "llm.base_url": llm_base_url,
             "llm.model_name": llm_model_name,
+            "llm.local_model": local_model,
             "map.batch_size": batch_size,
             "map.workers": workers,
         },

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.extras import require_extra
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.settings import PROJECT_FILE, Settings, resolve
+from ftm_core.contracts.settings import (
+    BUNDLED_LLM,
+    PROJECT_FILE,
+    ResolvedSettings,
+    Settings,
+    resolve,
+)
 from ftm_core.data.lease import new_run_name
+from ftm_core.llm.addresses import without_password
+from ftm_core.llm.local_models import find_local_model, most_slots, plan_server
 from ftm_core.pipeline import QuarterOutcome, RunRequest, run_quarter, standing
 from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage
@@ -97,35 +105,82 @@ def run_with(
     return LocalOutcome(run.quarter, run.storage.uri, outcome.run_id, outcome)
 
 
-# The embedded model writes a sentence or two well and then repeats itself; on two cores each
-# token costs. Twice as many questions are on their way as are answered at once, so that none of the
-# server's slots waits for the next. These stand in for defaults only: a flag, the environment or
-# the file wins.
-EMBEDDED_LLM_SETTINGS = {"summary_max_tokens": 48, "theme_max_tokens": 96, "max_concurrent": 8}
+# Twice as many questions are on their way as the server answers at once, so that no slot waits. A
+# model on this machine's cores may take minutes for an answer while topic models use them as well.
+_LOCAL_TIMEOUT = 600.0
+_PRECEDENCE = ("flag", "environment")
+
+
+def resolve_local(flags: Mapping[str, Any]) -> ResolvedSettings:
+    """All settings of a run on this machine, with where each comes from.
+
+    With no server named, the model is the one of LLM_LOCAL_MODEL or the bundled one, and what suits
+    it stands in for defaults. Of a server and a model file the one named with more precedence
+    counts. Raises InputError when both are named in one way, or the model file cannot be used.
+    """
+    project_file = Path(PROJECT_FILE)
+    resolved = resolve(flags=flags, project_file=project_file)
+    llm = resolved.settings.llm
+    origins = {item.name: item.origin for item in resolved.origins}
+    if llm.base_url and not llm.local_model:
+        return resolved
+    if llm.base_url and llm.local_model:
+        server, model = _rank(origins["llm.base_url"]), _rank(origins["llm.local_model"])
+        if server == model:
+            raise InputError(
+                "LLM settings",
+                f"name both a server ({without_password(llm.base_url)}) and a model file "
+                f"({llm.local_model})",
+                "Name one of LLM_BASE_URL and LLM_LOCAL_MODEL.",
+            )
+        if server < model:
+            return resolved
+        flags = {**flags, "llm.base_url": ""}
+    if llm.local_model:
+        found = find_local_model(llm.local_model)
+        name, origin, size = found.name, f"local model {found.name}", found.file.size
+    else:
+        # Settings can be shown before the bundled file was fetched.
+        name, origin, size = BUNDLED_LLM, "bundled model", 0
+    fitting = {
+        "llm.model_name": (name, origin),
+        "llm.max_concurrent": (2 * most_slots(size), origin),
+        "llm.timeout": (_LOCAL_TIMEOUT, origin),
+    }
+    return resolve(flags=flags, project_file=project_file, defaults=fitting)
+
+
+def _rank(origin: str) -> int:
+    kind = origin.partition(" ")[0]
+    return _PRECEDENCE.index(kind) if kind in _PRECEDENCE else len(_PRECEDENCE)
 
 
 def local_settings(flags: Mapping[str, Any]) -> Settings:
-    """All settings; with no server named, the model is the embedded one and its answers short."""
-    from ftm_core.llm.bundled_model import MODEL_NAME
-
-    resolved = resolve(flags=flags, environment=os.environ, project_file=Path(PROJECT_FILE))
-    settings = resolved.settings
-    if settings.llm.base_url:
-        return settings
-    defaults = {item.name for item in resolved.origins if item.origin == "default"}
-    fitting = {k: v for k, v in EMBEDDED_LLM_SETTINGS.items() if f"llm.{k}" in defaults}
-    llm = settings.llm.model_copy(update={"model_name": MODEL_NAME, **fitting})
-    return settings.model_copy(update={"llm": llm})
+    """The settings of ``resolve_local`` without their origins."""
+    return resolve_local(flags).settings
 
 
 @contextlib.contextmanager
 def llm_server(settings: Settings, listener: Listener) -> Iterator[str]:
-    """Base URL of the named server, or of the embedded one, which ends with the block."""
+    """Base URL of the named server, or of one for the local model, which ends with the block."""
     if settings.llm.base_url:
         yield settings.llm.base_url
         return
     from ftm_core.llm.embedded import EmbeddedServer
 
-    with EmbeddedServer(slots=max(1, settings.llm.max_concurrent // 2)) as server:
-        listener(Note(f"embedded LLM {settings.llm.model_name} ready at {server.base_url}"))
+    model = find_local_model(settings.llm.local_model, listener)
+    plan = plan_server(model.file, concurrent=settings.llm.max_concurrent)
+    with EmbeddedServer(
+        model=model.verify(),
+        slots=plan.slots,
+        slot_context=plan.slot_context,
+        threads=plan.threads,
+        served_as=settings.llm.model_name,
+    ) as server:
+        listener(
+            Note(
+                f"local LLM {settings.llm.model_name} ready at {server.base_url} "
+                f"({plan.slots} slots, {plan.memory / 1024**2:,.0f} MiB)"
+            )
+        )
         yield server.base_url

@@ -131,32 +131,39 @@ def _llm(settings: Settings) -> str:
     if settings.llm.base_url:
         return _served_model(settings.llm)
     from ftm_core.contracts.extras import require_extra
-    from ftm_core.llm.bundled_model import MODEL_NAME, verify_bundled_model
+    from ftm_core.llm.local_models import find_local_model, plan_server
 
-    require_extra("local", "The bundled LLM server")
-    verify_bundled_model()
-    return f"{MODEL_NAME}, SHA-256 as published"
+    require_extra("local", "The local LLM server")
+    model = find_local_model(settings.llm.local_model)
+    model.verify()
+    plan = plan_server(model.file, concurrent=settings.llm.max_concurrent)
+    checked = "SHA-256 as published" if model.is_bundled else f"{model.file.path}"
+    return f"{model.name}, {checked}, {plan.slots} slots, {plan.memory / 1024**2:,.0f} MiB"
 
 
 def _served_model(llm: LlmSettings) -> str:
-    """That the server answers now and serves the model; the run's own client asks it."""
+    """That the server answers one tiny question now; the run's own client asks it."""
     import asyncio
 
+    from ftm_core.llm.addresses import without_password
     from ftm_core.llm.client import LlmClient
+
+    where = without_password(llm.base_url)
 
     async def ask() -> int:
         async with LlmClient(llm.model_copy(update={"health_wait": 0.0})) as client:
+            await client.try_completion()
             return await client.context_length()
 
     try:
         length = asyncio.run(ask())
     except LlmUnavailableError as error:
         raise InputError(
-            f"LLM server {llm.base_url}",
-            "does not answer",
+            f"LLM server {where}",
+            f"does not answer ({error.cause})",
             "Start it, or correct LLM_BASE_URL (`ftm config` shows where it comes from).",
         ) from error
-    return f"{llm.model_name} at {llm.base_url}, {length:,} tokens of context"
+    return f"{llm.model_name} at {where}, {length:,} tokens of context"
 
 
 def _data_place(storage: Storage) -> str:

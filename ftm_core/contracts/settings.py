@@ -332,11 +332,13 @@ def resolve(
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     project_file: Path | None = None,
+    defaults: Mapping[str, tuple[Any, str]] | None = None,
 ) -> ResolvedSettings:
     """Resolve all settings in the one order: flag, environment, project file, default.
 
-    ``flags`` maps ``group.name`` to values; None means not given. Raises InputError naming the
-    setting and its origin when a value is unknown or out of bounds.
+    ``flags`` maps ``group.name`` to values; None means not given. ``defaults`` replaces defaults by
+    a value and its origin, as the model on this machine does. Raises InputError naming the setting
+    and its origin when a value is unknown or out of bounds.
     """
     flags = {name: value for name, value in (flags or {}).items() if value is not None}
     environment = os.environ if environment is None else environment
@@ -354,6 +356,8 @@ def resolve(
             value, origin = environment[variable], f"environment {variable}"
         elif full in in_file:
             value, origin = in_file[full], str(project_file)
+        elif defaults and full in defaults:
+            value, origin = defaults[full]
         else:
             value, origin = info.default, "default"
         values.setdefault(group, {})[name] = value

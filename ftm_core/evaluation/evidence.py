@@ -31,6 +31,7 @@ class Evidence:
         recorded = quarter.settings["llm"]
         known = {name: recorded[name] for name in LlmSettings.model_fields if name in recorded}
         self._llm = LlmSettings.model_validate(known)
+        self._code = str(quarter.identity.inputs.get("code_version", ""))
         self._answers = AnswerStore.open(quarter.storage, quarter.quarter)
         self._written: set[int] = set()
         self._spoken: list[str] = []
@@ -51,7 +52,9 @@ class Evidence:
         ``topic`` is a row of firm-topics, ``texts`` are its leading sentences as spoken.
         """
         summary = topic["summary"]
-        if topic["prompt_version"] != row_code_version():
+        if topic["prompt_version"] != self._code:
+            return f"is of code {topic['prompt_version']}, the run of {self._code}"
+        if self._code != row_code_version():
             written = digest([summary, topic["llm_model"]]) in self._written
             known = written or summary in map(clean_sentence, texts)
             return None if known else f"is no cached response of {topic['llm_model']}"

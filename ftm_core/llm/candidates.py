@@ -45,8 +45,7 @@ _NO_NOUN = re.compile(r"(?:ed|ly)$", re.IGNORECASE)
 def clean_sentence(text: str) -> str:
     """A spoken sentence without the words in front that say nothing, its first letter a capital."""
     text = _ASIDE.sub("", " ".join(text.split()))
-    text = _OPENING.sub("", text) or text
-    return text[:1].upper() + text[1:]
+    return _capital(_OPENING.sub("", text) or text)
 
 
 def sentence_candidates(
@@ -108,7 +107,12 @@ def phrase_candidates(
 
 def title_of(phrase: str) -> str:
     """A phrase as a title: its first letter a capital."""
-    return phrase[:1].upper() + phrase[1:]
+    return _capital(phrase)
+
+
+def _capital(text: str) -> str:
+    first = text[:1].upper()
+    return first + text[1:] if len(first) == 1 else text
 
 
 def _phrases(sentence: str) -> Iterator[str]:

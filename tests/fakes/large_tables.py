@@ -94,6 +94,7 @@ def _topic(
         "summary": f"The company told how {' and '.join(chosen[:4])} changed what it earns over "
         f"the year, and that it expects more of {chosen[4]} in the second half of the year.",
         "naming_method": "llm",
+        "summary_mode": "write",
         "keywords": chosen,
         "n_sentences": sentences,
         "sentence_ids": [f"F{firm}_T{firm}_{local * sentences + n:04d}" for n in range(sentences)],

@@ -67,6 +67,7 @@ def topic_row(firm_id: str, number: int) -> dict[str, Any]:
         "representation": "words",
         "summary": "A summary.",
         "naming_method": "llm",
+        "summary_mode": "write",
         "keywords": ["words"],
         "n_sentences": 1,
         "sentence_ids": [f"{firm_id}_T_0000"],

@@ -93,11 +93,11 @@ def test_the_tolerance_of_now_judges_the_failures(finished_quarter: SmallQuarter
     assert "not this one" in report.failed[0].detail
 
 
-def test_a_newer_prompt_matches_the_answers_by_text(
+def test_newer_code_matches_the_responses_by_text(
     small_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A later ftm asks differently; what an earlier one received is evidence all the same.
-    monkeypatch.setattr("ftm_core.llm.prompts.PROMPT_VERSION", "later")
+    monkeypatch.setattr("ftm_core.evaluation.evidence.row_code_version", lambda: "later")
     assert evaluate(small_quarter.storage, QUARTER, small_quarter.settings).passed
     for key in list(small_quarter.storage.list(keys.answers_prefix(QUARTER))):
         small_quarter.storage.delete(key)
