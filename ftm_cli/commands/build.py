@@ -1,4 +1,4 @@
-"""`ftm build`: the two images of the jobs, built and pushed, or recorded where they lie."""
+"""`ftm build`: the image of the jobs, built and pushed, or recorded where it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_command(
         list[str] | None,
         typer.Option(
             "--build-arg",
-            help="NAME=VALUE of the Dockerfiles, such as DEVICE=cuda; may be repeated.",
+            help="NAME=VALUE of the Dockerfile, such as DEVICE=cuda; may be repeated.",
             metavar="NAME=VALUE",
         ),
     ] = None,
@@ -39,24 +39,26 @@ def build_command(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Build both images, tagged by their content; with --push they go to the account's registry.
+    """Build the image of all jobs, tagged by its content; with --push, push it to ECR.
 
-    Somebody else's images need no build: give both URIs, and they are recorded once they are found
-    to exist. URIs are kept in ftm.toml under [aws.deploy], where `ftm deploy` takes them from.
-    Images of the same content are neither built nor pushed twice.
+    The image is built for linux/amd64 from the files of this installation, in any folder. It takes
+    PyTorch's CPU build from PyTorch's own package index; the build arguments TORCH_CPU_INDEX_URL
+    and, with DEVICE=cuda, TORCH_CUDA_INDEX_URL name another one. Content that was pushed before is
+    neither built nor pushed again.
 
-    JSON: {tag, map_image_uri, reduce_image_uri, build, push, record}: the images, and what was done
-    (with --dry-run, would be done).
+    Images of somebody else need no build: give both URIs, and they are recorded in ftm.toml under
+    [aws.deploy] if they exist. `ftm deploy` reads them there.
+
+    JSON: {tag, map_image_uri, reduce_image_uri, build, push, record}: the images of the two kinds
+    of jobs, and what was done (with --dry-run, would be done).
 
     Examples:
 
         ftm build --push
 
-        ftm build --map-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-map:v7
-        --reduce-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-reduce:v7
+        ftm build --map-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ours:v7
+        --reduce-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ours:v7
     """
-    from pathlib import Path
-
     from ftm_cli.console import print_json, progress_listener, say
     from ftm_cli.operations.aws import image_steps
     from ftm_cli.operations.aws.deployment import build_of, deploy_settings
@@ -79,7 +81,7 @@ def build_command(
         build = (
             build_of(deploy_settings(pin, bucket_needed=False), arguments, network)
             if pin
-            else Build(Path(), arguments, network)
+            else Build(arguments, network)
         )
         plan = image_steps.plan_build(build)
         if not dry_run:
@@ -104,7 +106,7 @@ def build_command(
         if plan.record and not dry_run:
             say("Recorded in ftm.toml. Next: ftm deploy")
         elif not dry_run:
-            say("The images are on this machine. Next: ftm build --push")
+            say("The image is on this machine. Next: ftm build --push")
 
 
 def _arguments(given: Sequence[str]) -> dict[str, str]:

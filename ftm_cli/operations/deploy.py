@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ftm_cli.operations.images import ImageUris, registry_name
+from ftm_cli.operations.images import IMAGE, ImageUris, registry_name
 from ftm_cli.operations.terraform import Counts, StateBucket, TerraformModule
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Listener, Note, ignore
@@ -112,10 +112,8 @@ def images_of(settings: DeploySettings) -> ImageUris:
             "Run `ftm build --push`, or name images that exist with `ftm build --map-image-uri URI "
             "--reduce-image-uri URI`.",
         )
-    registry = registry_name(settings.account_id, settings.region)
-    return ImageUris(
-        f"{registry}/ftm-map:{settings.image_tag}", f"{registry}/ftm-reduce:{settings.image_tag}"
-    )
+    uri = f"{registry_name(settings.account_id, settings.region)}/{IMAGE}:{settings.image_tag}"
+    return ImageUris(uri, uri)
 
 
 Approval = Callable[[PlannedStep], bool]

@@ -1,4 +1,4 @@
-"""The two container images: tagged by content, built, and pushed or checked where they lie."""
+"""The container image of the jobs: tagged by its content, built, pushed, or looked up."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ftm_cli.operations.deployment_files import image_files, write_build_context
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.events import Listener, Note, ignore
+from ftm_core.version import COMMIT_VARIABLE, source_commit
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
-KINDS = ("map", "reduce")
-DOCKERFILES = "infra/containers"
+IMAGE = "ftm-worker"
+# All instance types of the jobs, and numba's code in the image, are for x86-64.
+PLATFORM = "linux/amd64"
+_DOCKERFILE = "infra/containers/Dockerfile"
 
-# What goes into an image, and so into its tag.
-_SOURCES = ("requirements.lock", "infra/containers", "ftm_core")
 _ECR = re.compile(
     r"^(?P<registry>(?P<account>\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.[a-z]+)?)/"
     r"(?P<repository>[^:@]+)(:(?P<tag>[^@]+)|@(?P<digest>sha256:[0-9a-f]{64}))$"
@@ -37,71 +41,69 @@ class ImageError(FtmError):
 
 @dataclass(frozen=True)
 class Build:
-    """How images are built; ``arguments`` are those of the Dockerfiles, such as DEVICE."""
+    """How the image is built; ``arguments`` are those of the Dockerfile, such as DEVICE."""
 
-    root: Path
     arguments: Mapping[str, str] = field(default_factory=dict)
     network: str | None = None
 
 
 @dataclass(frozen=True)
 class ImageUris:
-    """Where the two images lie, with tag or digest."""
+    """Where the images of the map and reduce jobs are, with tag or digest; usually one image."""
 
     map: str
     reduce: str
 
+    @property
+    def distinct(self) -> tuple[str, ...]:
+        """Each image once."""
+        return tuple(dict.fromkeys((self.map, self.reduce)))
 
-def content_tag(build: Build) -> str:
-    """Twelve hex digits that change with anything that goes into the images, arguments included."""
-    digest = hashlib.sha256()
+
+def content_tag(build: Build, files: Mapping[str, Path] | None = None) -> str:
+    """Twelve hex digits that change with anything that goes into the image.
+
+    That is its platform, the arguments of its build and ``files``, which are those of this
+    installation when left out. The commit does not count: a new one alone makes no new image.
+    """
+    digest = hashlib.sha256(f"{PLATFORM}\0".encode())
     for name, value in sorted(build.arguments.items()):
         digest.update(f"{name}={value}\0".encode())
-    for path in _source_files(build.root):
-        digest.update(f"{path.relative_to(build.root).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for name, path in sorted((image_files() if files is None else files).items()):
+        content = path.read_bytes()
+        if name == "pyproject.toml":
+            content = _requirements(content)
+        digest.update(f"{name}\0".encode())
+        digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:12]
 
 
-def build_images(build: Build, tag: str, listener: Listener = ignore) -> ImageUris:
-    """Build both images as ``ftm-map:TAG`` and ``ftm-reduce:TAG``; the second shares layers.
+def build_image(build: Build, tag: str, listener: Listener = ignore) -> str:
+    """Build the image and return its local name, ``ftm-worker:TAG``.
 
     Raises InputError without Docker, ImageError with the last lines of a failed build.
     """
-    names = {}
-    for kind in KINDS:
-        names[kind] = f"ftm-{kind}:{tag}"
-        listener(Note(f"Building {names[kind]}"))
-        command = ["build", "--tag", names[kind], "--file", f"{DOCKERFILES}/{kind}/Dockerfile"]
-        for name, value in sorted(build.arguments.items()):
-            command += ["--build-arg", f"{name}={value}"]
-        if build.network:
-            command += ["--network", build.network]
-        _docker([*command, "."], folder=build.root, listener=listener)
-    return ImageUris(**names)
+    name = f"{IMAGE}:{tag}"
+    listener(Note(f"Building {name} for {PLATFORM}"))
+    command = ["build", "--platform", PLATFORM, "--tag", name, "--file", _DOCKERFILE]
+    for argument, value in sorted({COMMIT_VARIABLE: source_commit(), **build.arguments}.items()):
+        command += ["--build-arg", f"{argument}={value}"]
+    if build.network:
+        command += ["--network", build.network]
+    # A folder with these files alone: nothing else can get into the image, wherever ftm is.
+    with tempfile.TemporaryDirectory(prefix="ftm-image-") as folder:
+        write_build_context(image_files(), Path(folder))
+        _docker([*command, "."], folder=Path(folder), listener=listener)
+    return name
 
 
-def push_images(
-    local: ImageUris,
-    registry: str,
-    tag: str,
-    listener: Listener = ignore,
-    *,
-    there_already: Collection[str] = (),
-) -> ImageUris:
-    """Push both images to ``REGISTRY/ftm-map:TAG`` and ``REGISTRY/ftm-reduce:TAG``.
-
-    URIs that are there already are left out: a repository refuses to change a tag.
-    """
-    pushed = {}
-    for kind in KINDS:
-        pushed[kind] = f"{registry}/ftm-{kind}:{tag}"
-        if pushed[kind] in there_already:
-            continue
-        listener(Note(f"Pushing {pushed[kind]}"))
-        _docker(["tag", getattr(local, kind), pushed[kind]])
-        _docker(["push", pushed[kind]], listener=listener)
-    return ImageUris(**pushed)
+def push_image(local: str, registry: str, listener: Listener = ignore) -> str:
+    """Push a local image to the registry under the same name, and return its URI."""
+    uri = f"{registry}/{local}"
+    listener(Note(f"Pushing {uri}"))
+    _docker(["tag", local, uri])
+    _docker(["push", uri], listener=listener)
+    return uri
 
 
 def log_in(ecr: ECRClient, listener: Listener = ignore) -> str:
@@ -129,8 +131,8 @@ def registry_name(account_id: str, region: str) -> str:
 
 
 def missing_images(ecr: ECRClient, uris: ImageUris) -> tuple[str, ...]:
-    """Those of the two URIs that hold no image; raises InputError for one without a tag."""
-    return tuple(uri for uri in (uris.map, uris.reduce) if not _exists(ecr, uri))
+    """Those URIs that hold no image; raises InputError for one without a tag."""
+    return tuple(uri for uri in uris.distinct if not _exists(ecr, uri))
 
 
 def _exists(ecr: ECRClient, uri: str) -> bool:
@@ -158,17 +160,10 @@ def _exists(ecr: ECRClient, uri: str) -> bool:
     return True
 
 
-def _source_files(root: Path) -> Iterator[Path]:
-    for source in _SOURCES:
-        path = root / source
-        if path.is_file():
-            yield path
-        else:
-            yield from sorted(
-                file
-                for file in path.rglob("*")
-                if file.is_file() and "__pycache__" not in file.parts
-            )
+def _requirements(project_file: bytes) -> bytes:
+    """What of pyproject.toml the image depends on."""
+    project = tomllib.loads(project_file.decode())["project"]
+    return "\n".join(project["optional-dependencies"]["worker"]).encode()
 
 
 def _docker(

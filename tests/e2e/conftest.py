@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ftm_cli.operations.deploy import DeployResult, DeploySettings, deploy, destroy, plan_deploy
-from ftm_cli.operations.images import Build, ImageUris, build_images, content_tag, push_images
+from ftm_cli.operations.images import Build, ImageUris, build_image, content_tag, push_image
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.llm.embedded import EmbeddedServer
@@ -85,7 +85,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @dataclass(frozen=True)
 class Images:
-    """The images as the registry gave them back, by the names that the jobs use."""
+    """The image as the registry gave it back, by the name that the jobs use."""
 
     tag: str
     jobs: ImageUris
@@ -118,23 +118,21 @@ def engine(environment: pytest.MonkeyPatch) -> Engine:
 
 @pytest.fixture(scope="session")
 def images(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Images:
-    """Both images built, pushed to a registry, and taken from it again."""
-    build = Build(ROOT, network="host")
+    """The image built, pushed to a registry, and taken from it again."""
+    build = Build(engine.build_arguments, network="host")
     tag = content_tag(build)
     with running_registry(tmp_path_factory.mktemp("registry")) as registry:
-        with timed("images: build"):
-            local = build_images(build, tag)
-        with timed("images: push and pull"):
-            pushed = push_images(local, registry, tag)
-            for uri in (pushed.map, pushed.reduce):
-                engine.forget(uri)
-                engine.pull(uri)
-    # The emulated ECR keeps records only: what it would hold is given its names here.
-    jobs = ImageUris(f"{REGISTRY}/ftm-map:{tag}", f"{REGISTRY}/ftm-reduce:{tag}")
-    for source, name in ((pushed.map, jobs.map), (pushed.reduce, jobs.reduce)):
-        engine.tag(source, name)
-        engine.forget(source)
-    return Images(tag, jobs)
+        with timed("image: build"):
+            local = build_image(build, tag)
+        with timed("image: push and pull"):
+            pushed = push_image(local, registry)
+            engine.forget(pushed)
+            engine.pull(pushed)
+    # The emulated ECR keeps records only: what it would hold is given its name here.
+    uri = f"{REGISTRY}/ftm-worker:{tag}"
+    engine.tag(pushed, uri)
+    engine.forget(pushed)
+    return Images(tag, ImageUris(uri, uri))
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +147,7 @@ def account(
             if name.startswith("AWS_"):
                 environment.setenv(name, value)
         yield Account(emulator)
-    engine.remove_jobs(f"{REGISTRY}/ftm-map", f"{REGISTRY}/ftm-reduce")
+    engine.remove_jobs(f"{REGISTRY}/ftm-worker")
 
 
 @pytest.fixture(scope="session")

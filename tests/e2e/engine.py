@@ -12,13 +12,16 @@ from typing import Any, NoReturn
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# What a base image says that brings wheels of its own.
+_LINKS = "PIP_FIND_LINKS="
 _DOCKER_UP = ROOT.parent / "shared" / "tools" / "docker-up"
 
 
 def unavailable(what: str) -> NoReturn:
-    """Skip with the reason; fail where FTM_E2E_REQUIRED says that everything is there."""
-    if os.environ.get("FTM_E2E_REQUIRED"):
-        pytest.fail(f"{what}, but FTM_E2E_REQUIRED is set")
+    """Skip with the reason; fail in CI, and where FTM_E2E_REQUIRED says that all is there."""
+    for variable in ("CI", "FTM_E2E_REQUIRED"):
+        if os.environ.get(variable):
+            pytest.fail(f"{what}, but {variable} is set")
     pytest.skip(what)
 
 
@@ -51,6 +54,17 @@ class Engine:
             if image.rpartition(":")[0] == repository:
                 pairs = (pair.partition("=") for pair in attributes["Config"]["Env"] or ())
                 yield JobContainer(container, image, {name: value for name, _, value in pairs})
+
+    @property
+    def build_arguments(self) -> dict[str, str]:
+        """Arguments for a build here: local wheels of PyTorch where the base image brings some."""
+        variables = self._client.images.get("python:3.11-slim").attrs["Config"]["Env"] or []
+        folder = next((v.partition("=")[2] for v in variables if v.startswith(_LINKS)), "")
+        return {"TORCH_CPU_INDEX_URL": f"file://{folder}"} if folder else {}
+
+    def has(self, name: str) -> bool:
+        """Whether an image of this name is on the engine."""
+        return bool(self._client.images.list(name=name))
 
     def tag(self, image: str, as_name: str) -> None:
         """Give an image a second name."""

@@ -103,7 +103,7 @@ class Place:
         )
         try:
             while process.poll() is None and time.monotonic() < deadline:
-                jobs = self.engine.jobs(f"{REGISTRY}/ftm-map")
+                jobs = self.engine.jobs(f"{REGISTRY}/ftm-worker")
                 at_work = {job.environment.get("BATCH_ID", "plan"): job for job in jobs}
                 together = max(together, set(at_work), key=len)
                 if reclaim in at_work and not saved:

@@ -28,10 +28,8 @@ output "job_queue_arn" {
   value = terraform_data.jobs.id
 }
 
-output "image_repository_urls" {
-  value = var.use_external_images ? {} : {
-    for job in ["map", "reduce"] : job => "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-${job}"
-  }
+output "image_repository_url" {
+  value = var.use_external_images ? "" : "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-worker"
 }
 """,
     "ecs": """

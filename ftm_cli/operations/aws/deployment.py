@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftm_cli.operations.aws.outputs import DEPLOY_TABLE, TERRAFORM_ROOT, deployed_bucket
+from ftm_cli.operations.aws.outputs import DEPLOY_TABLE, deployed_bucket
 from ftm_cli.operations.aws.pin import Pin
 from ftm_cli.operations.aws.project_file import read_table
 from ftm_cli.operations.deploy import MODULES, DeploySettings, images_of
+from ftm_cli.operations.deployment_files import terraform_modules
 from ftm_cli.operations.images import Build, content_tag
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import PROJECT_FILE, resolve
@@ -35,19 +36,16 @@ def deploy_settings(
     """What will be deployed: ``given`` by options, else ftm.toml, else the modules' own defaults.
 
     Settings of `ftm config` that are not at their default reach the jobs. Raises InputError for
-    unknown or wrong values, without a bucket, and outside a project with the modules.
+    unknown or wrong values and without a bucket. Outside ftm's source folder the Terraform modules
+    are written to ``.ftm/terraform``.
     """
-    if not TERRAFORM_ROOT.is_dir():
-        raise InputError(
-            str(TERRAFORM_ROOT), "is not here", "Run the command in the folder of ftm's source."
-        )
     in_file = read_table(Path(PROJECT_FILE), DEPLOY_TABLE)
     variables = _variables(in_file.pop("variables", {}))
     values = _checked(in_file) | {k: v for k, v in (given or {}).items() if v is not None}
     if not values.get("s3_bucket_name"):
         values["s3_bucket_name"] = deployed_bucket() if bucket_needed else ""
     return DeploySettings(
-        terraform_root=TERRAFORM_ROOT,
+        terraform_root=terraform_modules(),
         region=pin.region,
         profile=pin.profile,
         account_id=pin.account_id,
@@ -61,9 +59,9 @@ def build_of(
     arguments: Mapping[str, str] | None = None,
     network: str | None = None,
 ) -> Build:
-    """How the images of a deployment are built: for CUDA where its map jobs get a GPU."""
+    """How the image of a deployment is built: for CUDA where its map jobs get a GPU."""
     gpu = bool(settings.variables.get("batch", {}).get("use_gpu"))
-    return Build(Path(), ({"DEVICE": "cuda"} if gpu else {}) | dict(arguments or {}), network)
+    return Build(({"DEVICE": "cuda"} if gpu else {}) | dict(arguments or {}), network)
 
 
 def with_images(settings: DeploySettings) -> DeploySettings:

@@ -7,12 +7,12 @@ from typing import Any
 
 from ftm_cli.operations.aws.project_file import read_table, write_table
 from ftm_cli.operations.costs import DEFAULT_INSTANCE
+from ftm_cli.operations.deployment_files import existing_modules
 from ftm_cli.operations.terraform import TerraformModule
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import PROJECT_FILE
 
 DEPLOY_TABLE = "aws.deploy"
-TERRAFORM_ROOT = Path("infra/terraform")
 
 
 def deployed_bucket() -> str:
@@ -24,9 +24,10 @@ def deployed_bucket() -> str:
     configured = read_table(Path(PROJECT_FILE), DEPLOY_TABLE).get("s3_bucket_name")
     if configured:
         return str(configured)
+    root = existing_modules()
     for name in ("stepfunctions", "batch"):
-        folder = TERRAFORM_ROOT / name
-        if folder.is_dir():
+        folder = root / name if root else None
+        if folder and folder.is_dir():
             bucket = TerraformModule(folder).outputs().get("s3_bucket_name")
             if bucket:
                 return str(bucket)

@@ -1,10 +1,10 @@
-# Own image repositories, unless the images come from elsewhere.
+# Our own image repository, unless the images come from elsewhere.
 
-resource "aws_ecr_repository" "images" {
+resource "aws_ecr_repository" "worker" {
   # checkov:skip=CKV_AWS_136:ECR encrypts with AES-256 by itself; a key of one's own would cost and protect nothing more, the images hold no secrets.
-  for_each = var.use_external_images ? toset([]) : toset(["map", "reduce"])
+  count = var.use_external_images ? 0 : 1
 
-  name                 = "ftm-${each.key}"
+  name                 = "ftm-worker"
   image_tag_mutability = "IMMUTABLE"
   # Images can be built again from the same commit, and `ftm destroy` must leave nothing.
   force_delete = true
@@ -16,10 +16,10 @@ resource "aws_ecr_repository" "images" {
   tags = local.tags
 }
 
-resource "aws_ecr_lifecycle_policy" "images" {
-  for_each = aws_ecr_repository.images
+resource "aws_ecr_lifecycle_policy" "worker" {
+  count = var.use_external_images ? 0 : 1
 
-  repository = each.value.name
+  repository = aws_ecr_repository.worker[0].name
   policy = jsonencode({
     rules = [
       {

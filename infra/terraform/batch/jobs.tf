@@ -31,16 +31,12 @@ locals {
     AWS_DEFAULT_REGION  = var.aws_region
   }, local.llm_base_url == "" ? {} : { LLM_BASE_URL = local.llm_base_url })
 
-  # Known before the repositories are there, so that the roles can be printed from a plan.
-  registry = "${local.account}.dkr.ecr.${var.aws_region}.${data.aws_partition.current.dns_suffix}"
-  map_image = (
-    var.map_image_uri != "" ? var.map_image_uri :
-    "${local.registry}/ftm-map:${var.image_tag}"
-  )
-  reduce_image = (
-    var.reduce_image_uri != "" ? var.reduce_image_uri :
-    "${local.registry}/ftm-reduce:${var.image_tag}"
-  )
+  # Known before the repository is there, so that the roles can be printed from a plan. One image
+  # serves all jobs: they differ by their command.
+  registry     = "${local.account}.dkr.ecr.${var.aws_region}.${data.aws_partition.current.dns_suffix}"
+  own_image    = "${local.registry}/ftm-worker:${var.image_tag}"
+  map_image    = var.map_image_uri != "" ? var.map_image_uri : local.own_image
+  reduce_image = var.reduce_image_uri != "" ? var.reduce_image_uri : local.own_image
 
   jobs = {
     plan = {

@@ -59,9 +59,9 @@ output "reduce_image_uri" {
   value       = local.reduce_image
 }
 
-output "image_repository_urls" {
-  description = "Own image repositories; empty with external images."
-  value       = { for kind, repository in aws_ecr_repository.images : kind => repository.repository_url }
+output "image_repository_url" {
+  description = "Our own image repository; empty with external images."
+  value       = one(aws_ecr_repository.worker[*].repository_url)
 }
 
 output "llm_base_url" {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import tomllib
 from typing import Any
 
 import pytest
 
-from tests.emulator.process import ROOT
 from tests.fakes.aws_stage import ACCOUNT, REGION
 from tests.fakes.small_modules import write_small_modules
 from tests.integration.infra.conftest import required_tool
@@ -28,10 +27,9 @@ DOCKER_OFF = "#!/bin/sh\necho Cannot connect to the Docker daemon at unix:///x.s
 
 @pytest.fixture
 def source(project: Project) -> Project:
-    """A project with what goes into the images."""
+    """A project with modules of its own, which apply in seconds."""
     required_tool("terraform")
     write_small_modules(project.folder)
-    shutil.copytree(ROOT / "infra" / "containers", project.folder / "infra" / "containers")
     return project
 
 
@@ -79,48 +77,46 @@ def test_images_given_from_the_repositories_of_a_deploy_stay_there(source: Proje
     source.stage.fill_bucket()
     deployed = source.ftm("deploy", "--only", "batch", "--yes")
     assert deployed.code == 0, deployed.stderr
-    for repository in ("ftm-map", "ftm-reduce"):
-        put_image(source, repository, "v7")
+    put_image(source, "ftm-worker", "v7")
     put_image(source, "theirs-reduce", "v7")
-    ours = f"{REGISTRY}/ftm-map:v7"
+    ours = f"{REGISTRY}/ftm-worker:v7"
     mixed = source.ftm("build", "--map-image-uri", ours, *GIVEN[2:])
     assert mixed.code == 2
     assert "would remove" in " ".join(mixed.stderr.split())
-    ended = source.ftm(
-        "build", "--map-image-uri", ours, "--reduce-image-uri", f"{REGISTRY}/ftm-reduce:v7"
-    )
+    ended = source.ftm("build", "--map-image-uri", ours, "--reduce-image-uri", ours)
     assert ended.code == 0, ended.stderr
     assert kept(source)["use_external_images"] is False
     assert kept(source)["image_tag"] == "v7"
 
 
-def test_images_are_built_pushed_and_recorded(source: Project) -> None:
+def test_the_image_is_built_pushed_and_recorded(source: Project) -> None:
     docker = with_docker(source, DOCKER)
     nowhere = source.ftm("build", "--push", **docker)
     assert nowhere.code == 2
     assert "ftm deploy --only batch" in " ".join(nowhere.stderr.split())
-    put_image(source, "ftm-map", "")
-    put_image(source, "ftm-reduce", "")
+    put_image(source, "ftm-worker", "")
     ended = source.ftm("build", "--push", "--json", **docker)
     assert ended.code == 0, ended.stderr
     tag = ended.json["tag"]
-    uri = f"{REGISTRY}/ftm-map:{tag}"
+    uri = f"{REGISTRY}/ftm-worker:{tag}"
     assert ended.json == {
         "tag": tag,
         "map_image_uri": uri,
-        "reduce_image_uri": f"{REGISTRY}/ftm-reduce:{tag}",
+        "reduce_image_uri": uri,
         "build": True,
         "push": True,
         "record": True,
     }
     asked = (source.folder / "bin" / "docker.log").read_text().splitlines()
     words = [line.split()[0] for line in asked]
-    assert words == "version build build login tag push tag push".split()
-    assert asked[5] == f"push {uri}"
+    assert words == "version build login tag push".split()
+    assert asked[1].startswith(f"build --platform linux/amd64 --tag ftm-worker:{tag} ")
+    assert re.search(r" --build-arg FTM_COMMIT=[0-9a-f]{12}", asked[1])
+    assert asked[4] == f"push {uri}"
     password = (source.folder / "bin" / "docker.password").read_text()
     assert password
     assert password not in "".join(asked)
-    # Repositories that no deploy of ours made belong to somebody else.
+    # A repository that no deploy of ours made belongs to somebody else.
     assert kept(source)["use_external_images"] is True
     assert kept(source)["map_image_uri"] == uri
 
@@ -128,8 +124,7 @@ def test_images_are_built_pushed_and_recorded(source: Project) -> None:
 def test_the_same_content_is_not_pushed_twice(source: Project) -> None:
     docker = with_docker(source, DOCKER)
     tag = source.ftm("build", "--dry-run", "--json", **docker).json["tag"]
-    put_image(source, "ftm-map", tag)
-    put_image(source, "ftm-reduce", tag)
+    put_image(source, "ftm-worker", tag)
     ended = source.ftm("build", "--push", "--json", **docker)
     assert (ended.json["build"], ended.json["push"]) == (False, False)
     assert not (source.folder / "bin" / "docker.log").exists()

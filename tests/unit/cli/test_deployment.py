@@ -8,7 +8,8 @@ import pytest
 
 from ftm_cli.operations.aws.deployment import deploy_settings, with_images
 from ftm_cli.operations.aws.pin import Pin
-from ftm_cli.operations.deploy import images_of
+from ftm_cli.operations.deploy import MODULES, images_of
+from ftm_cli.operations.deployment_files import source_root, terraform_modules
 from ftm_core.contracts.errors import InputError
 
 PIN = Pin("research", "123456789012", "us-west-2")
@@ -75,17 +76,40 @@ def test_images_are_those_given_else_of_the_tag_else_of_the_content(project: Pat
         images_of(fresh)
     registry = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
     tagged = with_images(fresh)
-    assert images_of(tagged).map == f"{registry}/ftm-map:{tagged.image_tag}"
+    assert images_of(tagged).map == f"{registry}/ftm-worker:{tagged.image_tag}"
     project.write_text(BUCKET + 'image_tag = "v3"\n')
-    assert images_of(with_images(deploy_settings(PIN))).reduce == f"{registry}/ftm-reduce:v3"
+    assert images_of(with_images(deploy_settings(PIN))).reduce == f"{registry}/ftm-worker:v3"
     project.write_text(BUCKET + "use_external_images = true\n")
     with pytest.raises(InputError, match="ftm build"):
         with_images(deploy_settings(PIN))
 
 
-def test_outside_the_source_nothing_is_deployed(
+def test_outside_the_source_modules_are_written_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="folder of ftm's source"):
-        deploy_settings(PIN)
+    (tmp_path / "ftm.toml").write_text(BUCKET)
+    root = deploy_settings(PIN).terraform_root
+    assert root == Path(".ftm/terraform")
+    assert {path.name for path in root.iterdir() if path.is_dir()} == set(MODULES)
+    assert (root / "batch" / ".terraform.lock.hcl").is_file()
+    assert (root / "stepfunctions/definitions/quarter_processor.asl.json.tftpl").is_file()
+    assert (tmp_path / ".ftm" / ".gitignore").read_text() == "*\n"
+
+
+def test_an_upgrade_renews_modules_and_keeps_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = terraform_modules() / "batch"
+    kept = {"terraform.tfstate": "{}", "backend_override.tf": "", "my.auto.tfvars": "x = 1"}
+    for name, content in kept.items():
+        (folder / name).write_text(content)
+    (folder / "main.tf").write_text("# of an older version")
+    (folder / "gone.tf").write_text("# of an older version")
+    (folder.parent / ".written-from").write_text("older")
+    assert terraform_modules() / "batch" == folder
+    assert not (folder / "gone.tf").exists()
+    original = source_root() / "infra/terraform/batch/main.tf"
+    assert (folder / "main.tf").read_text() == original.read_text()
+    assert {name: (folder / name).read_text() for name in kept} == kept

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from ftm_cli.operations.images import KINDS, Build, content_tag
+from ftm_cli.operations.deployment_files import image_files
+from ftm_cli.operations.images import PLATFORM, Build, content_tag
 
 ROOT = Path(__file__).parents[3]
 CONTAINERS = ROOT / "infra" / "containers"
@@ -60,11 +64,25 @@ def test_fault_25_secrets_state_and_data_never_reach_an_image(path: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["ftm_core/worker.py", "requirements.lock", "infra/containers/requirements.txt"]
+    "path",
+    ["ftm_core/worker.py", "requirements.lock", "pyproject.toml", "infra/containers/image.py"],
 )
 def test_an_image_gets_the_code_and_its_locked_dependencies(path: str) -> None:
-    assert (ROOT / path).exists()
+    assert image_files()[path].read_bytes() == (ROOT / path).read_bytes()
     assert in_build_context(path)
+
+
+def test_image_files_hold_nothing_but_ours() -> None:
+    tracked = set(tracked_files())
+    files = {name for name in image_files() if not name.startswith("ftm_core/")}
+    assert files == {
+        "pyproject.toml",
+        "requirements.lock",
+        "infra/containers/Dockerfile",
+        "infra/containers/image.py",
+    }
+    assert not any("__pycache__" in name or name.endswith(".pyc") for name in image_files())
+    assert {name for name in tracked if name.startswith("ftm_core/")} <= set(image_files())
 
 
 def test_fault_25_no_state_or_secret_is_committed() -> None:
@@ -89,43 +107,119 @@ def test_fault_25_no_key_or_foreign_account_is_written_down() -> None:
             assert set(match.groups()) - {None} == {"123456789012"}, f"{path}: {match.group(0)}"
 
 
-def test_both_images_are_one_definition_but_for_their_command() -> None:
-    texts = {kind: (CONTAINERS / kind / "Dockerfile").read_text("utf-8") for kind in KINDS}
-    instructions = {
-        kind: [line for line in text.splitlines() if not line.startswith("#")]
-        for kind, text in texts.items()
-    }
-    assert instructions["map"][:-1] == instructions["reduce"][:-1]
-    assert instructions["map"][-1] == 'CMD ["map"]'
-    assert instructions["reduce"][-1] == 'CMD ["reduce"]'
+def dockerfile() -> str:
+    return (CONTAINERS / "Dockerfile").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_images_run_as_nobody_and_fetch_nothing(kind: str) -> None:
-    text = (CONTAINERS / kind / "Dockerfile").read_text(encoding="utf-8")
-    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
-    assert "HF_HUB_OFFLINE=1" in text
-    assert "--constraint requirements.lock" in text
-    assert not re.search(r"^ADD ", text, re.MULTILINE)
+def test_image_runs_as_nobody_and_fetches_nothing() -> None:
+    assert re.findall(r"^USER (.*)$", dockerfile(), re.MULTILINE) == ["10001:10001"]
+    assert "HF_HUB_OFFLINE=1" in dockerfile()
+    assert not re.search(r"^ADD ", dockerfile(), re.MULTILINE)
 
 
-def test_every_dependency_of_the_images_is_locked() -> None:
+def test_image_installs_the_worker_extra_as_locked() -> None:
+    """What is installed comes from the project's metadata, never from a second list (D1)."""
+    printed = subprocess.run(
+        [sys.executable, CONTAINERS / "image.py", "requirements", ROOT / "pyproject.toml"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert printed == project["optional-dependencies"]["worker"]
+    installs = re.findall(r"pip install (.*?) *\\$", dockerfile(), re.MULTILINE)
+    assert installs[1:] == ["--constraint requirements.lock --requirement worker.txt"]
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.M))
-    lines = (CONTAINERS / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = {line for line in lines if line and not line.startswith("#")}
-    assert wanted <= locked
+    assert {re.split(r"[<>=]", line)[0] for line in printed} <= locked
 
 
-def test_a_tag_follows_the_content_of_the_image(tmp_path: Path) -> None:
-    for path in ("requirements.lock", "infra/containers/map/Dockerfile", "ftm_core/worker.py"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("one", encoding="utf-8")
-    (tmp_path / "README.md").write_text("one", encoding="utf-8")
-    first = content_tag(Build(tmp_path))
-    (tmp_path / "README.md").write_text("two", encoding="utf-8")
-    (tmp_path / "ftm_core" / "__pycache__").mkdir()
-    (tmp_path / "ftm_core" / "__pycache__" / "worker.pyc").write_text("x", encoding="utf-8")
-    assert content_tag(Build(tmp_path)) == first
-    assert content_tag(Build(tmp_path, {"DEVICE": "cuda"})) != first
-    (tmp_path / "ftm_core" / "worker.py").write_text("two", encoding="utf-8")
-    assert content_tag(Build(tmp_path)) != first
+def test_cpu_image_takes_the_cpu_build_of_torch() -> None:
+    """Fault: the default package index serves the CUDA build, so the image never built (A1)."""
+    default = "ARG TORCH_CPU_INDEX_URL=https://download.pytorch.org/whl/cpu"
+    assert default in dockerfile().splitlines()
+    assert "ARG DEVICE=cpu" in dockerfile().splitlines()
+    assert re.search(r"pip install --no-deps --index-url .*torch==", dockerfile())
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda", "device", "said"),
+    [
+        ("2.13.0+cpu", None, "cpu", ""),
+        ("2.13.0+cu130", "13.0", "cuda", ""),
+        ("2.13.0+cu130", "13.0", "cpu", "TORCH_CPU_INDEX_URL"),
+        ("2.13.0+cpu", None, "cuda", "TORCH_CUDA_INDEX_URL"),
+        ("2.13.0+cpu", None, "tpu", "DEVICE=tpu is not known"),
+    ],
+)
+def test_check_of_the_device_says_why_it_fails(
+    version: str, cuda: str | None, device: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "torch.py").write_text(
+        f"import types\n__version__ = {version!r}\nversion = types.SimpleNamespace(cuda={cuda!r})\n"
+    )
+    done = run_step(tmp_path, "check-device", device)
+    assert done.returncode == (1 if said else 0), done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("worker", "requirement", "said"),
+    [
+        ("", "numpy>=2", ""),
+        ("import snowballs", "numpy>=2", "No module named 'snowballs'"),
+        ("import rich", "numpy>=2", "The jobs import rich"),
+        ("", "snow-balls>=1", "The package snow-balls of the extra 'worker' is not installed"),
+    ],
+)
+def test_check_of_imports_says_why_it_fails(
+    worker: str, requirement: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ftm_core").mkdir()
+    (tmp_path / "ftm_core" / "worker.py").write_text(worker)
+    (tmp_path / "ftm_core" / "pipeline.py").touch()
+    (tmp_path / "worker.txt").write_text(requirement + "\n")
+    done = run_step(tmp_path, "check-imports", str(tmp_path / "worker.txt"))
+    assert done.returncode == (1 if said else 0), done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def run_step(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, CONTAINERS / "image.py", *arguments],
+        env=os.environ | {"PYTHONPATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_tag_follows_content_platform_and_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "pyproject.toml"
+    code = tmp_path / "worker.py"
+    files = {"pyproject.toml": project, "ftm_core/worker.py": code}
+
+    def write(worker: str, *, line_length: int = 100) -> None:
+        project.write_text(
+            f"[project.optional-dependencies]\nworker = {worker}\n"
+            f"[tool.ruff]\nline-length = {line_length}\n"
+        )
+
+    write('["numpy"]')
+    code.write_text("one")
+    first = content_tag(Build(), files)
+    write('["numpy"]', line_length=90)
+    assert content_tag(Build(network="host"), files) == first
+    assert content_tag(Build({"DEVICE": "cuda"}), files) != first
+    write('["numpy>=2"]')
+    assert content_tag(Build(), files) != first
+    write('["numpy"]')
+    code.write_text("two")
+    assert content_tag(Build(), files) != first
+    code.write_text("one")
+    monkeypatch.setattr("ftm_cli.operations.images.PLATFORM", "linux/arm64")
+    assert content_tag(Build(), files) != first
+    assert PLATFORM == "linux/amd64"

@@ -17,7 +17,7 @@ run "first_pass" {
 
   assert {
     condition     = aws_security_group.batch.name == "ftm-batch-sg" && aws_batch_job_queue.main.name == "ftm-queue-main" && aws_cloudwatch_log_group.batch.name == "/aws/batch/ftm"
-    error_message = "Operators know these names."
+    error_message = "Operators know this name."
   }
 
   assert {
@@ -46,7 +46,7 @@ run "first_pass" {
   }
 
   assert {
-    condition     = length(aws_ecr_repository.images) == 0 && length(aws_secretsmanager_secret.wrds) == 0
+    condition     = length(aws_ecr_repository.worker) == 0 && length(aws_secretsmanager_secret.wrds) == 0
     error_message = "External images need no repository; a secret is made only on request."
   }
 
@@ -184,17 +184,17 @@ run "own_images_and_secret" {
   }
 
   assert {
-    condition     = alltrue([for repository in aws_ecr_repository.images : repository.image_tag_mutability == "IMMUTABLE" && repository.image_scanning_configuration[0].scan_on_push])
+    condition     = aws_ecr_repository.worker[0].image_tag_mutability == "IMMUTABLE" && aws_ecr_repository.worker[0].image_scanning_configuration[0].scan_on_push
     error_message = "A tag never changes its image, and every image is scanned."
   }
 
   assert {
-    condition     = toset([for repository in aws_ecr_repository.images : repository.name]) == toset(["ftm-map", "ftm-reduce"])
+    condition     = aws_ecr_repository.worker[0].name == "ftm-worker"
     error_message = "Operators know these names."
   }
 
   assert {
-    condition     = length(aws_ecr_lifecycle_policy.images) == 2
+    condition     = length(aws_ecr_lifecycle_policy.worker) == 1
     error_message = "Old images go away."
   }
 
