@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 # The command line stays out of the jobs.
-NOT_IMPORTED = ("ftm_cli", "typer", "rich")
+NOT_IMPORTED = ("ftm_cli", "typer")
 
 
 def requirements(project_file: str) -> None:

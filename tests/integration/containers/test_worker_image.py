@@ -107,7 +107,7 @@ def test_image_runs_as_nobody_and_holds_no_command_line(image: str) -> None:
     assert in_image(image, "ls", "/opt/app") == "ftm_core"
     loaded = (
         "import sys, importlib.util as u; import ftm_core.worker, ftm_core.pipeline; "
-        "print([m for m in ('ftm_cli', 'typer', 'rich') if m in sys.modules], "
+        "print([m for m in ('ftm_cli', 'typer') if m in sys.modules], "
         "[m for m in ('ftm_cli', 'xllamacpp', 'llama_cpp', 'openai', 'pip') if u.find_spec(m)])"
     )
     assert in_image(image, "python", "-c", loaded) == "[] []"
