@@ -12,7 +12,7 @@ from typing import Any
 
 from ftm_cli.operations.aws.names import partition_of
 from ftm_cli.operations.deploy import DeploySettings
-from ftm_cli.operations.images import registry_name
+from ftm_cli.operations.images import IMAGE, registry_name
 from ftm_cli.operations.terraform import TerraformModule
 from ftm_core.contracts.errors import InputError
 
@@ -146,8 +146,7 @@ def _values(settings: DeploySettings) -> dict[str, Any]:
 def _images(settings: DeploySettings) -> tuple[str, ...]:
     if settings.map_image_uri and settings.reduce_image_uri:
         return settings.map_image_uri, settings.reduce_image_uri
-    registry = registry_name(str(settings.account_id), settings.region)
-    return f"{registry}/ftm-map", f"{registry}/ftm-reduce"
+    return (f"{registry_name(str(settings.account_id), settings.region)}/{IMAGE}",)
 
 
 def _repositories(images: tuple[str, ...], partition: str) -> list[str]:
