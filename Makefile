@@ -42,6 +42,9 @@ chaos: $(VENV)/.installed-dev ## Kills, outages, full disks and bad networks, th
 chaos-long: $(VENV)/.installed-dev ## The same at length: hundreds of kills and restarts
 	$(BIN)/pytest -m "long or not long" tests/chaos tests/integration/llm tests/integration/pipeline
 
+slurm: $(VENV)/.installed ## All tests on a real Slurm of this machine (scripts/slurm-up), some minutes each
+	$(BIN)/pytest -m "long or not long" tests/chaos/test_slurm.py
+
 e2e: $(VENV)/.installed-dev ## Build the images, deploy on emulated AWS, run a quarter in containers, destroy
 	scripts/install-e2e-tools
 	$(BIN)/pytest -m e2e tests/e2e

@@ -18,7 +18,7 @@ DEBUG_VARIABLE = "FTM_DEBUG"
 PHASES = {
     "Prepare": ("pin-profile", "config", "models", "validate", "build", "deploy"),
     "Bring transcripts in": ("ingest",),
-    "Run": ("vllm", "scale-up", "run", "smoke", "scale-down"),
+    "Run": ("vllm", "scale-up", "run", "step", "cancel", "smoke", "scale-down"),
     "Watch": ("monitor", "logs", "runs", "failures", "doctor"),
     "Use the results": (
         "evaluate", "quality", "themes", "browse", "report", "package", "export",
@@ -129,6 +129,7 @@ def root(
 def _register() -> None:
     from ftm_cli.commands.browse import browse_command
     from ftm_cli.commands.build import build_command
+    from ftm_cli.commands.cancel import cancel_command
     from ftm_cli.commands.config import config_command
     from ftm_cli.commands.deploy import deploy_command
     from ftm_cli.commands.destroy import destroy_command
@@ -145,6 +146,7 @@ def _register() -> None:
     from ftm_cli.commands.run import run_command
     from ftm_cli.commands.runs import runs_command
     from ftm_cli.commands.smoke import smoke_command
+    from ftm_cli.commands.step import step_app
     from ftm_cli.commands.themes import themes_command
     from ftm_cli.commands.validate import validate_command
     from ftm_cli.commands.vllm import scale_down_command, scale_up_command
@@ -159,6 +161,8 @@ def _register() -> None:
     app.command("scale-up")(scale_up_command)
     app.command("scale-down")(scale_down_command)
     app.command("run")(run_command)
+    app.add_typer(step_app, name="step", help="One step of a run, as a job of any scheduler.")
+    app.command("cancel")(cancel_command)
     app.command("smoke")(smoke_command)
     app.command("runs")(runs_command)
     app.command("monitor")(monitor_command)

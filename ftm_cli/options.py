@@ -46,6 +46,6 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for con
 TargetOption = Annotated[
     str | None,
     typer.Option(
-        "--target", help="local or aws; aws when a profile is pinned.", show_default=False
+        "--target", help="local, aws or slurm; aws when a profile is pinned.", show_default=False
     ),
 ]

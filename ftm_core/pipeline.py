@@ -46,6 +46,8 @@ class RunRequest:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     restart: bool = False
     max_firms: int | None = None
+    # The steps are jobs of their own: the lease must outlive the process that acquires it.
+    is_scheduled: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,12 @@ def plan(request: RunRequest) -> tuple[RunIdentity, Manifest, list[Batch]]:
     """
     manifest = read_manifest(request.storage, request.quarter)
     probe(request.storage)
+    owner = lease.scheduled_run if request.is_scheduled else lease.this_process
     identity = lease.acquire(
         request.storage,
         request.quarter,
         _run_inputs(request, manifest),
-        lease.this_process(request.run_name),
+        owner(request.run_name),
         restart=request.restart,
     )
     batches = read_plan(request.storage, request.quarter)

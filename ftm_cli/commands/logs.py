@@ -1,4 +1,4 @@
-"""`ftm logs`: what vLLM and the jobs write, from CloudWatch."""
+"""`ftm logs`: what vLLM and the jobs write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ftm_cli.options import JsonOption
+from ftm_cli.options import DataOption, JsonOption, TargetOption
 
 
 def logs_command(
@@ -16,47 +16,61 @@ def logs_command(
     ] = False,
     filter_pattern: Annotated[
         str | None,
-        typer.Option("--filter", help="CloudWatch pattern; words in double quotes as one text."),
+        typer.Option("--filter", help="Words to look for; on AWS a CloudWatch pattern."),
     ] = None,
     since: Annotated[str, typer.Option("--since", help="How far back: 90s, 30m, 2h, 1d.")] = "10m",
+    data: DataOption = None,
+    target: TargetOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show the log of vLLM or of the jobs.
 
-    JSON: one object a line: {time, stream, message}.
+    JSON: one object a line: {time, stream, message}; time is null on Slurm.
 
     Examples:
 
         ftm logs vllm --follow --filter '"POST /v1/chat/completions"'
 
         ftm logs map --since 30m --filter ERROR
+
+        ftm logs reduce --target slurm
     """
     import contextlib
-    import datetime as dt
     import json
     import sys
 
-    from ftm_cli.operations.aws.logs import LogEvent, Logs, parse_since
-    from ftm_cli.operations.aws.session import pinned_session
+    from ftm_cli.operations.aws.logs import parse_since
     from ftm_cli.streams import stdout_is_lost
+    from ftm_cli.targets.base import LogLine, SupportsLogs
+    from ftm_cli.views.target import announced_target
+    from ftm_core.contracts.errors import InputError
 
-    def show(event: LogEvent) -> None:
+    def show(event: LogLine) -> None:
+        moment = event.time
         if json_output:
-            line = json.dumps(event.as_json(), ensure_ascii=False)
+            fields = {
+                "time": moment.isoformat() if moment else None,
+                "stream": event.stream,
+                "message": event.message,
+            }
+            line = json.dumps(fields, ensure_ascii=False)
         else:
-            line = f"{event.time:%Y-%m-%d %H:%M:%S} {event.stream} {event.message}"
+            line = f"{moment:%Y-%m-%d %H:%M:%S} " if moment else ""
+            line += f"{event.stream} {event.message}"
         sys.stdout.write(line + "\n")
 
-    start = dt.datetime.now(dt.UTC) - parse_since(since)
-    logs = Logs(pinned_session())
-    if not follow:
-        for event in logs.events(source, start, pattern=filter_pattern):
-            show(event)
-        return
+    start = parse_since(since)
+    chosen = announced_target(target, data)
+    if not isinstance(chosen, SupportsLogs):
+        raise InputError(
+            f"ftm logs --target {chosen.name}",
+            "has no logs: a run here writes to its own terminal",
+            "Name --target aws or slurm.",
+        )
     with contextlib.suppress(KeyboardInterrupt):
-        for found in logs.follow(source, start, pattern=filter_pattern):
-            if found is not None:
-                show(found)
+        for event in chosen.logs(source, start, filter_pattern, follow=follow):
+            if event is not None:
+                show(event)
                 continue
             sys.stdout.flush()
             if stdout_is_lost():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,12 +61,23 @@ def run_command(
     instances: Annotated[
         int | None, typer.Option("--instances", min=1, help="On AWS: vLLM instances. [1]")
     ] = None,
+    at_once: Annotated[
+        int | None, typer.Option("--at-once", min=1, help="On AWS: quarters at the same time. [2]")
+    ] = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="On AWS: start the run and return.")
+        bool, typer.Option("--detach", help="On AWS and Slurm: start the run and return.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show batches, time and cost; start nothing.")
     ] = False,
+    save_scripts: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-scripts",
+            help="On Slurm: write the scripts into this folder, to edit and submit; start nothing.",
+            show_default=False,
+        ),
+    ] = None,
     yes: YesOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -80,6 +92,9 @@ def run_command(
     only the following. `ftm monitor` in a second terminal shows more of it. The settings of the
     deployed jobs are changed by `ftm deploy`.
 
+    On Slurm each step is a job, by the [slurm] table of ftm.toml; --dry-run shows the scripts.
+    Ctrl-C ends only the following; `ftm cancel` stops the jobs.
+
     JSON: `ftm schema run`; with --dry-run `ftm schema plan`.
 
     Examples:
@@ -91,12 +106,14 @@ def run_command(
         ftm run --quarter 2017Q1 --max-firms 60 --llm-base-url http://127.0.0.1:8000/v1
 
         ftm run --quarter 2023Q1 --target aws --dry-run
+
+        ftm run --quarters 2022Q1..2023Q4 --target slurm --detach
     """
-    from ftm_cli.console import print_json
-    from ftm_cli.targets.base import RunOptions
+    from ftm_cli.console import print_json, say
+    from ftm_cli.targets.base import RunOptions, SupportsScripts
     from ftm_cli.targets.quarters import require_same_inputs, select_quarters
     from ftm_cli.targets.reports import plan_report
-    from ftm_cli.views.run import show_plans
+    from ftm_cli.views.run import show_plans, show_scripts
     from ftm_cli.views.target import announced_target
     from ftm_core.data.listing import quarters_with_transcripts
 
@@ -110,7 +127,9 @@ def run_command(
         "--workers": workers,
         "--scale": scale,
         "--instances": instances,
+        "--at-once": at_once,
         "--detach": detach or None,
+        "--save-scripts": save_scripts,
     }
     _refuse_foreign_options(chosen, given)
     options = RunOptions(
@@ -125,6 +144,8 @@ def run_command(
         },
         scale=scale or "auto",
         instances=instances or 1,
+        save_scripts=save_scripts,
+        at_once=at_once or 2,
     )
     storage = chosen.storage()
     selected = select_quarters(
@@ -142,10 +163,17 @@ def run_command(
     if dry_run and json_output:
         print_json(planned.as_json())
         return
+    if save_scripts is not None:
+        assert isinstance(chosen, SupportsScripts)
+        folder = chosen.save_scripts(plans, options)
+        say(f"Wrote the scripts into {folder}; `bash {folder}/submit.sh` submits them.")
+        return
     asks = chosen.costs_money and not yes
     if dry_run or asks or (plans[1:] and not json_output):
         show_plans(plans, planned.total)
     if dry_run:
+        if isinstance(chosen, SupportsScripts):
+            show_scripts(chosen.scripts(plans, options))
         return
     if asks:
         from ftm_cli.console import confirm_or_decline
@@ -162,12 +190,22 @@ def _carry_out(
     detach: bool,
     as_json: bool,
 ) -> None:
+    import dataclasses
+
     from ftm_cli.console import print_json, progress_listener
     from ftm_cli.targets.base import QuarterOutcome, SupportsDetach
+    from ftm_cli.targets.quarters import require_same_inputs
     from ftm_cli.targets.results import RunReport
     from ftm_cli.views.run import show_results
+    from ftm_core.contracts.errors import InputError
 
     with progress_listener() as listener:
+        if detach and len(plans) > options.at_once and target.costs_money:
+            raise InputError(
+                "ftm run --detach",
+                f"would start {len(plans)} quarters at once, more than {options.at_once}",
+                "Leave --detach out, or allow it with --at-once.",
+            )
         if detach:
             assert isinstance(target, SupportsDetach)
             outcomes = [QuarterOutcome(target.start(plan, options, listener)) for plan in plans]
@@ -180,6 +218,10 @@ def _carry_out(
     else:
         show_results(results, target.data)
     _raise_first(outcomes)
+    if plans[1:] and not detach:
+        # What deployed jobs were set to is known only now.
+        ended = [dataclasses.replace(plan, restart=False) for plan in plans]
+        require_same_inputs(target.storage(), ended)
 
 
 def _raise_first(outcomes: Sequence[QuarterOutcome]) -> None:

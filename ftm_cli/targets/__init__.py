@@ -25,7 +25,12 @@ def resolve_target(target: str | None, data: str | None) -> Target:
 
     Raises InputError for an unknown target, or for AWS without a pinned profile.
     """
-    if chosen_target(target) is TargetName.AWS:
+    name = chosen_target(target)
+    if name is TargetName.SLURM:
+        from ftm_cli.targets.slurm.target import SlurmTarget
+
+        return SlurmTarget(data)
+    if name is TargetName.AWS:
         from ftm_cli.targets.aws import AwsTarget
 
         return AwsTarget(data)

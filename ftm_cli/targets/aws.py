@@ -14,7 +14,7 @@ from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.monitoring import AwsMonitor
 from ftm_cli.operations.aws.outputs import deployed_bucket, deployed_instance_type
 from ftm_cli.operations.aws.preflight import check_aws
-from ftm_cli.operations.aws.remote_run import RemoteOutcome, RemoteRun, raise_if_failed
+from ftm_cli.operations.aws.remote_run import RemoteRun, raise_if_failed
 from ftm_cli.operations.aws.run_diagnosis import RunDiagnosis, diagnosed_run
 from ftm_cli.operations.aws.session import AwsSession, pinned_session
 from ftm_cli.operations.aws.smoke_run import CRITERIA, STEPS, SmokeOnAws
@@ -23,9 +23,10 @@ from ftm_cli.operations.aws.vllm_diagnosis import VllmDiagnosis
 from ftm_cli.operations.costs import Prices, read_prices
 from ftm_cli.operations.findings import Finding
 from ftm_cli.operations.following import Monitor
-from ftm_cli.operations.plan import RunPlan, Scale, plan_run
+from ftm_cli.operations.plan import Scale, plan_run
 from ftm_cli.operations.preflight import Check
 from ftm_cli.operations.smoke import SmokeTest
+from ftm_cli.targets.aws_quarters import ConcurrentRuns, aws_result, native_plan
 from ftm_cli.targets.base import (
     LogLine,
     QuarterOutcome,
@@ -36,13 +37,13 @@ from ftm_cli.targets.base import (
 )
 from ftm_cli.targets.local import failed_outcome
 from ftm_cli.targets.names import TargetName
-from ftm_cli.targets.results import AwsRunDetails, FirmCounts, RunResult
+from ftm_cli.targets.results import RunResult
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import PROJECT_FILE, resolve
 from ftm_core.contracts.states import RunState
-from ftm_core.data.lease import new_run_name
+from ftm_core.data.lease import new_run_name, read_identity
 from ftm_core.storage import Storage
 from ftm_core.storage.s3 import S3Storage
 
@@ -51,7 +52,7 @@ class AwsTarget:
     """The pinned account and its bucket."""
 
     name = TargetName.AWS
-    run_flags: frozenset[str] = frozenset({"--scale", "--instances", "--detach"})
+    run_flags: frozenset[str] = frozenset({"--scale", "--instances", "--detach", "--at-once"})
     costs_money = True
     smoke_steps: tuple[str, ...] = STEPS
     smoke_criteria: tuple[str, ...] = CRITERIA
@@ -121,18 +122,55 @@ class AwsTarget:
     def execute(
         self, plans: Sequence[QuarterPlan], options: RunOptions, listener: Listener
     ) -> list[QuarterOutcome]:
-        """Each execution followed to its end; with scale auto vLLM is at 0 afterwards."""
+        """One execution per quarter, a bounded number at once, all with the same vLLM.
+
+        With scale auto vLLM is at 0 afterwards, and a stop signal stops the executions as well.
+        """
+        if len(plans) == 1:
+            # Only its jobs know whether their settings are still those of a finished quarter.
+            return [self._execute_one(plans[0], listener)]
+        done = {plan.run: self._finished(plan) for plan in plans}
+        open_plans = [plan for plan in plans if done[plan.run] is None]
+        ended: dict[str, QuarterOutcome] = {}
+        if open_plans:
+            runs = ConcurrentRuns(
+                {plan.run: self._remote_run(plan, listener) for plan in open_plans},
+                open_plans,
+                Executions(self._session),
+                self.storage(),
+                listener,
+            )
+            ended = runs.run(at_once=options.at_once)
         outcomes = []
         for plan in plans:
-            began = dt.datetime.now(dt.UTC)
-            try:
-                ended = self._remote_run(plan, listener).run()
-            except FtmError as error:
-                seconds = (dt.datetime.now(dt.UTC) - began).total_seconds()
-                outcomes.append(failed_outcome(plan, error, seconds))
-                break
-            outcomes.append(QuarterOutcome(aws_result(ended)))
+            finished = done[plan.run]
+            if finished is not None:
+                outcomes.append(QuarterOutcome(finished))
+            elif plan.run in ended:
+                outcomes.append(ended[plan.run])
         return outcomes
+
+    def _execute_one(self, plan: QuarterPlan, listener: Listener) -> QuarterOutcome:
+        began = dt.datetime.now(dt.UTC)
+        try:
+            return QuarterOutcome(aws_result(self._remote_run(plan, listener).run()))
+        except FtmError as error:
+            seconds = (dt.datetime.now(dt.UTC) - began).total_seconds()
+            return failed_outcome(plan, error, seconds)
+
+    def _finished(self, plan: QuarterPlan) -> RunResult | None:
+        """The result of a quarter that an earlier run finished without a failed firm."""
+        identity = read_identity(self.storage(), plan.quarter)
+        if identity is None or not identity.finished or plan.restart:
+            return None
+        if plan.firms_finished < plan.firms:
+            return None
+        return RunResult(
+            quarter=str(plan.quarter),
+            run=identity.run_id,
+            state=RunState.SUCCEEDED,
+            nothing_to_do=True,
+        )
 
     def start(self, plan: QuarterPlan, options: RunOptions, listener: Listener) -> RunResult:
         """Start the execution and return; the deadman switch takes vLLM down after the run."""
@@ -183,6 +221,16 @@ class AwsTarget:
         for event in logs.events(source, start, pattern=pattern):
             yield LogLine(event.time, event.stream, event.message)
 
+    def cancel(self, run: str, listener: Listener) -> int:
+        """Stop an execution and its jobs; vLLM is left to the command that brought it up."""
+        executions = Executions(self._session)
+        found = executions.look(run)
+        if not found.is_running:
+            raise InputError(f"run {run}", f"has ended as {found.status}", "See `ftm runs`.")
+        executions.stop(found, "ftm cancel")
+        listener(Note(f"Stopped {found.name}; finished work is saved"))
+        return 1
+
     def smoke(self, plan: QuarterPlan, test: SmokeTest, listener: Listener) -> None:
         """Preflight, vLLM up, run, evaluate, failures, vLLM down."""
         run = self._remote_run(plan, listener)
@@ -215,29 +263,6 @@ def bucket_of(data: str) -> str:
             f"--data {data}", "is not a whole bucket", "On AWS give s3://BUCKET, or leave it out."
         )
     return bucket
-
-
-def native_plan(plan: QuarterPlan) -> RunPlan:
-    """The plan of the execution."""
-    assert isinstance(plan.native, RunPlan)
-    return plan.native
-
-
-def aws_result(ended: RemoteOutcome) -> RunResult:
-    """The result of an execution that ended, or that was started."""
-    found, execution = ended.progress, ended.execution
-    firms = None
-    if found is not None:
-        firms = FirmCounts(total=found.firms, finished=found.finished, failed=found.failed)
-    return RunResult(
-        quarter=execution.quarter or "",
-        run=execution.name,
-        state=RunState(execution.status),
-        nothing_to_do=False,
-        firms=firms,
-        seconds=round(execution.seconds(dt.datetime.now(dt.UTC))),
-        aws=AwsRunDetails(execution_arn=execution.arn, vllm_is_off=ended.vllm_is_off),
-    )
 
 
 def _record(execution: Execution, prices: Prices, instance_type: str) -> RunRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from ftm_cli.operations.findings import Finding
@@ -34,6 +35,9 @@ class RunOptions:
     scale: str = "auto"
     instances: int = 1
     run_name: str | None = None
+    save_scripts: Path | None = None
+    # Quarters that run at once, where each has machines of its own.
+    at_once: int = 2
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,25 @@ class SupportsDetach(Protocol):
 
     def start(self, plan: QuarterPlan, options: RunOptions, listener: Listener) -> RunResult:
         """Start the run and return at once."""
+
+
+@runtime_checkable
+class SupportsScripts(Protocol):
+    """A target whose runs are scripts that can be read, saved and edited."""
+
+    def scripts(self, plans: Sequence[QuarterPlan], options: RunOptions) -> dict[str, str]:
+        """Name and text of every script."""
+
+    def save_scripts(self, plans: Sequence[QuarterPlan], options: RunOptions) -> Path:
+        """Write the scripts into their folder."""
+
+
+@runtime_checkable
+class SupportsCancel(Protocol):
+    """A target whose runs can be stopped from here."""
+
+    def cancel(self, run: str, listener: Listener) -> int:
+        """Stop a run, which saves what is finished; returns how many jobs were stopped."""
 
 
 @dataclass(frozen=True)

@@ -10,3 +10,4 @@ class TargetName(StrEnum):
 
     LOCAL = "local"
     AWS = "aws"
+    SLURM = "slurm"

@@ -258,3 +258,37 @@ class MonitorReport(Result):
     target: str
     data: str
     runs: list[RunStatus]
+
+
+class PlanStepResult(Result):
+    """JSON of `ftm step plan`."""
+
+    quarter: str
+    run: str
+    firms: int
+    batches: list[str]
+
+
+class MapStepResult(Result):
+    """JSON of `ftm step map`."""
+
+    quarter: str
+    batch: str
+    firms: FirmCounts
+    topics: int
+
+
+class ReduceStepResult(Result):
+    """JSON of `ftm step reduce`."""
+
+    quarter: str
+    topics: int
+    themes: int
+
+
+class CancelReport(Result):
+    """JSON of `ftm cancel`."""
+
+    target: str
+    run: str
+    stopped: int = Field(description="Jobs or executions that were stopped.")

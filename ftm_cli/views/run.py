@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ftm_cli.console import print_table, say, stderr
+from rich.text import Text
+
+from ftm_cli.console import print_table, say, stderr, stdout
 from ftm_cli.operations.costs import duration
 from ftm_core.contracts.states import RunState
 
@@ -91,6 +93,13 @@ def _aws_rows(plan: object) -> list[tuple[str, str]]:
     ]
 
 
+def show_scripts(scripts: Mapping[str, str]) -> None:
+    """Every script as it would be submitted; on stdout."""
+    for name, text in scripts.items():
+        stdout.print(Text(f"──── {name}", style="bold"))
+        stdout.print(Text(text), soft_wrap=True)
+
+
 def show_results(results: Sequence[RunResult], data: str) -> None:
     """How the quarters ended; one in detail, several as a table."""
     if not results[1:]:
@@ -120,6 +129,7 @@ def _show_result(result: RunResult, data: str) -> None:
         # The error itself is shown last, by the one place that shows errors.
         return
     if result.state.is_active:
+        say(f"{result.run} is started.")
         return
     rows: list[tuple[str, object]] = [("run", result.run), ("data", data)]
     if result.firms:

@@ -408,7 +408,7 @@ def _read_project_file(path: Path | None) -> dict[str, Any]:
     for group, table in parsed.items():
         if group in groups and isinstance(table, dict):
             found.update({f"{group}.{name}": value for name, value in table.items()})
-        elif group not in {"aws", "local"}:
+        elif group not in {"aws", "local", "slurm"}:
             raise InputError(
                 f"{path} [{group}]",
                 "is not a table of settings",

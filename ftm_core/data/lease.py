@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import secrets
 import socket
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ from ftm_core.storage import Storage
 HEARTBEAT_SECONDS = 60
 LEASE_SECONDS = 600
 
+# Beginning of the process namespace of a run that a scheduler starts.
+SCHEDULED = "scheduled:"
+
 _ATTEMPTS = 10
 _SAME_START_SECONDS = 60.0
 
@@ -60,6 +64,15 @@ def this_process(run_name: str) -> LeaseOwner:
         heartbeat=utc_now(),
         process_namespace=_process_namespace(),
     )
+
+
+def scheduled_run(run_name: str) -> LeaseOwner:
+    """A run whose steps a scheduler starts, as the owner of a lease.
+
+    It lives as long as its steps renew the lease, whichever process acquired it.
+    """
+    nobody_else = f"{SCHEDULED}{secrets.token_hex(8)}"
+    return dataclasses.replace(this_process(run_name), process_namespace=nobody_else)
 
 
 def read_identity(storage: Storage, quarter: Quarter) -> RunIdentity | None:

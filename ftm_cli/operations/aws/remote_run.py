@@ -148,7 +148,7 @@ class RemoteRun:
                 self.take_vllm_down()
         except BaseException:
             with undisturbed():
-                self._stop_execution()
+                self.stop_execution()
                 self.take_vllm_down()
             raise
 
@@ -179,7 +179,8 @@ class RemoteRun:
             # Not knowing, the GPU goes: jobs of another run wait for it and are retryable.
             return []
 
-    def _stop_execution(self) -> None:
+    def stop_execution(self) -> None:
+        """Stop the run if it was started and has not ended; its jobs save what is finished."""
         if self._execution is None:
             return
         for _ in range(_STOP_ATTEMPTS):

@@ -1,0 +1,49 @@
+"""`ftm cancel`: stop a run that goes on by itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ftm_cli.options import DataOption, JsonOption, TargetOption, YesOption
+
+
+def cancel_command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")],
+    data: DataOption = None,
+    target: TargetOption = None,
+    yes: YesOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Stop a run on AWS or Slurm; its jobs save what is finished.
+
+    Starting the quarter again resumes it. A run on this machine is stopped by Ctrl-C or SIGTERM.
+
+    JSON: `ftm schema cancel`.
+
+    Examples:
+
+        ftm cancel 2023Q1-20230601-120000 --target slurm
+    """
+    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.targets.base import SupportsCancel
+    from ftm_cli.targets.results import CancelReport
+    from ftm_cli.views.target import announced_target
+    from ftm_core.contracts.errors import InputError
+
+    chosen = announced_target(target, data)
+    if not isinstance(chosen, SupportsCancel):
+        raise InputError(
+            f"ftm cancel --target {chosen.name}",
+            "is not possible: a run here belongs to the terminal that started it",
+            "Stop it with Ctrl-C there, or with `kill PID`: it saves what is finished.",
+        )
+    if not yes and not json_output:
+        typer.confirm(f"Stop {run}?", abort=True, err=True)
+    with progress_listener() as listener:
+        stopped = chosen.cancel(run, listener)
+    if json_output:
+        print_json(CancelReport(target=chosen.name, run=run, stopped=stopped).as_json())
+    else:
+        say(f"Stopped {run}.")

@@ -1,0 +1,232 @@
+"""Render the sbatch scripts of a run, and the script that submits them in order."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftm_cli.targets.slurm.config import SlurmConfig, ftm_command, seconds_of
+
+SUBMIT = "submit.sh"
+JOBS = "jobs.txt"
+URL_FILE = "llm_url"
+_SAVING_SECONDS = 120
+
+# Runs the step as a child, so that SIGTERM (preemption, the time limit, scancel) reaches it and
+# the script waits until it has saved. A step that ends with 75 is queued again, unless the job is
+# being cancelled or preempted: the first must stay ended, the second Slurm queues by itself.
+_STEP = """\
+{command} &
+child=$!
+trap 'kill -TERM "$child" 2>/dev/null' TERM
+while :; do
+  wait "$child"
+  code=$?
+  if [ "$code" -le 128 ] || ! kill -0 "$child" 2>/dev/null; then break; fi
+done
+wait "$child" 2>/dev/null
+again=$?
+if [ "$again" -ne 127 ]; then code=$again; fi
+echo "$code" >"{exit_file}"
+if [ "$code" -eq 75 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {requeues} ]; then
+  if scontrol show job --oneliner "$SLURM_JOB_ID" | grep -q ' JobState=RUNNING '; then
+    scontrol requeue "$SLURM_JOB_ID"
+  fi
+fi
+exit "$code"
+"""
+
+_VLLM = """\
+{command} &
+child=$!
+trap 'kill -TERM "$child" 2>/dev/null' TERM
+until curl --silent --fail --output /dev/null "http://127.0.0.1:{port}/health"; do
+  kill -0 "$child" 2>/dev/null || {{ wait "$child"; exit $?; }}
+  sleep 2
+done
+echo "http://$(hostname):{port}/v1" >"{url_file}.new"
+mv "{url_file}.new" "{url_file}"
+wait "$child"
+rm -f "{url_file}"
+"""
+
+
+@dataclass(frozen=True)
+class RunScripts:
+    """What the scripts of one quarter's run need to know.
+
+    ``tasks`` are the numbers of the batches that are not finished; none skips the map.
+    """
+
+    quarter: str
+    run: str
+    data: str
+    tasks: tuple[int, ...]
+    restart: bool = False
+    max_firms: int | None = None
+
+
+def job_name(run: str, step: str) -> str:
+    """Name of a step's job, by which squeue finds it."""
+    return f"ftm-{run}-{step}"
+
+
+def render(
+    runs: Sequence[RunScripts],
+    config: SlurmConfig,
+    folder: Path,
+    *,
+    environment: Mapping[str, str],
+    serves: str | None,
+) -> dict[str, str]:
+    """Name and text of each script for ``runs``.
+
+    ``environment`` is exported to every step. ``serves`` is the model that a vLLM job on the GPU
+    partition serves for all of them; None without such a job.
+    """
+    lead = f"submission {folder.name}"
+    scripts: dict[str, str] = {}
+    for run in runs:
+        for step in ("plan", *(("map",) if run.tasks else ()), "reduce"):
+            scripts[f"{run.quarter}-{step}.sh"] = _step_script(
+                run, step, config, folder, environment, serves
+            )
+    if serves is not None:
+        scripts["vllm.sh"] = _vllm_script(lead, serves, config, folder)
+    scripts[SUBMIT] = _submit_script(lead, runs, config, serves is not None, folder.name)
+    return scripts
+
+
+def _step_script(
+    run: RunScripts,
+    step: str,
+    config: SlurmConfig,
+    folder: Path,
+    environment: Mapping[str, str],
+    serves: str | None,
+) -> str:
+    is_map = step == "map"
+    suffix = "-%a" if is_map else ""
+    limit = seconds_of(config.time)
+    options = [
+        f"--job-name={job_name(run.run, step)}",
+        f"--output={folder}/{run.quarter}-{step}{suffix}.log",
+        "--open-mode=append",
+        "--requeue",
+        f"--chdir={Path.cwd()}",
+        f"--time={config.time}",
+        # Time to save before the limit.
+        f"--signal=B:TERM@{min(_SAVING_SECONDS, max(1, limit // 4))}",
+        "--ntasks=1",
+        f"--cpus-per-task={1 if step == 'plan' else config.cpus}",
+        f"--mem={config.memory}",
+        *([f"--partition={config.partition}"] if config.partition else []),
+        *([f"--account={config.account}"] if config.account else []),
+        *([f"--array={_array(run.tasks, config.concurrency)}"] if is_map else []),
+        *config.options,
+    ]
+    arguments = [
+        "step", step, "--quarter", run.quarter, "--run-name", run.run, "--data", run.data,
+    ]  # fmt: skip
+    if step == "plan":
+        arguments += ["--restart"] if run.restart else []
+        arguments += ["--max-firms", str(run.max_firms)] if run.max_firms else []
+    if serves is not None:
+        arguments += ["--llm-url-file", str(folder / URL_FILE)]
+    command = f"{ftm_command(config)} {shlex.join(arguments)}"
+    if is_map:
+        command += ' --batch "$SLURM_ARRAY_TASK_ID"'
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    if step != "plan":
+        exports.append(f"export MAP_WORKERS={max(1, config.cpus - 1)}")
+    task = "-$SLURM_ARRAY_TASK_ID" if is_map else ""
+    body = _STEP.format(
+        command=command,
+        exit_file=f"{folder}/{run.quarter}-{step}{task}.exit",
+        requeues=config.requeues,
+    )
+    title = f"The {step} step of run {run.run}."
+    return _script(title, options, [*config.setup, *exports], body)
+
+
+def _vllm_script(lead: str, model: str, config: SlurmConfig, folder: Path) -> str:
+    options = [
+        f"--job-name={job_name(folder.name, 'vllm')}",
+        f"--output={folder}/vllm.log",
+        "--open-mode=append",
+        "--requeue",
+        f"--chdir={Path.cwd()}",
+        f"--time={config.gpu_time}",
+        "--ntasks=1",
+        f"--cpus-per-task={config.gpu_cpus}",
+        f"--mem={config.gpu_memory}",
+        f"--partition={config.gpu_partition}",
+        *([f"--account={config.account}"] if config.account else []),
+        *config.gpu_options,
+    ]
+    command = config.vllm_command.format(model=shlex.quote(model), port=config.vllm_port)
+    if config.gpu_container:
+        command = f"{config.gpu_container} {command}"
+    body = _VLLM.format(command=command, port=config.vllm_port, url_file=folder / URL_FILE)
+    title = f"The LLM server of {lead}; its URL goes to {URL_FILE}."
+    return _script(title, options, [*config.setup, f'rm -f "{folder / URL_FILE}"'], body)
+
+
+def _script(title: str, options: Sequence[str], setup: Sequence[str], body: str) -> str:
+    head = ["#!/bin/bash", f"# {title}", *(f"#SBATCH {option}" for option in options), "set -u"]
+    return "\n".join([*head, *setup, "", body])
+
+
+def _submit_script(
+    lead: str, runs: Sequence[RunScripts], config: SlurmConfig, has_vllm: bool, name: str
+) -> str:
+    lines = [
+        "#!/bin/bash",
+        f"# Submit {lead}: each step waits for the one before it. Prints the ids of the jobs.",
+        "set -euo pipefail",
+        'cd "$(dirname "$0")"',
+        "submitted=()",
+        "trap 'scancel \"${submitted[@]}\"' ERR",
+        "submit() {",
+        '  id=$(sbatch --parsable --kill-on-invalid-dep=yes "$@")',
+        '  id="${id%%;*}"',
+        '  submitted+=("$id")',
+        f'  echo "${{!#}} $id" | tee -a {JOBS}',
+        "}",
+    ]
+    server = ""
+    if has_vllm:
+        lines += ["submit vllm.sh", "vllm=$id"]
+        server = ",after:$vllm"
+    ends = []
+    for number, run in enumerate(runs):
+        lines += [f"submit {run.quarter}-plan.sh"]
+        if run.tasks:
+            lines += [f"submit --dependency=afterok:$id{server} {run.quarter}-map.sh"]
+        lines += [f"submit --dependency=afterok:$id{server} {run.quarter}-reduce.sh"]
+        lines += [f"end{number}=$id"]
+        ends.append(f"$end{number}")
+    if has_vllm:
+        account = f" --account={config.account}" if config.account else ""
+        partition = f" --partition={config.partition}" if config.partition else ""
+        # However the runs end, the server and its GPU are given back.
+        lines += [
+            f"sbatch --parsable --dependency=afterany:{':'.join(ends)}{partition}{account} "
+            f"--job-name={job_name(name, 'stop')} --output=/dev/null --time=5 "
+            '--wrap="scancel $vllm" >/dev/null'
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _array(tasks: Sequence[int], concurrency: int) -> str:
+    """Task numbers as Slurm writes them, neighbors as a range."""
+    spans: list[list[int]] = []
+    for task in sorted(tasks):
+        if spans and task == spans[-1][1] + 1:
+            spans[-1][1] = task
+        else:
+            spans.append([task, task])
+    text = ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
+    return f"{text}%{concurrency}" if concurrency else text
