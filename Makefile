@@ -5,7 +5,7 @@ PEERS ?= .venv-peers
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: install install-dev run test test-fast chaos chaos-long e2e vllm-conformance bench bench-peers lint docs lock clean help
+.PHONY: install install-dev run test test-fast chaos chaos-long slurm e2e vllm-conformance bench bench-peers lint docs lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -42,7 +42,7 @@ chaos: $(VENV)/.installed-dev ## Kills, outages, full disks and bad networks, th
 chaos-long: $(VENV)/.installed-dev ## The same at length: hundreds of kills and restarts
 	$(BIN)/pytest -m "long or not long" tests/chaos tests/integration/llm tests/integration/pipeline
 
-slurm: $(VENV)/.installed ## All tests on a real Slurm of this machine (scripts/slurm-up), some minutes each
+slurm: $(VENV)/.installed-dev ## All tests on a real Slurm of this machine (scripts/slurm-up), some minutes each
 	$(BIN)/pytest -m "long or not long" tests/chaos/test_slurm.py
 
 e2e: $(VENV)/.installed-dev ## Build the images, deploy on emulated AWS, run a quarter in containers, destroy

@@ -26,7 +26,7 @@ def cancel_command(
 
         ftm cancel 2023Q1-20230601-120000 --target slurm
     """
-    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.console import confirm_or_decline, print_json, progress_listener, say
     from ftm_cli.targets.base import SupportsCancel
     from ftm_cli.targets.results import CancelReport
     from ftm_cli.views.target import announced_target
@@ -40,7 +40,7 @@ def cancel_command(
             "Stop it with Ctrl-C there, or with `kill PID`: it saves what is finished.",
         )
     if not yes and not json_output:
-        typer.confirm(f"Stop {run}?", abort=True, err=True)
+        confirm_or_decline(f"Stop {run}?", what="ftm cancel")
     with progress_listener() as listener:
         stopped = chosen.cancel(run, listener)
     if json_output:

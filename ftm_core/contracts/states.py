@@ -31,6 +31,7 @@ class FailureCause(StrEnum):
     WRONG_INPUT = "Ftm.WrongInput"
     TRANSCRIPTS_MISSING = "Ftm.TranscriptsMissing"
     CHECKS_FAILED = "Ftm.ChecksFailed"
+    NO_INSTANCE = "Ftm.NoInstance"
     RUN_FAILED = "Ftm.RunFailed"
     STOPPED = "Ftm.Stopped"
 

@@ -254,7 +254,8 @@ def raise_if_failed(execution: Execution) -> None:
         raise ChecksFailedError(where, cause, hint)
     if failure in (FailureCause.WRONG_INPUT, FailureCause.TRANSCRIPTS_MISSING):
         raise InputError(where, cause, hint)
-    if execution.status in (RunState.ABORTED, RunState.TIMED_OUT):
+    is_cut_short = execution.status in (RunState.ABORTED, RunState.TIMED_OUT)
+    if is_cut_short or failure is FailureCause.NO_INSTANCE:
         raise RetryableError(where, cause, "Run the same command again: it goes on.")
     raise RunFailedError(where, cause, hint)
 

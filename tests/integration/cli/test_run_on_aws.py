@@ -48,7 +48,11 @@ def test_a_run_is_followed_and_vllm_is_off_after_it(deployed: Project) -> None:
 
 @pytest.mark.parametrize(
     ("cause", "code"),
-    [("Stage map: States.TaskFailed", 1), ("Stage judgement: Ftm.ChecksFailed", 3)],
+    [
+        ("Stage map: States.TaskFailed", 1),
+        ("Stage judgement: Ftm.ChecksFailed", 3),
+        ("Stage map: Ftm.NoInstance", 75),
+    ],
 )
 def test_a_failed_run_tells_why_and_vllm_is_off(deployed: Project, cause: str, code: int) -> None:
     deployed.stage.deploy_state_machine(failing(cause))
@@ -135,6 +139,48 @@ def test_a_quarter_without_transcripts_starts_nothing(deployed: Project) -> None
     assert ended.code == 2
     assert "ftm ingest" in ended.stderr
     assert deployed.stage.desired_counts() == (0, 0)
+
+
+def two_quarters(project: Project) -> None:
+    """The transcripts of 2023Q1 again, as those of 2022Q4."""
+    s3 = project.stage.client("s3")
+    key = "prefetch/transcripts/quarter={}/manifest.json"
+    body = s3.get_object(Bucket="ftm-test-data", Key=key.format("2023Q1"))["Body"].read()
+    earlier = body.decode().replace("2023Q1", "2022Q4")
+    s3.put_object(Bucket="ftm-test-data", Key=key.format("2022Q4"), Body=earlier.encode())
+
+
+def test_two_quarters_run_with_one_vllm(deployed: Project) -> None:
+    """Each has an execution of its own, and desired counts are 0 after both."""
+    two_quarters(deployed)
+    deployed.stage.deploy_state_machine(SUCCEEDING)
+    ended = deployed.ftm("run", "--quarters", "2022Q3..2023Q1", "--yes", "--json")
+    assert ended.code == 0, ended.stderr
+    found = [(item["quarter"], item["state"]) for item in ended.json["quarters"]]
+    assert found == [("2022Q4", "SUCCEEDED"), ("2023Q1", "SUCCEEDED")]
+    assert statuses(deployed) == ["SUCCEEDED", "SUCCEEDED"]
+    assert deployed.stage.desired_counts() == (0, 0)
+
+
+def test_failed_quarter_does_not_keep_the_next(deployed: Project) -> None:
+    two_quarters(deployed)
+    deployed.stage.deploy_state_machine(failing("Stage judgement: Ftm.ChecksFailed"))
+    ended = deployed.ftm("run", "--all", "--at-once", "1", "--yes", "--json")
+    assert ended.code == 3
+    assert [item["error"]["exit_code"] for item in ended.json["quarters"]] == [3, 3]
+    assert deployed.stage.desired_counts() == (0, 0)
+
+
+def test_fault_23_stopped_quarters_all_stop(deployed: Project) -> None:
+    two_quarters(deployed)
+    deployed.stage.deploy_state_machine(LONG)
+    process = deployed.start("run", "--all", "--yes")
+    wait_for_line(process.stderr, "2023Q1: state ProcessBatches")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert deployed.stage.desired_counts() == (0, 0)
+    assert statuses(deployed) == ["ABORTED", "ABORTED"]
 
 
 def test_options_of_the_other_target_are_refused(project: Project) -> None:
