@@ -126,7 +126,15 @@ def tables_of(folder: Path) -> dict[str, pa.Table]:
             continue
         name = re.sub(r"(_batch_\d{4})?_part_\d{4}", "", str(path.relative_to(folder)))
         found.setdefault(name, []).append(pq.read_table(path).replace_schema_metadata(None))
-    return {name: pa.concat_tables(parts) for name, parts in found.items()}
+    return {name: _in_order(pa.concat_tables(parts)) for name, parts in found.items()}
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    """Parts hold firms in the order in which they were finished, which changes from run to run."""
+    for key in ("sentence_id", "topic_id"):
+        if key in table.schema.names:
+            return table.sort_by([(key, "ascending")])
+    return table
 
 
 def difference(before: pa.Table, after: pa.Table) -> str | None:
