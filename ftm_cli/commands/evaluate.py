@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
 if TYPE_CHECKING:
+    from ftm_core.checks.result import EvaluationReport
     from ftm_core.contracts.quarters import Quarter
-    from ftm_core.evaluation.report import EvaluationReport
     from ftm_core.storage import Storage
 
 
@@ -38,9 +38,9 @@ def evaluate_command(
     from ftm_cli.console import print_json
     from ftm_cli.targets import chosen_quarter
     from ftm_cli.views.target import open_data
+    from ftm_core.checks.evaluate import evaluate
     from ftm_core.contracts.errors import ChecksFailedError
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
-    from ftm_core.evaluation.evaluate import evaluate
 
     storage = open_data(data)
     chosen = chosen_quarter(storage, quarter)

@@ -10,13 +10,13 @@ from typing import Literal
 
 from ftm_cli.operations.aws.waiting import StopSignal
 from ftm_cli.operations.preflight import Check
+from ftm_core.checks.evaluate import evaluate
+from ftm_core.checks.result import EvaluationReport
 from ftm_core.contracts.errors import ChecksFailedError, FtmError, InterruptedRunError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.failures import collect_failures
-from ftm_core.evaluation.evaluate import evaluate
-from ftm_core.evaluation.report import EvaluationReport
 from ftm_core.storage import Storage
 
 State = Literal["done", "failed", "stopped", "not reached"]

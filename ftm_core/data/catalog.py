@@ -43,3 +43,8 @@ PARTED_TABLES = {
     "firm_topics": schemas.FIRM_TOPICS,
     "map_sentences": schemas.SENTENCES,
 }
+PART_FOLDERS: dict[str, Callable[[Quarter], str]] = {
+    "transcripts": keys.transcripts_prefix,
+    "firm_topics": keys.firm_topics_prefix,
+    "map_sentences": keys.sentences_prefix,
+}

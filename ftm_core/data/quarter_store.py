@@ -31,7 +31,7 @@ from ftm_core.contracts.records import (
 )
 from ftm_core.data import lease
 from ftm_core.data.batch_plan import read_plan, write_plan
-from ftm_core.data.catalog import PARTED_TABLES, TABLES
+from ftm_core.data.catalog import PART_FOLDERS, PARTED_TABLES, TABLES
 from ftm_core.data.database import QuarterDatabase, Source
 from ftm_core.data.failures import FailuresReport, collect_failures
 from ftm_core.data.finished import FinishedQuarter, open_finished
@@ -234,6 +234,30 @@ class QuarterStore:
             timestamp=utc_now(),
         )
         write_record(self.storage, keys.theme_failures(self.quarter), manifest)
+
+    # For checks
+
+    def objects(self, name: str) -> tuple[pa.Schema, list[str]]:
+        """The schema of a table and the keys of its files, whether they are there or not."""
+        return self._source(name)
+
+    def inspect_folders(self, names: Sequence[str]) -> dict[str, str | None]:
+        """Every Parquet file in or missing from the folders of some tables, and what is wrong."""
+        named = {key for name in names for key in self._source(name)[1]}
+        folders = {f"{key.rpartition('/')[0]}/" for key in named}
+        folders |= {PART_FOLDERS[name](self.quarter) for name in names if name in PART_FOLDERS}
+        present = {
+            key
+            for folder in folders
+            for key in self.storage.list(folder)
+            if key.endswith(".parquet")
+        }
+        return {
+            key: "is missing"
+            if key not in present
+            else ("is no file of the run" if key not in named else None)
+            for key in sorted(present | named)
+        }
 
     def _source(self, name: str) -> tuple[pa.Schema, list[str]]:
         """Schema and keys of a table."""

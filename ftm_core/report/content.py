@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ftm_core.checks.evaluate import evaluate
+from ftm_core.checks.result import EvaluationReport
 from ftm_core.contracts import keys
 from ftm_core.contracts.events import Listener, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
@@ -17,8 +19,6 @@ from ftm_core.contracts.settings import Settings
 from ftm_core.data.failures import FailuresReport, collect_failures
 from ftm_core.data.finished import open_finished
 from ftm_core.data.json_records import read_record
-from ftm_core.evaluation.evaluate import evaluate
-from ftm_core.evaluation.report import EvaluationReport
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.quality.figures import QualityReport
 from ftm_core.quality.measure import measure_quality

@@ -7,8 +7,8 @@ import datetime as dt
 from ftm_cli.operations.aws import names
 from ftm_cli.operations.aws.errors import AwsMissingError
 from ftm_cli.operations.aws.logs import Logs
+from ftm_core.checks.result import Check
 from ftm_core.contracts.records import RunIdentity
-from ftm_core.evaluation.report import Check
 
 # vLLM logs one such line for each request it has answered.
 REQUESTS = '"POST /v1/chat/completions"'

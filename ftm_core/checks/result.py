@@ -1,22 +1,24 @@
-"""What an evaluation found, as plain values."""
+"""The results of the checks of a quarter, as plain values."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ftm_core.quality.figures import Measure
 
 EXAMPLES_SHOWN = 3
+# In the order of the pipeline; ``custom`` are a user's own.
+GROUPS = ("files", "input", "map", "themes", "tables", "sentiment", "custom")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: whether it passed, the figure that says so, and what was wrong where it did not.
+    """One check: whether it passed, the value that says so, and what was wrong where it did not.
 
-    ``group`` is one of ``files``, ``input``, ``map``, ``themes``, ``tables`` and ``sentiment``,
-    to which `ftm evaluate` on AWS adds ``serving``.
+    ``group`` is one of ``GROUPS``; `ftm evaluate` on AWS adds ``serving``.
     """
 
     id: str
@@ -85,8 +87,8 @@ class EvaluationReport:
         }
 
 
-class Tally:
-    """Counts what one check has seen and found at fault."""
+class CheckCounter:
+    """Counts the items of one check and those at fault."""
 
     def __init__(self, id: str, group: str, title: str, unit: str) -> None:
         self.id = id
@@ -97,7 +99,7 @@ class Tally:
         self._n_faults = 0
         self._examples: list[str] = []
 
-    def see(self, sound: bool, fault: str = "") -> None:
+    def record(self, sound: bool, fault: str = "") -> None:
         """Count one item; ``fault`` tells what is wrong with it where it is not sound."""
         self._n_seen += 1
         if not sound:
@@ -107,16 +109,21 @@ class Tally:
 
     def check(self) -> Check:
         """The check: passed when nothing was at fault."""
-        shown = "; ".join(self._examples)
-        more = self._n_faults - len(self._examples)
         return Check(
             id=self.id,
             group=self._group,
             title=self._title,
             passed=not self._n_faults,
             figure=f"{self._n_seen - self._n_faults} of {self._n_seen} {self._unit}",
-            detail=f"{shown}; and {more} more" if more else shown,
+            detail=detail_of(self._examples, self._n_faults),
         )
+
+
+def detail_of(examples: Sequence[str], n_faults: int) -> str:
+    """The first faults in one line, and how many more there are."""
+    shown = "; ".join(examples)
+    more = n_faults - len(examples)
+    return f"{shown}; and {more} more" if more else shown
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ftm_core.checks.evaluate import evaluate
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import MapSettings, QualitySettings, Settings
-from ftm_core.evaluation.evaluate import evaluate
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import (
     QUARTER,
@@ -97,7 +97,7 @@ def test_newer_code_matches_the_responses_by_text(
     small_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A later ftm asks differently; what an earlier one received is evidence all the same.
-    monkeypatch.setattr("ftm_core.evaluation.evidence.row_code_version", lambda: "later")
+    monkeypatch.setattr("ftm_core.checks.evidence.row_code_version", lambda: "later")
     assert evaluate(small_quarter.storage, QUARTER, small_quarter.settings).passed
     for key in list(small_quarter.storage.list(keys.answers_prefix(QUARTER))):
         small_quarter.storage.delete(key)

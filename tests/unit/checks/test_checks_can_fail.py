@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from ftm_core.checks.evaluate import evaluate
 from ftm_core.contracts import keys, schemas
-from ftm_core.evaluation.evaluate import evaluate
 from ftm_core.storage import Storage
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ftm_core.checks.digests import digest
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.data.finished import FinishedQuarter
-from ftm_core.evaluation.digests import digest
 from ftm_core.llm import prompts
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.candidates import clean_sentence, title_of

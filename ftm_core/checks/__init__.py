@@ -1,0 +1,1 @@
+"""Checks of a quarter: SQL files that return violating rows, and a few in Python."""

@@ -1,1 +1,0 @@
-"""Checks of a finished quarter against its inputs, its answers and its contracts."""
