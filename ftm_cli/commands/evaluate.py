@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
@@ -12,9 +15,16 @@ if TYPE_CHECKING:
     from ftm_core.storage import Storage
 
 
+ChecksOption = Annotated[
+    Path | None,
+    typer.Option("--checks", help="Folder of SQL files to run as further checks."),
+]
+
+
 def evaluate_command(
     quarter: OptionalQuarterOption = None,
     data: DataOption = None,
+    checks: ChecksOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Check a finished quarter: the runbook's checklist, and that all tables fit together.
@@ -32,9 +42,9 @@ def evaluate_command(
         ftm evaluate --quarter 2023Q1
 
         ftm evaluate --data s3://my-bucket --json
-    """
-    from pathlib import Path
 
+        ftm evaluate --checks my-checks
+    """
     from ftm_cli.console import print_json
     from ftm_cli.targets import chosen_quarter
     from ftm_cli.views.target import open_data
@@ -45,7 +55,7 @@ def evaluate_command(
     storage = open_data(data)
     chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings
-    report = evaluate(storage, chosen, settings)
+    report = evaluate(storage, chosen, settings, own_checks=checks)
     if _is_deployed(storage):
         report = _with_request_log(report, storage, chosen)
     if json_output:

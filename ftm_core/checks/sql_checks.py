@@ -131,9 +131,8 @@ def _read_folder(folder: Path, *, group: str) -> Iterator[SqlCheck]:
 
 def parse_check(name: str, text: str, *, group: str = "custom") -> SqlCheck:
     """The check in a file's text; raises InputError for an unknown group or no statement."""
-    header = dict(
-        match.groups() for line in text.splitlines() if (match := _HEADER.match(line)) is not None
-    )
+    matches = (_HEADER.match(line) for line in text.splitlines())
+    header = {match[1]: match[2] for match in matches if match is not None}
     lines = [line for line in text.splitlines() if not line.startswith("--")]
     statements = [part.strip() for part in "\n".join(lines).split(";\n") if part.strip(" ;\n")]
     if not 1 <= len(statements) <= 2:
