@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -117,6 +115,7 @@ class TerraformModule:
             backend = self.state_bucket.configuration(self.name)
         # force_copy answers yes to moving the state; with nothing to move it does nothing.
         self._run("init", backend_config=backend, force_copy=_flag())
+        self._refuse_other_workspaces()
 
     def validate(self) -> str:
         """Terraform's verdict on the module; raises TerraformError with what is wrong.
@@ -124,29 +123,16 @@ class TerraformModule:
         Providers go to a folder that all modules share, so that the module's own, which knows where
         its state lies, is left alone.
         """
-        if shutil.which("terraform") is None:
-            raise _not_installed()
-        environment = os.environ | {
-            "TF_DATA_DIR": str((self.folder.parent / ".terraform").absolute())
-        }
-        fetch = ("init", "-backend=false", "-input=false", "-lockfile=readonly")
-        for command, hint in (
-            (fetch, "See that Terraform can fetch the locked provider, then repeat."),
-            (("validate",), f"Correct the module in {self.folder}."),
+        shared = {"TF_DATA_DIR": str((self.folder.parent / ".terraform").absolute())}
+        fetch: dict[str, Any] = {"backend": False, "input": False, "lockfile": "readonly"}
+        for command, options, hint in (
+            ("init", fetch, "See that Terraform can fetch the locked provider, then repeat."),
+            ("validate", {}, f"Correct the module in {self.folder}."),
         ):
-            done = subprocess.run(
-                ["terraform", *command, "-no-color"],
-                cwd=self.folder,
-                env=environment,
-                check=False,
-                capture_output=True,
-                text=True,
-            )
-            if done.returncode != 0:
+            code, output, errors = self._terraform(shared).cmd(command, no_color=_flag(), **options)
+            if code != 0:
                 raise TerraformError(
-                    f"terraform {command[0]} of {self.name}",
-                    _plain(done.stderr or done.stdout),
-                    hint,
+                    f"terraform {command} of {self.name}", _plain(errors or output), hint
                 )
         return "valid"
 
@@ -229,21 +215,44 @@ class TerraformModule:
     def holds_anything(self) -> bool:
         """Whether anything that this module made is still there, be it half-applied."""
         _, text = self._run("state pull")
-        resources = json.loads(text)["resources"] if text.strip() else []
-        return any(resource["mode"] == "managed" for resource in resources)
+        return _holds_managed(text)
 
-    def _terraform(self) -> Any:
-        from python_terraform import Terraform
+    def _refuse_other_workspaces(self) -> None:
+        """Raise InputError when a workspace other than the default one holds resources.
 
-        if shutil.which("terraform") is None:
-            raise _not_installed()
-        return Terraform(working_dir=str(self.folder))
+        Terraform would plan everything a second time, and a destroy would find nothing.
+        """
+        _, listed = self._run("workspace list")
+        # Under the list Terraform may add a note of its own.
+        names = [line[2:] for line in listed.splitlines() if line[:2] in ("* ", "  ")]
+        for name in names:
+            if name.strip() in {"", "default"}:
+                continue
+            code, text, errors = self._terraform({"TF_WORKSPACE": name.strip()}).cmd("state pull")
+            if code != 0:
+                raise _failure(f"terraform state of {self.name} in workspace {name}", errors)
+            if _holds_managed(text):
+                raise InputError(
+                    f"module {self.name}",
+                    f"The Terraform workspace {name!r} holds resources of an earlier deployment; "
+                    "ftm works in the workspace 'default' alone",
+                    f"In {self.folder}, move them: `TF_WORKSPACE={name} terraform state pull > "
+                    "stack.tfstate`, `TF_WORKSPACE=default terraform state push stack.tfstate`, "
+                    f"`TF_WORKSPACE=default terraform workspace delete -force {name}`.",
+                )
+
+    def _terraform(self, variables: Mapping[str, str] | None = None) -> Any:
+        # Loaded on use: a start of `ftm` must not wait for it.
+        from ftm_cli.operations.terraform_process import CleanTerraform
+
+        return CleanTerraform(self.folder, variables)
 
     def _run(
         self, command: str, *arguments: str, accepted: tuple[int, ...] = (0,), **options: Any
     ) -> tuple[int, str]:
         """Run one command to its end; raises TerraformError with Terraform's own words."""
-        quiet: dict[str, Any] = {} if command == "state pull" else {"no_color": _flag()}
+        plain = command in ("state pull", "workspace list")
+        quiet: dict[str, Any] = {} if plain else {"no_color": _flag()}
         if command in ("init", "plan"):
             quiet["input"] = False
         code, output, errors = self._terraform().cmd(command, *arguments, **quiet, **options)
@@ -253,10 +262,10 @@ class TerraformModule:
         return code, output
 
 
-def _not_installed() -> InputError:
-    return InputError(
-        "terraform", "is not installed", "Install Terraform 1.11 or later and put it on the PATH."
-    )
+def _holds_managed(state: str) -> bool:
+    """Whether a state in Terraform's JSON form holds anything that a module made."""
+    resources = json.loads(state)["resources"] if state.strip() else []
+    return any(resource["mode"] == "managed" for resource in resources)
 
 
 def _flag() -> Any:
