@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.project_file import read_toml
 
 PRICES_FILE = "prices.toml"
 HOURS_A_MONTH = 730.0
@@ -98,34 +101,84 @@ class Estimate:
         }
 
 
+_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Hourly(_Strict):
+    instance_extras: _Price
+    load_balancer: _Price
+    batch_vcpu: _Price
+
+
+class _Monthly(_Strict):
+    model_cache: _Price
+    watching: _Price
+
+
+class _Rates(_Strict):
+    measured: bool
+    basis: str
+    seconds_per_sentence: _Rate
+    seconds_per_call: _Price
+    sentences_per_firm: _Rate
+    topics_per_sentence: _Rate
+    prompt_tokens: _Rate
+    answer_tokens: _Rate
+    prefill_tokens_per_second: _Rate
+    decode_tokens_per_second: _Rate
+    topics_per_theme: _Rate
+    answers_per_theme: _Price
+    vllm_start_seconds: _Price
+    batch_start_seconds: _Price
+    reduce_seconds: _Price
+    map_vcpus: _Rate
+    parallel_map_jobs: _Rate
+
+
+class _PriceFile(_Strict):
+    """All that a prices.toml may hold."""
+
+    date: str | dt.date
+    instance_hourly: dict[str, _Price]
+    hourly: _Hourly
+    monthly: _Monthly
+    rates: _Rates
+
+
 def read_prices(folder: Path | None = None) -> Prices:
     """The packaged table, single values overridden by ``prices.toml`` beside ftm.toml.
 
-    Raises InputError for a file that cannot be read or holds a table of another name.
+    Raises InputError for a file that cannot be read, or that holds a name or value that has no
+    effect on an estimate.
     """
-    packaged = _read(Path(__file__).with_name(PRICES_FILE))
+    packaged = read_toml(Path(__file__).with_name(PRICES_FILE))
     own = (folder or Path()) / PRICES_FILE
-    changed = _read(own) if own.exists() else {}
-    unknown = sorted(set(changed) - set(packaged))
-    if unknown:
-        raise InputError(str(own), f"has an unknown table {unknown[0]}", "See docs/runbook.md.")
-    merged = {
-        name: {**value, **changed.get(name, {})}
-        if isinstance(value, dict)
-        else changed.get(name, value)
-        for name, value in packaged.items()
-    }
-    for table in ("instance_hourly", "hourly", "monthly"):
-        for name, value in merged[table].items():
-            if not isinstance(value, int | float) or value < 0:
-                raise InputError(f"{own} [{table}] {name}", "is no price", "Write a number.")
+    changed = read_toml(own)
+    merged = dict(packaged)
+    for name, value in changed.items():
+        is_table = isinstance(value, dict) and isinstance(packaged.get(name), dict)
+        merged[name] = {**packaged[name], **value} if is_table else value
+    try:
+        checked = _PriceFile.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(
+            f"{own} {'.'.join(str(step) for step in first['loc'])}",
+            f"The value {first['input']!r} has no effect on an estimate: {first['msg']}",
+            "docs/runbook.md lists the names of all prices and rates.",
+        ) from error
     return Prices(
-        date=str(merged["date"]),
+        date=str(checked.date),
         source=str(own) if changed else "the packaged table",
-        instance_hourly=merged["instance_hourly"],
-        hourly=merged["hourly"],
-        monthly=merged["monthly"],
-        rates=merged["rates"],
+        instance_hourly=checked.instance_hourly,
+        hourly=checked.hourly.model_dump(),
+        monthly=checked.monthly.model_dump(),
+        rates=checked.rates.model_dump(),
     )
 
 
@@ -200,10 +253,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(str(path), f"cannot be read ({error})", "Correct the file.") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.project_file import read_toml
 
 PROJECT_FILE = "ftm.toml"
 # The model that comes with ftm, by the name it is served under; it is too small to write.
@@ -397,12 +397,9 @@ def _validated(values: dict[str, dict[str, Any]], origins: list[SettingOrigin]) 
 
 def _read_project_file(path: Path | None) -> dict[str, Any]:
     """Read the settings tables of ``ftm.toml``; other tables (the pin) are not settings."""
-    if path is None or not path.exists():
+    if path is None:
         return {}
-    try:
-        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(str(path), f"cannot be read ({error})", "Correct the file.") from error
+    parsed = read_toml(path)
     groups = set(Settings.model_fields)
     found: dict[str, Any] = {}
     for group, table in parsed.items():

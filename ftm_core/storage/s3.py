@@ -14,9 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ftm_core.contracts.errors import ObjectMissingError, StorageRetryableError
+from ftm_core.storage.aws_errors import error_code
 from ftm_core.storage.base import checked_key, checked_prefix
 from ftm_core.storage.files import scratch_file
-from ftm_core.storage.s3_errors import LIBRARY_ERRORS, error_code, translate, translated
+from ftm_core.storage.s3_errors import LIBRARY_ERRORS, translate, translated
 from ftm_core.storage.s3_reading import RangedFile, read_whole
 
 if TYPE_CHECKING:

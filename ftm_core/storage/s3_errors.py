@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import boto3.exceptions
 import botocore.exceptions as boto
@@ -16,6 +15,13 @@ from ftm_core.contracts.errors import (
     StorageAccessError,
     StorageError,
     StorageRetryableError,
+)
+from ftm_core.storage.aws_errors import (
+    AwsErrorKind,
+    classify,
+    error_code,
+    error_message,
+    http_status,
 )
 
 # Their families share no base class below Exception.
@@ -36,76 +42,21 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
 )
 
 _LINK_ERRORS = (
-    boto.HTTPClientError,
-    boto.ConnectionError,
-    boto.IncompleteReadError,
-    boto.ChecksumError,
-    boto.FlexibleChecksumError,
-    boto.CapacityNotAvailableError,
-    boto.MetadataRetrievalError,
     boto3.exceptions.RetriesExceededError,
     transfer.CancelledError,
     transfer.RetriesExceededError,
     urllib3.exceptions.HTTPError,
 )
-_LOGIN_ERRORS = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.NoAuthTokenError,
-    boto.TokenRetrievalError,
-    boto.UnknownTokenProviderError,
-    boto.UnknownCredentialError,
-    boto.RefreshWithMFAUnsupportedError,
-    boto.SSOError,
-    boto.LoginError,
-    boto.ProfileNotFound,
-    boto.ConfigNotFound,
-    boto.ConfigParseError,
-    boto.InvalidConfigError,
-)
 
-_MISSING_CODES = frozenset({"NoSuchKey", "NotFound", "404"})
-_LOGIN_CODES = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnrecognizedClientException",
-    }
-)
-_FORBIDDEN_CODES = frozenset(
-    {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AccountProblem", "403"}
-)
 _BUCKET_HINTS = {
     "NoSuchBucket": "Check the bucket's name and region, or create it.",
     "InvalidBucketName": "Give a bucket name that S3 allows.",
     "PermanentRedirect": "The bucket is in another region: set the right region.",
     "AuthorizationHeaderMalformed": "The bucket is in another region: set the right region.",
     "IllegalLocationConstraintException": "The bucket is in another region: set the right region.",
-    "RequestTimeTooSkewed": "Set this machine's clock, which is minutes off.",
 }
-_BUSY_CODES = frozenset(
-    {
-        "BandwidthLimitExceeded",
-        "ConditionalRequestConflict",
-        "InternalError",
-        "OperationAborted",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ServiceUnavailable",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
 
+CLOCK_HINT = "Set the clock of this machine, which is minutes off, then repeat."
 _LOGIN_HINT = "Log in again (for example `aws sso login`), or pin another profile."
 _LATER_HINT = "Run the same command again later; finished work is kept."
 
@@ -121,11 +72,12 @@ def translated(where: str) -> Iterator[None]:
 
 def translate(error: Exception, where: str) -> StorageError:
     """The storage error that says what ``error`` means and what to do."""
+    kind = classify(error)
     if isinstance(error, boto.ClientError):
-        return _of_response(error, where)
-    if isinstance(error, _LINK_ERRORS):
+        return _of_response(error, kind, where)
+    if kind is AwsErrorKind.UNREACHABLE or isinstance(error, _LINK_ERRORS):
         return StorageRetryableError(where, f"was out of reach ({error})", _LATER_HINT)
-    if isinstance(error, _LOGIN_ERRORS):
+    if kind is AwsErrorKind.LOGIN:
         return StorageAccessError(where, f"has no valid AWS login ({error})", _LOGIN_HINT)
     return StorageError(
         where,
@@ -134,29 +86,23 @@ def translate(error: Exception, where: str) -> StorageError:
     )
 
 
-def error_code(error: BaseException | None) -> str:
-    """S3's code for a refused request, such as ``NoSuchKey``; empty for any other error."""
-    response: dict[str, Any] = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
-
-
-def _of_response(error: boto.ClientError, where: str) -> StorageError:
+def _of_response(error: boto.ClientError, kind: AwsErrorKind, where: str) -> StorageError:
     code = error_code(error)
-    metadata: Any = error.response.get("ResponseMetadata", {})
-    status = int(metadata.get("HTTPStatusCode", 0))
-    said = f"{code or status}: {error.response.get('Error', {}).get('Message', error)}"
-    if code in _MISSING_CODES:
-        return ObjectMissingError(where, "does not exist", "Run the step that makes it first.")
+    said = f"{code or http_status(error)}: {error_message(error)}"
     if code in _BUCKET_HINTS:
         return StorageAccessError(where, f"cannot be used ({said})", _BUCKET_HINTS[code])
-    if code in _LOGIN_CODES:
+    if kind is AwsErrorKind.MISSING:
+        return ObjectMissingError(where, "does not exist", "Run the step that makes it first.")
+    if kind is AwsErrorKind.CLOCK:
+        return StorageAccessError(where, f"refused the time of this machine ({said})", CLOCK_HINT)
+    if kind is AwsErrorKind.LOGIN:
         return StorageAccessError(
             where, f"was refused, the login is not valid ({said})", _LOGIN_HINT
         )
-    if code in _FORBIDDEN_CODES:
+    if kind is AwsErrorKind.FORBIDDEN:
         return StorageAccessError(
             where, f"was refused ({said})", "Ask for read and write access to this bucket."
         )
-    if code in _BUSY_CODES or status == 429 or status >= 500:
+    if kind is AwsErrorKind.BUSY:
         return StorageRetryableError(where, f"is overloaded or failing ({said})", _LATER_HINT)
     return StorageError(where, f"was refused ({said})", "Check the request against the bucket.")

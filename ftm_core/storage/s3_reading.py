@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ftm_core.contracts.errors import StorageError, StorageRetryableError
-from ftm_core.storage.s3_errors import LIBRARY_ERRORS, error_code, translate
+from ftm_core.storage.aws_errors import error_code
+from ftm_core.storage.s3_errors import LIBRARY_ERRORS, translate
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

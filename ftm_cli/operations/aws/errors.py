@@ -40,58 +40,10 @@ class CapacityError(AwsBusyError):
     """AWS has no instance to give now, or the account's quota is used up."""
 
 
-LOGIN_CODES = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidToken",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnrecognizedClientException",
-        "AuthFailure",
-    }
-)
-_FORBIDDEN_CODES = frozenset(
-    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "NotAuthorized"}
-)
-_MISSING_CODES = frozenset(
-    {
-        "StateMachineDoesNotExist",
-        "ExecutionDoesNotExist",
-        "ClusterNotFoundException",
-        "ServiceNotFoundException",
-        "ResourceNotFoundException",
-        "RepositoryNotFoundException",
-        "ParameterNotFound",
-        "TargetGroupNotFound",
-        "NoSuchBucket",
-        "404",
-    }
-)
-_BUSY_CODES = frozenset(
-    {
-        "InternalError",
-        "InternalFailure",
-        "InternalServerError",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServerException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "TooManyRequestsException",
-        "ScalingActivityInProgress",
-    }
-)
-
 REPEAT = ", then repeat."
 LOGIN_HINT = "Log in again (for example `aws sso login --profile {profile}`)" + REPEAT
+CLOCK_HINT = "Set the clock of this machine, which is minutes off" + REPEAT
+_CRT_HINT = "Install ftm again with its extra: pip install 'ftm[aws]'."
 _DEPLOY_HINT = "Run `ftm deploy` first; `ftm validate` shows what is missing."
 _LATER_HINT = "Run the same command again in a minute."
 
@@ -107,40 +59,68 @@ def translated(where: str, profile: str = "PROFILE") -> Iterator[None]:
         raise translate(error, where, profile) from error
 
 
+@contextlib.contextmanager
+def logging_in(profile: str) -> Iterator[None]:
+    """Turn whatever a provider of credentials raises into an AwsLoginError.
+
+    A broken credential_process, cache or token file ends in Python's own errors, and an MFA code
+    asked for without a terminal in EOFError.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    where = f"profile {profile}"
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise translate(error, where, profile) from error
+    except EOFError as error:
+        raise AwsLoginError(
+            where,
+            "It asks for an MFA code, and there is no terminal to type it in",
+            "Run the command in a terminal, or use a profile with temporary credentials.",
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise AwsLoginError(
+            where,
+            f"Its way to log in failed ({type(error).__name__}: {error})",
+            f"Correct what [profile {profile}] of your AWS configuration names, such as its "
+            f"credential_process. `aws sts get-caller-identity --profile {profile}` must work.",
+        ) from error
+
+
 def translate(error: Exception, where: str, profile: str = "PROFILE") -> AwsError:
     """The error that says what botocore's ``error`` means here."""
-    import botocore.exceptions as boto
+    from botocore.exceptions import ClientError, MissingDependencyException
 
+    from ftm_core.storage.aws_errors import AwsErrorKind, classify, error_code, error_message
+
+    kind = classify(error)
     login_hint = LOGIN_HINT.format(profile=profile)
-    if isinstance(error, boto.ClientError):
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        message = str(error.response.get("Error", {}).get("Message", "")) or code
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in LOGIN_CODES:
-            return AwsLoginError(where, f"has no valid AWS login ({code}: {message})", login_hint)
-        if code in _FORBIDDEN_CODES:
-            return AwsForbiddenError(
-                where, f"is not allowed ({message})", "Ask the administrator for this right."
-            )
-        if code in _MISSING_CODES:
-            return AwsMissingError(where, f"does not exist ({message})", _DEPLOY_HINT)
-        if code in _BUSY_CODES or status >= 500:
-            return AwsBusyError(where, f"is busy ({code}: {message})", _LATER_HINT)
+    is_answer = isinstance(error, ClientError)
+    code, message = error_code(error), error_message(error)
+    # What a credential_process prints may have several lines.
+    words = " ".join(str(error).split())
+    if kind is AwsErrorKind.CLOCK:
+        return AwsLoginError(
+            where, f"AWS refused the time of this machine ({code}: {message})", CLOCK_HINT
+        )
+    if kind is AwsErrorKind.LOGIN:
+        if isinstance(error, MissingDependencyException):
+            return AwsLoginError(where, f"has no AWS login ({words})", _CRT_HINT)
+        said = f"has no valid AWS login ({code}: {message})"
+        return AwsLoginError(
+            where, said if is_answer else f"has no AWS login ({words})", login_hint
+        )
+    if kind is AwsErrorKind.FORBIDDEN:
+        return AwsForbiddenError(
+            where, f"is not allowed ({message})", "Ask the administrator for this right."
+        )
+    if kind is AwsErrorKind.MISSING:
+        return AwsMissingError(where, f"does not exist ({message})", _DEPLOY_HINT)
+    if kind is AwsErrorKind.BUSY:
+        return AwsBusyError(where, f"is busy ({code}: {message})", _LATER_HINT)
+    if kind is AwsErrorKind.UNREACHABLE:
+        return AwsBusyError(where, f"was out of reach ({words})", _LATER_HINT)
+    if is_answer:
         return AwsError(where, f"failed ({code}: {message})", "Run `ftm doctor`.")
-    if isinstance(error, boto.HTTPClientError | boto.ConnectionError):
-        return AwsBusyError(where, f"was out of reach ({error})", _LATER_HINT)
-    if isinstance(
-        error,
-        boto.NoCredentialsError
-        | boto.PartialCredentialsError
-        | boto.CredentialRetrievalError
-        | boto.TokenRetrievalError
-        | boto.NoAuthTokenError
-        | boto.SSOError
-        | boto.ProfileNotFound
-        | boto.ConfigNotFound
-        | boto.ConfigParseError
-        | boto.InvalidConfigError,
-    ):
-        return AwsLoginError(where, f"has no AWS login ({error})", login_hint)
-    return AwsError(where, f"failed ({error})", "Run the command again with `ftm --debug`.")
+    return AwsError(where, f"failed ({words})", "Run the command again with `ftm --debug`.")

@@ -13,7 +13,8 @@ from ftm_core.contracts.settings import PROJECT_FILE
 
 _TABLE = "aws"
 _ACCOUNT = re.compile(r"\d{12}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+# Every partition has names of its own: us-west-2, us-gov-west-1, us-isob-east-1, eusc-de-east-1.
+_REGION = re.compile(r"[a-z]{2,8}(-[a-z]+)+-\d{1,2}")
 
 
 @dataclass(frozen=True)

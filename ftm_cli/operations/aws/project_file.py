@@ -1,70 +1,115 @@
-"""Tables of ftm.toml that commands write, leaving every other line of the file as it is."""
+"""Tables of ftm.toml that commands write, leaving the rest of the file as it is."""
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.project_file import read_toml
 
 
 def read_table(path: Path, name: str) -> dict[str, Any]:
     """Plain values of a table such as ``aws`` or ``aws.deploy``; empty when it is not there."""
-    if not path.exists():
-        return {}
-    try:
-        found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(str(path), f"cannot be read ({error})", "Correct the file.") from error
+    found: Any = read_toml(path)
     for part in name.split("."):
         found = found.get(part, {}) if isinstance(found, dict) else {}
     return dict(found) if isinstance(found, dict) else {}
 
 
 def write_table(path: Path, name: str, values: Mapping[str, Any]) -> None:
-    """Replace one table by strings, numbers and truth values; no values take the table away.
+    """Make strings, numbers and truth values the only plain ones of a table; its tables stay.
 
-    The file is replaced as a whole. Raises InputError when it could not be read back.
+    No values take the table away, however it is written: ``[name]``, dotted keys, or inline.
+    Comments and other lines stay. The file is replaced as a whole. Raises InputError when the
+    values could not be read back.
     """
     read_table(path, name)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = _without(lines, name)
-    while kept and not kept[-1].strip():
-        kept.pop()
-    if values:
-        kept += ["", f"[{name}]"] if kept else [f"[{name}]"]
-        kept += [
-            f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()
-        ]
-    text = "\n".join(kept) + "\n" if kept else ""
-    tomllib.loads(text)
-    _replace(path, text)
+    text = path.read_bytes().decode("utf-8") if path.exists() else ""
+    try:
+        document = tomlkit.parse(text)
+        _set(document, name.split("."), values)
+        changed = tomlkit.dumps(document)
+        if not changed.strip():
+            changed = ""
+        _check(changed, name, values)
+    except (TOMLKitError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            str(path),
+            f"The table [{name}] could not be changed ({error})",
+            f"Change it by hand: write it as [{name}], with one line for each value.",
+        ) from error
+    _replace(path, changed)
 
 
-def _without(lines: list[str], name: str) -> list[str]:
-    kept, inside = [], False
-    for line in lines:
-        stripped = line.split("#", 1)[0].strip()
-        if stripped.startswith("["):
-            inside = stripped == f"[{name}]"
-        if not inside:
-            kept.append(line)
-    return kept
+def _set(table: MutableMapping[str, Any], parts: list[str], values: Mapping[str, Any]) -> None:
+    head, *rest = parts
+    if head not in table:
+        if not values:
+            return
+        table[head] = tomlkit.table(is_super_table=bool(rest))
+    inner = table[head]
+    if rest:
+        _set(inner, rest, values)
+    else:
+        try:
+            _change(inner, values)
+        except KeyError:
+            # Dotted keys cannot be taken out one by one: the table is written in the usual form.
+            tables = {key: value for key, value in inner.items() if isinstance(value, dict)}
+            del table[head]
+            table[head] = inner = tomlkit.item({**values, **tables})
+    if not inner:
+        del table[head]
+
+
+def _change(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
+    for key in [key for key, value in table.items() if not isinstance(value, dict)]:
+        if key not in values:
+            del table[key]
+    for key, value in values.items():
+        if table.get(key) != value:
+            table[key] = value
+
+
+def _check(text: str, name: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError unless ``text`` holds exactly ``values`` as plain values of the table."""
+    found: Any = tomlkit.parse(text).unwrap()
+    for part in name.split("."):
+        found = found.get(part, {})
+    plain = {key: value for key, value in found.items() if not isinstance(value, dict)}
+    if plain != dict(values):
+        raise ValueError(f"it would hold {plain}")
 
 
 def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent or Path(), prefix=".ftm-toml-")
+    # A link, as dotfile managers make, stays one.
+    target = path.resolve()
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".ftm-toml-")
+    except OSError as error:
+        raise _not_written(path, error) from error
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8"))
         temporary.chmod(path.stat().st_mode if path.exists() else 0o644)
-        temporary.replace(path)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _not_written(path, error) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _not_written(path: Path, error: OSError) -> InputError:
+    return InputError(
+        str(path), f"It could not be written ({error.strerror})", "Check the folder's permissions."
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
 
-from ftm_cli.operations.aws.errors import LOGIN_HINT, AwsLoginError, translate, translated
+from ftm_cli.operations.aws.errors import LOGIN_HINT, AwsLoginError, logging_in, translated
 from ftm_cli.operations.aws.pin import Pin, read_pin
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.extras import require_extra
@@ -29,12 +30,11 @@ class AwsSession:
 
     def __init__(self, pin: Pin) -> None:
         require_extra("aws", "Work on AWS")
-        import boto3
         from botocore.exceptions import BotoCoreError
 
         self.pin = pin
         try:
-            self._boto: Any = boto3.Session(profile_name=pin.profile, region_name=pin.region)
+            self._boto: Any = _boto_session(pin.profile, pin.region)
             self._boto.events.register_first("before-call", self._check_before_call)
         except BotoCoreError as error:
             raise _no_profile(pin.profile, error) from error
@@ -56,7 +56,8 @@ class AwsSession:
                 read_timeout=60,
             )
         )
-        with translated(f"AWS {service}", self.pin.profile):
+        # Making a client looks for credentials.
+        with logging_in(self.pin.profile):
             return self._boto.client(service, config=config)
 
     def identity(self) -> Identity:
@@ -95,11 +96,10 @@ def pinned_session() -> AwsSession:
 
 def who_is(profile: str, region: str) -> Identity:
     """Ask STS for the identity of a profile that is not pinned yet."""
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        session = boto3.Session(profile_name=profile, region_name=region)
+        session = _boto_session(profile, region)
     except BotoCoreError as error:
         raise _no_profile(profile, error) from error
     return ask_identity(session, profile)
@@ -123,15 +123,35 @@ def ask_identity(session: Any, profile: str) -> Identity:
     from botocore.config import Config
 
     config = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=10)
+    with logging_in(profile):
+        client = session.client("sts", config=config)
+        # Refreshes what has expired, which the call itself would do.
+        credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()
     with translated(f"profile {profile}", profile):
-        answer = session.client("sts", config=config).get_caller_identity()
+        answer = client.get_caller_identity()
     return Identity(answer["Account"], answer["Arn"])
 
 
-def _frozen(session: Any, profile: str) -> tuple[str, str | None]:
-    from botocore.exceptions import BotoCoreError
+def _boto_session(profile: str, region: str) -> Any:
+    """A boto3 session that asks for an MFA code in a terminal alone."""
+    import boto3
 
-    try:
+    session: Any = boto3.Session(profile_name=profile, region_name=region)
+    if not (sys.stdin is not None and sys.stdin.isatty()):
+        providers = session._session.get_component("credential_provider")
+        # botocore has no public way; without one it would ask where nobody can answer.
+        providers.get_provider("assume-role")._prompter = _nobody_to_ask
+    return session
+
+
+def _nobody_to_ask(prompt: str) -> str:
+    raise EOFError(prompt)
+
+
+def _frozen(session: Any, profile: str) -> tuple[str, str | None]:
+    with logging_in(profile):
         credentials = session.get_credentials()
         if credentials is None:
             raise AwsLoginError(
@@ -140,18 +160,23 @@ def _frozen(session: Any, profile: str) -> tuple[str, str | None]:
                 LOGIN_HINT.format(profile=profile),
             )
         frozen = credentials.get_frozen_credentials()
-    except BotoCoreError as error:
-        raise translate(error, f"profile {profile}", profile) from error
     return frozen.access_key, frozen.token
 
 
 def _no_profile(profile: str, error: Exception) -> AwsLoginError:
     import boto3
+    from botocore.exceptions import BotoCoreError, ConfigParseError
 
-    known = boto3.Session().available_profiles
+    cause = f"cannot be used ({error})"
+    if isinstance(error, ConfigParseError):
+        return AwsLoginError(f"profile {profile}", cause, "Correct that file of your AWS login.")
+    try:
+        known = boto3.Session().available_profiles
+    except BotoCoreError:
+        known = []
     return AwsLoginError(
         f"profile {profile}",
-        f"cannot be used ({error})",
+        cause,
         f"Profiles of your AWS configuration: {', '.join(known) or 'none'}. "
         "`aws configure sso` makes one.",
     )
