@@ -27,6 +27,7 @@ from ftm_core.topics.embedding import Embedder
 
 _Result = TypeVar("_Result")
 _NICENESS = 10
+_END_SECONDS = 5.0
 # Stops Python from importing modules out of the working folder (-P). Source: python(1).
 _SAFE_PATH = "PYTHONSAFEPATH"
 # A crash that comes at each start again, as where a library needs a newer CPU.
@@ -96,7 +97,10 @@ class ModelWorkers:
 
     def _raise_if_unable_to_start(self) -> None:
         """Raise InputError when a worker ended by itself, or crashed, before any had worked."""
+        # The pool notices the end of a process before the system has told how it ended.
+        multiprocessing.connection.wait([child.sentinel for child in self._children], _END_SECONDS)
         for child in self._children:
+            child.join(0.1)
             code = child.exitcode
             if code is None or code == 0 or (code < 0 and -code not in _CRASHES):
                 continue
@@ -156,11 +160,12 @@ def _load_models(settings: Settings) -> None:
     from ftm_core.topics.numba_cache import ensure_numba_cache
 
     ensure_numba_cache()
-    # Loaded now, so that a package that is missing or broken is no fault of a firm.
-    import ftm_core.topics.topic_model  # noqa: F401
     from ftm_core.topics.embedding import load_embedder
 
     _embedder = load_embedder(settings.embedding)
+    # Loaded now, so that a package that is missing or broken is no fault of a firm.
+    import ftm_core.topics.topic_model  # noqa: F401
+
     _settings = settings
 
 
