@@ -23,7 +23,6 @@ from rich.progress import (
     Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -206,6 +205,28 @@ class _Rate(ProgressColumn):
         return Text(f"{speed * 60:.1f} {unit}/min", style="cyan")
 
 
+# Units, and share of what is to do, that must be done before the time left is told: the first firms
+# of a run wait for models to load and for one another, and say little of the rest.
+_FEWEST_FOR_ESTIMATE = 4
+_SHARE_FOR_ESTIMATE = 0.05
+
+
+def can_estimate(done: float, to_do: float) -> bool:
+    """Whether enough was done since the start to tell the time left within a factor of two."""
+    return done >= max(_FEWEST_FOR_ESTIMATE, _SHARE_FOR_ESTIMATE * to_do)
+
+
+class _TimeLeft(ProgressColumn):
+    """The time left, once enough is done to tell."""
+
+    def render(self, task: Task) -> Text:
+        before = task.fields.get("before", 0)
+        done, to_do = task.completed - before, (task.total or 0) - before
+        if not task.total or not task.elapsed or task.finished or not can_estimate(done, to_do):
+            return Text("")
+        return Text(f"{_minutes(task.elapsed / done * (to_do - done))} left", style="cyan")
+
+
 @contextmanager
 def progress_listener() -> Iterator[Listener]:
     """A listener that draws bars with rate and time left, or plain lines without a terminal."""
@@ -221,8 +242,7 @@ def progress_listener() -> Iterator[Listener]:
         TextColumn("{task.fields[unit]}"),
         _Rate(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _TimeLeft(),
     )
     with Progress(*columns, console=stderr, speed_estimate_period=120) as progress:
         yield _Bars(progress)
@@ -236,7 +256,11 @@ class _Bars:
     def __call__(self, event: Event) -> None:
         if isinstance(event, StageStarted):
             self._tasks[event.stage] = self._progress.add_task(
-                event.stage, total=event.total, completed=event.done, unit=event.unit
+                event.stage,
+                total=event.total,
+                completed=event.done,
+                unit=event.unit,
+                before=event.done,
             )
         elif isinstance(event, StageAdvanced) and event.stage in self._tasks:
             self._progress.advance(self._tasks[event.stage], event.amount)
@@ -315,7 +339,7 @@ class _PlainLines:
                 f"{stage}: {started.done + done} {started.unit}, {_minutes(elapsed)} since it began"
             )
         text = f"{stage}: {started.done + done}/{started.total} {started.unit}"
-        if not done:
+        if not can_estimate(done, started.total - started.done):
             return f"{text}, {_minutes(elapsed)} since it began"
         left = max(0, started.total - started.done - done) / rate
         return f"{text}, {rate * 60:.1f} a minute, about {_minutes(left)} left"

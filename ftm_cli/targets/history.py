@@ -11,6 +11,7 @@ from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
+from ftm_core.contracts.settings import LlmSettings
 from ftm_core.data.batch_plan import read_plan
 from ftm_core.data.lease import read_identity, state_of
 from ftm_core.data.listing import quarters_with_runs
@@ -34,26 +35,29 @@ def recorded_runs(storage: Storage, target: TargetName) -> Iterator[RunRecord]:
             )
 
 
-def estimate_from_history(storage: Storage, batches: tuple[PlannedBatch, ...]) -> RunEstimate:
-    """Expected time of a run here, at the pace of the latest whole run in this data location.
+def estimate_from_history(
+    storage: Storage, batches: tuple[PlannedBatch, ...], llm: LlmSettings
+) -> RunEstimate:
+    """Expected time of a run here, at the pace of the latest whole run with the same LLM.
 
-    A run that was resumed does not count: nobody knows how many of its firms it found finished.
+    Same are the model and the answer mode. A run that was resumed does not count: nobody knows how
+    many of its firms it found finished.
     """
     firms = sum(batch.firms for batch in batches)
     left = firms - sum(batch.finished for batch in batches)
     for quarter in reversed(quarters_with_runs(storage)):
-        measured = _pace(storage, quarter)
+        measured = _pace(storage, quarter, llm)
         if measured is None:
             continue
         firms_then, map_seconds, other_seconds = measured
         seconds = (map_seconds * left + other_seconds * firms) / firms_then
         basis = f"the run of {quarter}: {firms_then} firms in {map_seconds + other_seconds:.0f} s"
         return RunEstimate(seconds, 0.0, basis)
-    return RunEstimate(None, 0.0, "no earlier run in this data location to measure by")
+    return RunEstimate(None, 0.0, f"no earlier run with {llm.model_name} in this data location")
 
 
-def _pace(storage: Storage, quarter: Quarter) -> tuple[int, float, float] | None:
-    """Firms of a whole run, its seconds in the map, and in all other stages."""
+def _pace(storage: Storage, quarter: Quarter, llm: LlmSettings) -> tuple[int, float, float] | None:
+    """Firms of a whole run with this LLM, its seconds in the map, and in all other stages."""
     try:
         identity = read_identity(storage, quarter)
         timings = QuarterStore(storage, quarter).timings
@@ -64,6 +68,10 @@ def _pace(storage: Storage, quarter: Quarter) -> tuple[int, float, float] | None
     if identity is None or not identity.finished or not firms or timings is None:
         return None
     if not identity.run_id.startswith(f"{timings.run_name}-"):
+        return None
+    recorded = identity.inputs.get("settings", {}).get("llm", {})
+    then = LlmSettings.model_construct(**{**LlmSettings().model_dump(), **recorded})
+    if (then.model_name, then.resolved_answer_mode) != (llm.model_name, llm.resolved_answer_mode):
         return None
     seconds = {stage.stage: stage.seconds for stage in timings.stages}
     mapped = seconds.pop("map", 0.0)

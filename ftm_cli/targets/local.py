@@ -90,7 +90,7 @@ class LocalTarget:
             run=options.run_name or new_run_name(quarter),
             restart=options.restart,
             batches=batches,
-            estimate=estimate_from_history(self._storage, batches),
+            estimate=estimate_from_history(self._storage, batches, settings.llm),
             inputs=run_inputs(manifest, settings),
         )
 

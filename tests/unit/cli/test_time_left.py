@@ -1,0 +1,27 @@
+"""The time left is told when enough is done for it to be about right."""
+
+from __future__ import annotations
+
+import random
+
+from ftm_cli.console import can_estimate
+
+
+def test_no_estimate_from_the_first_few_units() -> None:
+    assert not can_estimate(3, 10)
+    assert can_estimate(4, 10)
+    assert not can_estimate(19, 400)
+    assert can_estimate(20, 400)
+
+
+def test_first_estimate_is_right_within_a_factor_of_two() -> None:
+    """Firms of very different length, two at a time, after models that take a while to load."""
+    for seed in range(50):
+        chance = random.Random(seed)
+        seconds = [chance.lognormvariate(0, 0.5) * 4 / 2 for _ in range(400)]
+        elapsed, done = 20.0, 0
+        while not can_estimate(done, len(seconds)):
+            elapsed += seconds[done]
+            done += 1
+        estimate = elapsed / done * (len(seconds) - done)
+        assert 0.5 < estimate / sum(seconds[done:]) < 2
