@@ -153,7 +153,7 @@ class SlurmTarget:
             run=name,
             restart=options.restart,
             batches=batches,
-            estimate=estimate_from_history(self._storage, batches),
+            estimate=estimate_from_history(self._storage, batches, settings.llm),
             inputs=run_inputs(manifest, settings),
             native=SlurmPlan(scripts, settings),
         )
