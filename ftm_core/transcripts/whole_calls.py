@@ -74,6 +74,10 @@ class CallReader:
                 "no speakers are recognized in the text (Name: text, Name -- Role, a name alone on "
                 "a line, a list of turns)"
             )
+        if not is_missing(values.get("event_id")):
+            # Versions of a call are told apart by their event, whatever they say.
+            self._name(values)
+            return WholeCall(values, turns)
         text = "\x00".join(turn.text for turn in turns)
         mark = hashlib.sha256(f"{values['firm_id']}\x00{text}".encode("utf-8", "replace")).digest()
         if mark in self._seen:

@@ -21,6 +21,8 @@ _MARKS = (
 )
 # What Excel and scraped pages on Windows, and old Macs, write. Others are named with --encoding.
 _GUESSES = ["cp1252", "mac_roman"]
+_TYPOGRAPHIC = frozenset("‘’“”–—…•™®©€£")
+_COMMON = frozenset("áàâäãåçéèêëíìîïñóòôöõúùûüßøæÉÅÖÜ°½¼¾²\xa0")
 _SAMPLE_BYTES = 64 * 1024
 _AROUND = 60
 _BAD = re.compile("[\udc80-\udcff]")
@@ -72,6 +74,8 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
     if wide is not None:
         _require(path, wide)
         return Encoding(wide, detected=True)
+    if 8 * start.count(0) > len(start):
+        raise InputError(str(path), "is binary, or text of an unknown encoding", _HOW_TO)
     return _by_bytes(path, "utf-8-sig" if marked else "utf-8")
 
 
@@ -152,10 +156,26 @@ def _by_bytes(path: Path, codec: str) -> Encoding:
 
 
 def _guess(sample: bytes) -> str | None:
+    """The encoding that makes most of the other bytes marks and letters that English texts have.
+
+    Where two do equally well, charset-normalizer decides. Alone it takes the apostrophe of a short
+    text for a letter.
+    """
     from charset_normalizer import from_bytes
 
-    found = from_bytes(sample, cp_isolation=_GUESSES).best()
+    scores = {codec: _score(sample, codec) for codec in _GUESSES}
+    best = max(scores.values())
+    fitting = [codec for codec, score in scores.items() if score == best]
+    if len(fitting) == 1:
+        return fitting[0]
+    found = from_bytes(sample, cp_isolation=fitting).best()
     return found.encoding if found is not None else None
+
+
+def _score(sample: bytes, codec: str) -> int:
+    """Two for each typographic mark, one for each common letter, less one for anything else."""
+    letters = re.findall(r"[^\x00-\x7f]", sample.decode(codec, "replace"))
+    return sum(2 if c in _TYPOGRAPHIC else 1 if c in _COMMON else -1 for c in letters)
 
 
 def _around_bad(text: str) -> bytes:
@@ -175,9 +195,9 @@ def _around_bad(text: str) -> bytes:
 def _wide(start: bytes) -> str | None:
     """UTF-16 without a mark: English text has a NUL in every other byte."""
     half = len(start) // 2
-    if half and start[1::2].count(0) > 0.8 * half:
+    if half and start[1::2].count(0) > 0.6 * half:
         return "utf-16-le"
-    if half and start[0::2].count(0) > 0.8 * half:
+    if half and start[0::2].count(0) > 0.6 * half:
         return "utf-16-be"
     return None
 

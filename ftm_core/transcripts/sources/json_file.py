@@ -192,13 +192,14 @@ class JsonArraySource(_JsonFile):
                 _, kind, _ = next(events)
                 if kind == "start_array":
                     return "item"
-                names = []
-                for prefix, event, value in events:
-                    if event == "map_key" and not prefix:
-                        names.append(value)
-                    elif event == "start_map" and prefix.endswith(".item"):
-                        wraps = len(names) == 1 and prefix.count(".") == 1
-                        return prefix if wraps else ""
+                n_names, first = 0, ""
+                for prefix, event, _ in events:
+                    n_names += event == "map_key" and not prefix
+                    if event == "start_map" and prefix.count(".") == 1:
+                        first = first or (prefix if prefix.endswith(".item") else "")
+                    if n_names > 1:
+                        return ""
+                return first
             except (ijson.JSONError, StopIteration) as error:
                 raise self._unreadable(error) from error
         return ""

@@ -37,6 +37,8 @@ _TEXTS = {
         "transcript_split speakers prepared_remarks"
     ).split()
 }
+# Tab, line feed, form feed and carriage return.
+_TEXT_CONTROLS = b"\t\n\x0c\r"
 _PLACES = {"position", "componentorder"}
 
 
@@ -318,7 +320,8 @@ def _start_of_text(start: bytes) -> str | None:
     if 8 * start.count(0) > len(start):
         plain = start.replace(b"\x00", b"")
         return plain.decode("latin-1") if plain.isascii() and plain else None
-    return start.decode("latin-1")
+    controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in start)
+    return start.decode("latin-1") if 20 * controls <= len(start) else None
 
 
 def _is_delimited(text: str) -> bool:

@@ -1,0 +1,148 @@
+"""Every form of transcripts gives the firms, calls, turns and operator turns that it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftm_core.contracts.errors import InputError
+from ftm_core.storage.local import LocalStorage
+from ftm_core.transcripts.ingest import IngestOptions, IngestReport, ingest
+from tests.fakes import transcript_formats as formats
+from tests.fakes.transcript_corpora import QUARTER, stored_rows
+
+FIRM_IDS = {
+    "ticker": {"ZALD", "ZBIR"},
+    "company": {"99000001", "99000002"},
+    "entity": {"000FIC-E", "001FIC-E"},
+}
+
+
+def take_in(source: Any, data: Path, **options: Any) -> IngestReport:
+    return ingest(source, QUARTER, LocalStorage(data), IngestOptions(**options))
+
+
+@pytest.mark.parametrize("form", formats.FORMS, ids=lambda form: form.name)
+def test_form_gives_its_firms_calls_turns_and_types(tmp_path: Path, form: formats.Form) -> None:
+    data = tmp_path / "data"
+    report = take_in(form.write(tmp_path), data, **form.options)
+    turns = [turn for call in formats.CALLS for turn in call.turns]
+    kinds = Counter(turn.kind for turn in turns)
+    if form.tells == "operator":
+        n_operator = kinds[formats.OPERATOR]
+        kinds = Counter({formats.OPERATOR: n_operator, "Unknown": len(turns) - n_operator})
+    manifest = report.manifest
+    assert (manifest.n_firms, manifest.n_calls, report.n_rejects) == (2, 2, 0)
+    assert report.quarters[0].n_turns == len(turns)
+    assert report.quarters[0].turns_by_speaker == kinds
+    rows = stored_rows(data)
+    assert {row["firm_id"] for row in rows} == FIRM_IDS[form.firm_ids]
+    spoken = Counter(sentence for turn in turns for sentence in turn.sentences)
+    assert Counter(row["raw_text"] for row in rows) == spoken
+    days = {(row["firm_id"], row["earnings_call_date"].isoformat()) for row in rows}
+    assert {day for _, day in days} == {call.day for call in formats.CALLS}
+    assert len(days) == 2
+
+
+def test_streetevents_briefs_and_other_events_are_skipped(tmp_path: Path) -> None:
+    forms = {form.name: form for form in formats.FORMS}
+    text = take_in(forms["streetevents text"].write(tmp_path), tmp_path / "text")
+    assert text.skipped == {"is an Event Brief, not a transcript": 1}
+    feed = take_in(forms["streetevents xml"].write(tmp_path), tmp_path / "feed")
+    assert feed.skipped == {"is of a Conference Presentation, not an earnings call": 1}
+    assert feed.n_older_versions == 1
+
+
+def test_ectsum_files_take_their_days_from_a_table(tmp_path: Path) -> None:
+    folder = tmp_path / "ects"
+    folder.mkdir()
+    lines = [f"We sold {number} machines in the quarter" for number in range(6)]
+    for ticker in ("ZAA", "ZBB"):
+        (folder / f"{ticker}_q3_2021.txt").write_text("\n".join(lines), encoding="utf-8")
+    dates = formats.write_csv(
+        tmp_path / "dates.csv",
+        [
+            {"ticker": "ZAA", "quarter": "Q3 2021", "call_date": "2023-02-01"},
+            {"ticker": "ZBB", "quarter": "2021Q3", "call_date": "2023-02-02"},
+        ],
+    )
+    with pytest.raises(InputError, match="day of the call is missing"):
+        take_in(folder, tmp_path / "none")
+    report = take_in(folder, tmp_path / "data", dates=dates)
+    assert (report.layout, report.manifest.n_firms) == ("sentence-lines", 2)
+    assert [row["raw_text"] for row in stored_rows(tmp_path / "data")] == lines * 2
+
+
+def test_qin_yang_company_is_no_ticker_and_case_is_free(tmp_path: Path) -> None:
+    for name, file in (("3M Company_20230125", "Text.txt"), ("20230126_Acme, Inc.", "TEXT.TXT")):
+        (tmp_path / "calls" / name).mkdir(parents=True)
+        text = "\n".join(f"Sales rose by {number} percent" for number in range(8))
+        (tmp_path / "calls" / name / file).write_text(text, encoding="utf-8")
+    report = take_in(tmp_path / "calls", tmp_path / "data")
+    rows = stored_rows(tmp_path / "data")
+    assert (report.manifest.n_firms, report.manifest.n_sentences) == (2, 16)
+    assert {(row["firm_id"], row["ticker"]) for row in rows} == {
+        ("3M Company", None),
+        ("Acme, Inc.", None),
+    }
+
+
+def test_a_fiscal_quarter_never_stands_in_for_a_day(tmp_path: Path) -> None:
+    form = next(form for form in formats.FORMS if form.name == "alpha vantage")
+    source = form.write(tmp_path)
+    (source / "meta.csv").unlink()
+    with pytest.raises(InputError, match=r"does not tell the day.*--dates FILE"):
+        take_in(source, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("calls.pkl", b"\x80\x04\x95", r"is a pickle.*read_pickle.*to_parquet"),
+        ("calls.rds", b"X\n\x00\x00", r"data file of R.*write_parquet"),
+        ("calls.pdf", b"%PDF-1.7", r"is a PDF.*pdftotext"),
+        ("calls.html", b"<!DOCTYPE html><html>", r"web page"),
+        ("calls.nlp", b"token|speaker|ts\nWe|1|0", r"neither firm nor day"),
+        ("calls.bin", bytes(range(256)) * 4, r"binary file of no known form"),
+        ("calls.xls", b"\xd0\xcf\x11\xe0" + b"x" * 90, r"old Office"),
+        ("calls.txt", b"Nothing here names a speaker.", r"no speakers are recognized"),
+        ("calls.xml", b"<?xml version='1.0'?><news/>", r"unknown kind"),
+        ("calls.csv", b"COMPANYID,TRANSCRIPTID,COMPONENTTEXT\n1,2,x\n", r"nearest layout, capital"),
+        ("calls.csv", b"symbol,transcript\nA,Operator: Hi\n", r"does not tell the day"),
+    ],
+)
+def test_unknown_files_get_the_nearest_form_and_a_way_out(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        take_in(tmp_path / name, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_several_files_and_globs_are_one_source(tmp_path: Path) -> None:
+    rows = formats.turn_rows()
+    first = formats.write_csv(tmp_path / "calls_1.csv", rows[:7])
+    second = formats.write_csv(tmp_path / "calls_2.csv", rows[7:])
+    named = take_in([first, second], tmp_path / "named")
+    fitted = take_in(str(tmp_path / "calls_*.csv"), tmp_path / "fitted")
+    assert named.manifest.chunks == fitted.manifest.chunks
+    assert named.manifest.n_calls == 2
+
+
+def test_tables_are_joined_with_the_option(tmp_path: Path) -> None:
+    form = next(form for form in formats.FORMS if form.name == "capital-iq tables")
+    folder = form.write(tmp_path)
+    others = (folder / "detail.csv", folder / "persons.csv")
+    report = take_in(folder / "components.csv", tmp_path / "data", with_tables=others)
+    assert report.manifest.n_calls == 2
+    with pytest.raises(InputError, match="no id in common"):
+        take_in(
+            folder / "components.csv",
+            tmp_path / "other",
+            with_tables=(formats.write_csv(tmp_path / "x.csv", [{"name": "a"}]),),
+        )
