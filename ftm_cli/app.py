@@ -21,7 +21,7 @@ PHASES = {
     "Run": ("vllm", "scale-up", "run", "step", "cancel", "smoke", "scale-down"),
     "Watch": ("monitor", "logs", "runs", "failures", "doctor"),
     "Use the results": (
-        "evaluate", "quality", "themes", "browse", "report", "package", "export",
+        "evaluate", "quality", "themes", "browse", "report", "package", "export", "schema",
     ),
     "Clear away": ("destroy",),
 }  # fmt: skip
@@ -145,6 +145,7 @@ def _register() -> None:
     from ftm_cli.commands.report import report_command
     from ftm_cli.commands.run import run_command
     from ftm_cli.commands.runs import runs_command
+    from ftm_cli.commands.schema import schema_command
     from ftm_cli.commands.smoke import smoke_command
     from ftm_cli.commands.step import step_app
     from ftm_cli.commands.themes import themes_command
@@ -176,6 +177,7 @@ def _register() -> None:
     app.command("failures")(failures_command)
     app.command("package")(package_command)
     app.command("export")(export_command)
+    app.command("schema")(schema_command)
 
 
 def _register_groups() -> None:

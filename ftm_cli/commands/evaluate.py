@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
+from ftm_cli.options import (
+    AllQuartersOption,
+    DataOption,
+    JsonOption,
+    OptionalQuarterOption,
+    QuartersOption,
+)
 
 if TYPE_CHECKING:
     from ftm_core.checks.result import EvaluationReport
@@ -23,6 +29,8 @@ ChecksOption = Annotated[
 
 def evaluate_command(
     quarter: OptionalQuarterOption = None,
+    quarters: QuartersOption = None,
+    every: AllQuartersOption = False,
     data: DataOption = None,
     checks: ChecksOption = None,
     json_output: JsonOption = False,
@@ -35,38 +43,50 @@ def evaluate_command(
     the exit code stays 0.
 
     JSON: {quarter, data, run_id, passed, n_passed, n_failed, checks: [{id, group, title, passed,
-    figure, detail}], warnings: [measure], samples: {topics, themes, contributions}}.
+    figure, detail}], warnings: [measure], samples: {topics, themes, contributions}}; with
+    --quarters or --all {passed, quarters: [as before]}.
 
     Examples:
 
         ftm evaluate --quarter 2023Q1
+
+        ftm evaluate --quarters 2016Q3..2017Q1
 
         ftm evaluate --data s3://my-bucket --json
 
         ftm evaluate --checks my-checks
     """
     from ftm_cli.console import print_json
-    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data
     from ftm_core.checks.evaluate import evaluate
     from ftm_core.contracts.errors import ChecksFailedError
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
 
     storage = open_data(data)
-    chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings
-    report = evaluate(storage, chosen, settings, own_checks=checks)
-    if _is_deployed(storage):
-        report = _with_request_log(report, storage, chosen)
-    if json_output:
-        print_json(report.as_json())
-    else:
-        _show(report)
-    if not report.passed:
+    reports = []
+    for chosen in select_finished(storage, quarter, quarters, every):
+        report = evaluate(storage, chosen, settings, own_checks=checks)
+        if _is_deployed(storage):
+            report = _with_request_log(report, storage, chosen)
+        reports.append(report)
+        if not json_output:
+            _show(report)
+    failed = [report for report in reports if not report.passed]
+    if json_output and quarters is None and not every:
+        print_json(reports[0].as_json())
+    elif json_output:
+        listed = [report.as_json() for report in reports]
+        print_json({"passed": not failed, "quarters": listed})
+    if failed:
+        first = failed[0]
         raise ChecksFailedError(
-            f"quarter {chosen}",
-            f"{len(report.failed)} of {len(report.checks)} checks failed: "
-            + ", ".join(check.id for check in report.failed),
+            f"quarter {first.quarter}"
+            if not failed[1:]
+            else f"quarters {', '.join(str(report.quarter) for report in failed)}",
+            f"{len(first.failed)} of {len(first.checks)} checks failed: "
+            + ", ".join(check.id for check in first.failed),
             "docs/evaluation.md says what each check means and what to do.",
         )
 

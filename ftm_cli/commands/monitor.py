@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from ftm_cli.options import DataOption, ExecutionArgument, JsonOption, TargetOption
+from ftm_cli.options import (
+    AllQuartersOption,
+    DataOption,
+    ExecutionArgument,
+    JsonOption,
+    QuartersOption,
+    TargetOption,
+)
 
 
 def monitor_command(
     run: ExecutionArgument = None,
+    quarters: QuartersOption = None,
+    every: AllQuartersOption = False,
     data: DataOption = None,
     target: TargetOption = None,
     json_output: JsonOption = False,
@@ -17,6 +26,8 @@ def monitor_command(
     the exit code of `ftm run`. It survives throttling, and waits half an hour for a new login
     (FTM_LOGIN_WAIT). Ctrl-C ends the watching, never the run. A run on AWS names its own bucket:
     --data is for runs on this machine.
+
+    With --quarters or --all: one line for the latest run of each quarter, as it is now.
 
     The cost is vLLM's for the time of the run and the jobs' own time, at the prices of the table.
 
@@ -29,17 +40,29 @@ def monitor_command(
         ftm monitor smoke-test-20260201-101500 --json
 
         ftm monitor 2023Q1 --target local
+
+        ftm monitor --quarters 2016Q3..2017Q1
     """
     from ftm_cli.console import print_json, say
     from ftm_cli.operations.aws.waiting import Waits, stopped_by_signals
     from ftm_cli.operations.following import follow
+    from ftm_cli.targets.quarters import latest_runs
     from ftm_cli.targets.reports import monitor_report
-    from ftm_cli.views.monitor import show
+    from ftm_cli.views.monitor import print_line, show
     from ftm_cli.views.target import announced_target
     from ftm_core.contracts.states import RunState
 
     waits = Waits.from_environment()
     chosen = announced_target(target, data)
+    if quarters is not None or every:
+        names = latest_runs(chosen, quarters, every)
+        looks = [chosen.observe(name).look() for name in names]
+        if json_output:
+            print_json(monitor_report(chosen, looks).as_json())
+        else:
+            for look in looks:
+                print_line(look)
+        return
     monitor = chosen.observe(run)
     if json_output:
         print_json(monitor_report(chosen, [monitor.look()]).as_json())

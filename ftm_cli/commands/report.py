@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
+from ftm_cli.options import (
+    AllQuartersOption,
+    DataOption,
+    JsonOption,
+    OptionalQuarterOption,
+    QuartersOption,
+)
 
 if TYPE_CHECKING:
     from ftm_core.report.content import ReportContent
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
 
 def report_command(
     quarter: OptionalQuarterOption = None,
+    quarters: QuartersOption = None,
+    every: AllQuartersOption = False,
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the web browser.")
     ] = False,
@@ -35,7 +43,8 @@ def report_command(
     The page needs no network and holds no more than a browser can show; what it samples, it says.
     The exit code is 0 when the page is written, whatever its checks say: `ftm evaluate` judges.
 
-    JSON: {quarter, path, bytes, themes, topics, topics_on_map, checks_failed, quality_warnings}.
+    JSON: {quarter, path, bytes, themes, topics, topics_on_map, checks_failed, quality_warnings};
+    with --quarters or --all {quarters: [as before]}.
 
     Examples:
 
@@ -43,9 +52,10 @@ def report_command(
 
         ftm report --data s3://my-bucket --output 2023Q1.html --json
     """
-    from ftm_cli.console import print_json, progress_listener, say
-    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data
+    from ftm_core.contracts.errors import InputError
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.report.content import collect
     from ftm_core.report.page import render_page
@@ -53,34 +63,51 @@ def report_command(
     from ftm_core.storage.local import LocalStorage
 
     storage = open_data(data)
-    chosen = chosen_quarter(storage, quarter)
+    many = quarters is not None or every
+    if many and output is not None:
+        raise InputError(
+            "ftm report --output",
+            "names one file, but many quarters are asked for",
+            "Leave it out.",
+        )
     settings = resolve(project_file=Path(PROJECT_FILE)).settings
-    path = (output or Path("report") / f"{chosen}.html").resolve()
-    check_output_file(path)
-    with progress_listener() as listener:
-        content = collect(storage, chosen, settings, listener)
-    page = render_page(content, _cost(content))
-    LocalStorage(path.parent).write(path.name, page)
-    facts = {
-        "quarter": str(chosen),
+    pages = []
+    for chosen in select_finished(storage, quarter, quarters, every):
+        path = (output or Path("report") / f"{chosen}.html").resolve()
+        check_output_file(path)
+        with progress_listener() as listener:
+            content = collect(storage, chosen, settings, listener)
+        page = render_page(content, _cost(content))
+        LocalStorage(path.parent).write(path.name, page)
+        pages.append({"quarter": str(chosen), **_facts(content, path, len(page))})
+        if not json_output:
+            typer.echo(path)
+            _say_what_is_wrong(content)
+        if open_page:
+            _open(path)
+    if json_output:
+        print_json({"quarters": pages} if many else pages[0])
+
+
+def _facts(content: ReportContent, path: Path, size: int) -> dict[str, Any]:
+    return {
         "path": str(path),
-        "bytes": len(page),
+        "bytes": size,
         "themes": len(content.views.themes),
         "topics": content.views.topic_map["n_topics"],
         "topics_on_map": len(content.views.topic_map["x"]),
         "checks_failed": len(content.evaluation.failed),
         "quality_warnings": len(content.quality.warnings),
     }
-    if json_output:
-        print_json(facts)
-    else:
-        typer.echo(path)
-        _say_what_is_wrong(content)
-    if open_page:
-        import webbrowser
 
-        if not webbrowser.open(path.as_uri()):
-            say(f"No web browser was found here; open {path} in one.", style="yellow")
+
+def _open(path: Path) -> None:
+    import webbrowser
+
+    from ftm_cli.console import say
+
+    if not webbrowser.open(path.as_uri()):
+        say(f"No web browser was found here; open {path} in one.", style="yellow")
 
 
 def _cost(content: ReportContent) -> str:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ftm_cli.options import DataOption, JsonOption, TargetOption
+from ftm_cli.options import DataOption, JsonOption, QuartersOption, TargetOption
 
 
 def runs_command(
+    quarters: QuartersOption = None,
     data: DataOption = None,
     target: TargetOption = None,
     limit: Annotated[
@@ -31,12 +32,16 @@ def runs_command(
     """
     from ftm_cli.console import print_json, say
     from ftm_cli.operations.costs import read_prices
+    from ftm_cli.targets.quarters import parse_quarters
     from ftm_cli.targets.reports import runs_report
     from ftm_cli.views.history import show_runs
     from ftm_cli.views.target import announced_target
 
     chosen = announced_target(target, data)
     runs = chosen.history(limit)
+    if quarters is not None:
+        wanted = {str(item) for item in parse_quarters(quarters)[0]}
+        runs = [run for run in runs if run.quarter in wanted]
     prices = read_prices()
     if json_output:
         print_json(runs_report(chosen, runs, prices.date).as_json())

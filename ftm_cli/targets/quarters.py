@@ -6,10 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ftm_cli.targets.base import QuarterPlan
+from ftm_cli.targets.base import QuarterPlan, Target
+from ftm_cli.targets.data import chosen_quarter
+from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.lease import changes, read_identity
+from ftm_core.data.listing import quarters_with_themes
 from ftm_core.storage import Storage
 
 # A longer range is taken for a typing error.
@@ -84,6 +87,36 @@ def select_quarters(
             f"Quarters that do: {there}.",
         )
     return found
+
+
+def select_finished(
+    storage: Storage, quarter: str | None, quarters: str | None, every: bool
+) -> list[Quarter]:
+    """The finished quarters asked for, oldest first; the latest when none is named."""
+    if quarters is None and not every:
+        return [chosen_quarter(storage, quarter)]
+    return select_quarters(
+        quarters_with_themes(storage),
+        quarter=quarter,
+        quarters=quarters,
+        every=every,
+        what="themes",
+        where=storage.uri,
+    )
+
+
+def latest_runs(target: Target, quarters: str | None, every: bool) -> list[str]:
+    """What ``observe`` takes for the latest run of each quarter asked for, oldest first."""
+    latest: dict[Quarter, str] = {}
+    for record in target.history(MAX_QUARTERS):
+        if record.quarter:
+            # An execution has a name of its own; elsewhere a quarter has one run.
+            name = record.run if target.name is TargetName.AWS else record.quarter
+            latest.setdefault(Quarter.parse(record.quarter), name)
+    chosen = select_quarters(
+        sorted(latest), quarters=quarters, every=every, what="run", where=target.location
+    )
+    return [latest[quarter] for quarter in chosen]
 
 
 def require_same_inputs(storage: Storage, plans: Sequence[QuarterPlan]) -> None:

@@ -292,3 +292,19 @@ class CancelReport(Result):
     target: str
     run: str
     stopped: int = Field(description="Jobs or executions that were stopped.")
+
+
+# By the name that `ftm schema` takes.
+SCHEMAS: dict[str, type[Result]] = {
+    "run": RunReport,
+    "plan": PlanReport,
+    "step-plan": PlanStepResult,
+    "step-map": MapStepResult,
+    "step-reduce": ReduceStepResult,
+    "cancel": CancelReport,
+    "smoke": SmokeReport,
+    "monitor": MonitorReport,
+    "runs": RunsReport,
+    "doctor": DoctorReport,
+    "validate": ValidateReport,
+}

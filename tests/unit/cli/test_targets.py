@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from ftm_cli.app import app
 from ftm_cli.operations.local_monitoring import LocalMonitor
 from ftm_cli.targets import chosen_target, resolve_target
 from ftm_cli.targets.base import RunOptions
 from ftm_cli.targets.local import LocalTarget
 from ftm_cli.targets.quarters import parse_quarters, require_same_inputs, select_quarters
 from ftm_cli.targets.reports import plan_report
+from ftm_cli.targets.results import SCHEMAS
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
@@ -120,3 +124,43 @@ def test_plan_of_two_quarters_adds_up(tmp_path: Path) -> None:
     assert [plan.firms for plan in report.quarters] == [7, 7]
     assert report.total.usd == 0
     assert report.data == storage.uri
+
+
+def test_schema_prints_one_document_per_command() -> None:
+    for name, model in SCHEMAS.items():
+        shown = CliRunner().invoke(app, ["schema", name])
+        assert json.loads(shown.stdout)["title"] == model.__name__
+    assert CliRunner().invoke(app, ["schema", "nonsense"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "schema"),
+    [
+        (["runs"], "runs"),
+        (["runs", "--quarters", "2023Q1"], "runs"),
+        (["monitor"], "monitor"),
+        (["monitor", "--all"], "monitor"),
+        (["run", "--all", "--dry-run"], "plan"),
+        (["doctor"], "doctor"),
+    ],
+)
+def test_json_of_a_command_fits_its_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], schema: str
+) -> None:
+    """The target is named on stderr before anything else, and stdout is one JSON document."""
+    monkeypatch.chdir(tmp_path)
+    build_small_quarter(LocalStorage(tmp_path / "data"))
+    shown = CliRunner().invoke(app, [*command, "--target", "local", "--json"])
+    assert shown.stderr.startswith("Target: local. Data: ")
+    assert SCHEMAS[schema].model_validate_json(shown.stdout)
+
+
+def test_report_and_evaluate_take_a_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for quarter in (EARLIER, LATER):
+        build_small_quarter(LocalStorage(tmp_path / "data"), of=quarter)
+    for command in ("evaluate", "report"):
+        shown = CliRunner().invoke(app, [command, "--quarters", "2022Q1..2023Q1", "--json"])
+        listed = json.loads(shown.stdout)["quarters"]
+        assert [item["quarter"] for item in listed] == ["2022Q4", "2023Q1"]
+    assert (tmp_path / "report" / "2022Q4.html").stat().st_size > 10_000
