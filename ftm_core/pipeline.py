@@ -10,18 +10,14 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftm_core.contracts import keys
 from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.events import Listener, Note, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Failure, Manifest, RunIdentity, StageTiming, Timings
 from ftm_core.contracts.settings import Settings
 from ftm_core.data import lease
-from ftm_core.data.batch_plan import plan_batches, read_plan, write_plan
-from ftm_core.data.checkpoints import read_checkpoint
-from ftm_core.data.json_records import write_record
-from ftm_core.data.map_output import read_map_output
-from ftm_core.data.transcript_chunks import read_manifest
+from ftm_core.data.batch_plan import plan_batches
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.client import LlmClient
 from ftm_core.memory import peak_memory_mib
@@ -49,6 +45,11 @@ class RunRequest:
     # The steps are jobs of their own: the lease must outlive the process that acquires it.
     is_scheduled: bool = False
 
+    @property
+    def store(self) -> QuarterStore:
+        """The quarter that is run."""
+        return QuarterStore(self.storage, self.quarter)
+
 
 @dataclass(frozen=True)
 class QuarterOutcome:
@@ -71,20 +72,16 @@ def plan(request: RunRequest) -> tuple[RunIdentity, Manifest, list[Batch]]:
 
     A plan once written stays as long as its run: batches and checkpoints belong together.
     """
-    manifest = read_manifest(request.storage, request.quarter)
+    manifest = request.store.manifest
     probe(request.storage)
     owner = lease.scheduled_run if request.is_scheduled else lease.this_process
-    identity = lease.acquire(
-        request.storage,
-        request.quarter,
-        _run_inputs(request, manifest),
-        owner(request.run_name),
-        restart=request.restart,
+    identity = request.store.acquire(
+        _run_inputs(request, manifest), owner(request.run_name), restart=request.restart
     )
-    batches = read_plan(request.storage, request.quarter)
+    batches = request.store.plan
     if batches is None:
         batches = plan_batches(manifest, request.settings.map.batch_size, request.max_firms)
-        write_plan(request.storage, request.quarter, batches)
+        request.store.write_plan(batches)
     return identity, manifest, batches
 
 
@@ -93,14 +90,13 @@ def standing(request: RunRequest) -> RunIdentity | None:
 
     Tells a re-run that there is nothing to do before any model or server is started.
     """
-    identity = lease.read_identity(request.storage, request.quarter)
+    identity = request.store.find_run()
     if identity is None or identity.finished is None or request.restart:
         return None
-    manifest = read_manifest(request.storage, request.quarter)
+    manifest = request.store.manifest
     if identity.fingerprint != lease.fingerprint(_run_inputs(request, manifest)):
         return None
-    batches = read_plan(request.storage, request.quarter) or []
-    output = read_map_output(request.storage, request.quarter, batches, identity.run_id)
+    output = request.store.map_output(identity.run_id)
     return None if output.failures else identity
 
 
@@ -146,19 +142,19 @@ async def run_quarter(request: RunRequest) -> QuarterOutcome:
         )
     finally:
         _write_timings(request, clock)
-        lease.release(request.storage, request.quarter, request.run_name, finished=finished)
+        request.store.release(request.run_name, finished=finished)
 
 
 async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
     """Run one batch of a quarter that ``request.run_name`` has leased: the map container's work."""
-    identity = lease.require_lease(request.storage, request.quarter, request.run_name)
-    manifest = read_manifest(request.storage, request.quarter)
-    batches = {b.batch_id: b for b in read_plan(request.storage, request.quarter) or []}
+    identity = request.store.require_lease(request.run_name)
+    manifest = request.store.manifest
+    batches = {b.batch_id: b for b in request.store.plan or []}
     if batch_id not in batches:
         raise InputError(
             f"batch {batch_id}",
             "is not in the plan of the quarter",
-            f"See {request.storage.describe(keys.batches(request.quarter))}.",
+            f"See {request.store.plan_location}.",
         )
     batch = batches[batch_id]
     n_workers = default_workers(request.settings)
@@ -178,7 +174,7 @@ async def run_reduce_alone(request: RunRequest) -> ReduceOutcome:
     It is the last job of a run, so it releases the lease however it ends: once the cause is fixed,
     the quarter can be started again at once. Only an end that is retried keeps the lease.
     """
-    identity = lease.require_lease(request.storage, request.quarter, request.run_name)
+    identity = request.store.require_lease(request.run_name)
     try:
         outcome = await _reduce_leased(request, identity)
     except RetryableError:
@@ -186,15 +182,15 @@ async def run_reduce_alone(request: RunRequest) -> ReduceOutcome:
     except Exception:
         # The reason why it failed is more important than a lease that cannot be released.
         with contextlib.suppress(FtmError):
-            lease.release(request.storage, request.quarter, request.run_name, finished=False)
+            request.store.release(request.run_name, finished=False)
         raise
-    lease.release(request.storage, request.quarter, request.run_name, finished=True)
+    request.store.release(request.run_name, finished=True)
     return outcome
 
 
 async def _reduce_leased(request: RunRequest, identity: RunIdentity) -> ReduceOutcome:
-    manifest = read_manifest(request.storage, request.quarter)
-    batches = read_plan(request.storage, request.quarter) or []
+    manifest = request.store.manifest
+    batches = request.store.plan or []
     clock = _StageClock(request.listener)
     async with (
         _renewed_lease(request),
@@ -234,9 +230,7 @@ async def _map(work: _Work) -> tuple[BatchOutcome, ...]:
 
 async def _reduce(work: _Work) -> ReduceOutcome:
     request = work.request
-    output = await asyncio.to_thread(
-        read_map_output, request.storage, request.quarter, work.batches, work.identity.run_id
-    )
+    output = await asyncio.to_thread(request.store.map_output, work.identity.run_id)
     context = ReduceContext(
         storage=request.storage,
         manifest=work.manifest,
@@ -255,7 +249,7 @@ def _n_completed(request: RunRequest, identity: RunIdentity, batches: list[Batch
     """Firms that earlier runs of the same identity finished."""
     done = 0
     for batch in batches:
-        saved = read_checkpoint(request.storage, request.quarter, batch.batch_id)
+        saved = request.store.checkpoint(batch.batch_id)
         if saved is not None and saved.run_id == identity.run_id:
             done += len(saved.completed_firm_ids)
     return done
@@ -281,9 +275,7 @@ async def _renewed_lease(request: RunRequest) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(lease.HEARTBEAT_SECONDS)
             try:
-                await asyncio.to_thread(
-                    lease.renew, request.storage, request.quarter, request.run_name
-                )
+                await asyncio.to_thread(request.store.renew, request.run_name)
             except FtmError as error:
                 request.listener(Note(str(error), "warning"))
                 request.stop.set()
@@ -321,4 +313,4 @@ def _write_timings(request: RunRequest, clock: _StageClock) -> None:
     stages = tuple(dataclasses.replace(one, seconds=round(one.seconds, 3)) for one in clock.timings)
     record = Timings(request.run_name, stages, round(peak_memory_mib(), 1))
     with contextlib.suppress(FtmError):
-        write_record(request.storage, keys.run_timings(request.quarter), record)
+        request.store.write_timings(record)

@@ -9,6 +9,8 @@ keys: it reads and writes typed records (``manifest``, ``plan``, ``run``, ``redu
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import (
     Batch,
+    Checkpoint,
     Failure,
     FailuresManifest,
     LeaseOwner,
@@ -32,10 +35,12 @@ from ftm_core.contracts.records import (
 from ftm_core.data import lease
 from ftm_core.data.batch_plan import read_plan, write_plan
 from ftm_core.data.catalog import PART_FOLDERS, PARTED_TABLES, TABLES
+from ftm_core.data.checkpoints import read_checkpoint
 from ftm_core.data.database import QuarterDatabase, Source
 from ftm_core.data.failures import FailuresReport, collect_failures
 from ftm_core.data.finished import FinishedQuarter, open_finished
 from ftm_core.data.json_records import read_record, write_record
+from ftm_core.data.map_output import MapOutput, read_map_output
 from ftm_core.data.progress import Progress, ProgressReader
 from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage import Storage
@@ -154,6 +159,19 @@ class QuarterStore:
         return read_plan(self.storage, self.quarter)
 
     @property
+    def plan_location(self) -> str:
+        """Where the plan is, for messages."""
+        return self.storage.describe(keys.batches(self.quarter))
+
+    def checkpoint(self, batch_id: str) -> Checkpoint | None:
+        """What a batch has finished, or None when it has not saved anything yet."""
+        return read_checkpoint(self.storage, self.quarter, batch_id)
+
+    def map_output(self, run_id: str) -> MapOutput:
+        """The map output of a run; raises InputError naming a batch that is not finished."""
+        return read_map_output(self.storage, self.quarter, self.plan or [], run_id)
+
+    @property
     def timings(self) -> Timings | None:
         """Seconds by stage of the last run, or None when it left none."""
         return read_record(self.storage, keys.run_timings(self.quarter), Timings)
@@ -258,6 +276,20 @@ class QuarterStore:
             else ("is no file of the run" if key not in named else None)
             for key in sorted(present | named)
         }
+
+    def response_keys(self) -> list[str]:
+        """The files of cached LLM responses, in the order in which they were begun."""
+        found = self.storage.list(keys.answers_prefix(self.quarter))
+        return [key for key in found if key.endswith(".jsonl")]
+
+    def new_response_key(self, writer: str) -> str:
+        """A key, without its ending, for the responses that one process adds.
+
+        Sorted by time, so that of two responses to one question the older is read first.
+        """
+        safe = re.sub(r"[^\w-]", "-", writer)
+        stamp = re.sub(r"[^\dT]", "", utc_now().partition("+")[0])
+        return f"{keys.answers_prefix(self.quarter)}{stamp}_{safe}_{uuid.uuid4().hex[:8]}"
 
     def _source(self, name: str) -> tuple[pa.Schema, list[str]]:
         """Schema and keys of a table."""

@@ -1,6 +1,6 @@
 """The LLM answers of a quarter, kept by content hash so that none is asked for twice.
 
-Each process writes journals of its own under ``keys.answers_prefix``, one JSON object a line, and
+Each process writes journals of its own beside the quarter's progress, one JSON object a line, and
 reads everybody's once, at its start. In a local folder a line reaches the system as it comes: a
 killed process loses no answer that it had received. In a bucket answers are held for at most
 FLUSH_SECONDS or FLUSH_ANSWERS, and by whoever calls ``flush`` before a checkpoint. A line cut
@@ -10,21 +10,19 @@ short by a crash is passed over: its answer is asked for again.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Self
 
-from ftm_core.contracts import keys
 from ftm_core.contracts.errors import StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import utc_now
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.journals import Journal, open_journal
 from ftm_core.llm.messages import Answer
 from ftm_core.llm.reply_text import clean_characters
@@ -66,17 +64,13 @@ class AnswerStore:
 
         Raises StorageError when the store cannot be read.
         """
-        prefix = keys.answers_prefix(quarter)
+        files = QuarterStore(storage, quarter)
         journal = None
         if writer is not None:
-            # Sorted by time, so that of two answers to one question the older is read first.
-            safe = re.sub(r"[^\w-]", "-", writer)
-            stamp = re.sub(r"[^\dT]", "", utc_now().partition("+")[0])
-            journal = open_journal(storage, f"{prefix}{stamp}_{safe}_{uuid.uuid4().hex[:8]}")
+            journal = open_journal(storage, files.new_response_key(writer))
         store = cls(journal, clock=clock)
-        names = [key for key in storage.list(prefix) if key.endswith(".jsonl")]
         with ThreadPoolExecutor(_READERS) as readers:
-            for data in readers.map(storage.read, names):
+            for data in readers.map(storage.read, files.response_keys()):
                 store._load(data)
         return store
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from ftm_core.checks.evaluate import evaluate
 from ftm_core.checks.result import EvaluationReport
-from ftm_core.contracts import keys
 from ftm_core.contracts.events import Listener, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Manifest, RunIdentity, Timings
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.failures import FailuresReport, collect_failures
 from ftm_core.data.finished import open_finished
-from ftm_core.data.json_records import read_record
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.quality.figures import QualityReport
 from ftm_core.quality.measure import measure_quality
@@ -102,7 +101,7 @@ def collect(
         evaluation=evaluation,
         quality=quality,
         failures=collect_failures(storage, quarter),
-        timings=read_record(storage, keys.run_timings(quarter), Timings),
+        timings=QuarterStore(storage, quarter).timings,
         llm=_llm_use(storage, quarter),
         views=views,
         timeline=read_timeline(storage, quarter, settings.quality.link_threshold),

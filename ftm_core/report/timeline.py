@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.finished import is_finished
+from ftm_core.data.listing import quarters_with_themes
 from ftm_core.quality.linking import Step, Theme, link_in_turn, read_themes
 from ftm_core.storage import Storage
 
@@ -49,7 +49,7 @@ class Timeline:
 
 def read_timeline(storage: Storage, quarter: Quarter, threshold: float) -> Timeline | None:
     """The timeline around ``quarter``; quarters that no run has finished are passed over."""
-    found = keys.quarters_in(list(storage.list("processed/themes/")))
+    found = quarters_with_themes(storage)
     themes = {one: read_themes(storage, one) for one in found if is_finished(storage, one)}
     return timeline_around(quarter, themes, threshold)
 
