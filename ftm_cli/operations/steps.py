@@ -10,11 +10,11 @@ from typing import Any
 
 from ftm_cli.operations.local_run import SharedLlm, local_settings
 from ftm_core import pipeline
-from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, LlmUnavailableError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import LlmSettings, Settings
+from ftm_core.data.batch_plan import batch_id
 from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage
 from ftm_core.themes.reduce_job import ReduceOutcome
@@ -59,11 +59,11 @@ def plan_step(step: StepRequest, listener: Listener) -> PlannedRun:
 
 def map_step(step: StepRequest, batch: str, listener: Listener) -> BatchOutcome:
     """Run one batch, named by its ID or by its number in the plan."""
-    batch_id = keys.batch_id(step.quarter, int(batch)) if batch.isdecimal() else batch
+    name = batch_id(step.quarter, int(batch)) if batch.isdecimal() else batch
     settings = _settings(step)
     with StopSignals(listener) as signals, SharedLlm(settings, listener) as llm:
         ready = _with_server(step, settings, llm, listener)
-        return signals.run(lambda: pipeline.run_one_batch(ready, batch_id), ready.stop)
+        return signals.run(lambda: pipeline.run_one_batch(ready, name), ready.stop)
 
 
 def reduce_step(step: StepRequest, listener: Listener) -> ReduceOutcome:

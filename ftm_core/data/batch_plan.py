@@ -9,13 +9,18 @@ from ftm_core.data.json_records import read_records
 from ftm_core.storage import Storage
 
 
+def batch_id(quarter: Quarter, number: int) -> str:
+    """Name of the quarter's batch with that number."""
+    return keys.batch_id(quarter, number)
+
+
 def plan_batches(manifest: Manifest, batch_size: int, max_firms: int | None = None) -> list[Batch]:
     """Cut the firms into batches, in the order of the chunks, so that a batch reads few chunks."""
     quarter = Quarter.parse(manifest.quarter)
     firms = sorted(manifest.firm_to_chunk, key=lambda firm: (manifest.firm_to_chunk[firm], firm))
     firms = firms[:max_firms]
     return [
-        Batch(keys.batch_id(quarter, number), manifest.quarter, tuple(firms[start:][:batch_size]))
+        Batch(batch_id(quarter, number), manifest.quarter, tuple(firms[start:][:batch_size]))
         for number, start in enumerate(range(0, len(firms), batch_size))
     ]
 
