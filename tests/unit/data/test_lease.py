@@ -287,8 +287,9 @@ def test_a_second_attempt_on_the_same_host_is_another_process(
     assert (first.host, first.pid) == (second.host, second.pid)
     assert first.process_namespace != second.process_namespace
 
-    lease.begin(store, quarter, PARTS, first)
-    assert lease.begin(store, quarter, PARTS, second).holder == second
+    lease.acquire(store, quarter, PARTS, first)
+    taken = lease.acquire(store, quarter, PARTS, second)
+    assert taken.owner == second
 
 
 @pytest.mark.parametrize(
