@@ -36,7 +36,7 @@ def simulate(prices: Prices, step: Pace, vllm_instances: int) -> tuple[float, fl
     request alone takes its prompt's prefill and one token after another.
     """
     rates, settings = prices.rates, Settings()
-    processes = max(1.0, rates["map_vcpus"] - 1)
+    processes = max(1.0, rates["map_vcpus"])
     ahead = 2 * processes + settings.llm.max_concurrent
     # Decoding alone is bound by reading the weights: 27 ms a token (16.4 GB at 600 GB/s).
     latency = (
@@ -47,7 +47,7 @@ def simulate(prices: Prices, step: Pace, vllm_instances: int) -> tuple[float, fl
     running: list[Job] = []
     seconds = worked = 0.0
     while waiting or running:
-        while waiting and len(running) < rates["parallel_map_jobs"]:
+        while waiting and len(running) < prices.map_jobs_at_once(vllm_instances):
             running.append(waiting.pop())
         wanted = []
         for job in running:

@@ -18,10 +18,15 @@ OnlyOption = Annotated[
     typer.Option("--only", help="One module alone: batch, ecs or stepfunctions.", metavar="MODULE"),
 ]
 PlanOption = Annotated[bool, typer.Option("--plan", help="Show the plan, change nothing.")]
+RolesOption = Annotated[
+    bool,
+    typer.Option("--roles", help="Print every IAM role and the operator's policies as JSON."),
+]
 
 
 def deploy_command(
     plan: PlanOption = False,
+    roles: RolesOption = False,
     only: OnlyOption = None,
     bucket: Annotated[
         str | None, typer.Option("--bucket", help="Existing bucket for the data of all quarters.")
@@ -51,17 +56,28 @@ def deploy_command(
     applied; nothing that costs by the hour is started. After a failure or Ctrl-C the same command
     goes on where it stopped, and with nothing to change it changes nothing.
 
+    With --roles nothing is deployed or asked of AWS: the document is for an administrator who makes
+    the roles (name, trust policy, policy, instance profile) and gives you the operator's policies.
+    Then deploy with --use-precreated-roles.
+
+    Resources of our names that no Terraform state here knows stop a deploy before anything is made,
+    with the command that imports each.
+
     Options are kept in ftm.toml under [aws.deploy]. Settings of `ftm config` that are not at their
     default reach the jobs; docs/deploy.md tells of further variables.
 
     JSON: {complete, changed, steps: [{step, module, add, change, destroy, seconds}], outputs:
     {MODULE: {NAME: value}}}; with --plan {account_id, region, bucket, steps: [{step, module, add,
     change, destroy, addresses, waits_for}], costs: {monthly_at_rest_usd, hourly_when_up_usd,
-    note}}, where add, change and destroy are null while a step waits for another module.
+    note}}, where add, change and destroy are null while a step waits for another module; with
+    --roles {roles: [{kind, module, name, description, instance_profile, trust, policy_name,
+    policy}], operator: {NAME: POLICY}}.
 
     Examples:
 
         ftm deploy --bucket my-research-bucket --plan
+
+        ftm deploy --roles > roles.json
 
         ftm deploy --yes
     """
@@ -69,6 +85,7 @@ def deploy_command(
     from ftm_cli.operations.aws.deployment import deploy_settings, with_images
     from ftm_cli.operations.aws.outputs import deployed_instance_type, remember
     from ftm_cli.operations.aws.preflight import bucket_in_reach
+    from ftm_cli.operations.aws.roles import render_roles
     from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
@@ -84,10 +101,15 @@ def deploy_command(
         "use_precreated_roles": use_precreated_roles,
     }
     session = pinned_session()
-    settings = with_images(deploy_settings(session.pin, given))
+    settings = deploy_settings(session.pin, given)
+    if roles:
+        print_json(render_roles(settings).as_json())
+        return
+    settings = with_images(settings)
     costs = costs_of(settings, read_prices(), deployed_instance_type())
     for name in {settings.s3_bucket_name, settings.state_bucket or settings.s3_bucket_name}:
         bucket_in_reach(session, name)
+    _refuse_foreign_resources(session, settings)
     with progress_listener() as listener, stopped_by_signals():
         # With --yes each step is planned once, when its turn comes.
         steps = () if yes and not plan else plan_deploy(settings, listener, only=only)
@@ -123,6 +145,18 @@ def _ask(step: PlannedStep) -> bool:
     from ftm_cli.console import confirm
 
     return confirm(f"Apply {step.title}?")
+
+
+def _refuse_foreign_resources(session: AwsSession, settings: DeploySettings) -> None:
+    """Stop where resources of our names exist that no state of ours knows."""
+    from ftm_cli.operations.aws.existing import existing_resources, refuse_foreign_resources
+    from ftm_cli.operations.aws.roles import render_roles
+    from ftm_cli.operations.deploy import deployed_addresses
+
+    ours = None if settings.use_precreated_roles else render_roles(settings)
+    existing = existing_resources(session, settings, ours)
+    if existing:
+        refuse_foreign_resources(existing, deployed_addresses(settings), settings)
 
 
 def _tag(settings: DeploySettings) -> dict[str, str]:

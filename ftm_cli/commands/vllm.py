@@ -86,9 +86,12 @@ def scale_up_command(
 def scale_down_command(
     no_wait: NoWaitOption = False,
     dry_run: DryRunOption = False,
+    yes: YesOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Take vLLM down to no cost: the same as `ftm vllm scale 0`; asks nothing.
+    """Take vLLM down to no cost: the same as `ftm vllm scale 0`.
+
+    Asks only while runs are not finished, and names them: their jobs need vLLM.
 
     JSON: as `ftm vllm scale`.
 
@@ -98,20 +101,22 @@ def scale_down_command(
 
         ftm scale-down --no-wait --json
     """
-    scale(0, no_wait=no_wait, dry_run=dry_run, yes=True, as_json=json_output)
+    scale(0, no_wait=no_wait, dry_run=dry_run, yes=yes, as_json=json_output)
 
 
 def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Plan, confirm, change, wait."""
     from ftm_cli.console import print_json, progress_listener, say
     from ftm_cli.operations.aws.errors import CapacityError
+    from ftm_cli.operations.aws.executions import Executions
     from ftm_cli.operations.aws.outputs import deployed_instance_type
     from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.vllm import Vllm
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
 
-    vllm = Vllm(pinned_session())
+    session = pinned_session()
+    vllm = Vllm(session)
     before = vllm.status()
     prices = read_prices()
     hourly = prices.vllm_hourly(count, deployed_instance_type())
@@ -130,10 +135,15 @@ def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool)
     )
     if dry_run:
         return
-    if count > before.desired_instances and not yes:
+    if not yes:
         from ftm_cli.console import confirm_or_decline
 
-        confirm_or_decline("Start it?", what="ftm vllm scale")
+        running = Executions(session).others_running(None) if count == 0 else []
+        if running:
+            say(f"Not finished: {', '.join(running)}. Without vLLM its jobs wait, then fail.")
+            confirm_or_decline("Take vLLM down all the same?", what="ftm vllm scale")
+        elif count > before.desired_instances:
+            confirm_or_decline("Start it?", what="ftm vllm scale")
     with progress_listener() as listener, stopped_by_signals():
         if count == 0:
             status = vllm.scale_down(listener)

@@ -17,6 +17,7 @@ from ftm_core.contracts.project_file import read_toml
 PRICES_FILE = "prices.toml"
 HOURS_A_MONTH = 730.0
 DEFAULT_INSTANCE = "g5.xlarge"
+DEFAULT_JOB_INSTANCE = "m6i.xlarge"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,26 @@ class Prices:
     source: str
     instance_hourly: Mapping[str, float]
     hourly: Mapping[str, float]
+    per_gigabyte: Mapping[str, float]
     monthly: Mapping[str, float]
     rates: Mapping[str, Any]
 
     def vllm_hourly(self, count: int, instance_type: str = DEFAULT_INSTANCE) -> float:
         """An hour of ``count`` vLLM instances, without the load balancer, which is always there."""
+        return count * (self._price_of(instance_type) + self.hourly["instance_extras"])
+
+    def job_hourly(self) -> float:
+        """An hour of one map or reduce job, which fills an instance; on demand.
+
+        Spot is usually a third of it.
+        """
+        return self._price_of(DEFAULT_JOB_INSTANCE) + self.hourly["job_instance_extras"]
+
+    def map_jobs_at_once(self, vllm_instances: int) -> int:
+        """Map jobs that so many vLLM instances answer without letting them wait."""
+        return int(self.rates["map_jobs_per_vllm"]) * max(1, vllm_instances)
+
+    def _price_of(self, instance_type: str) -> float:
         price = self.instance_hourly.get(instance_type)
         if price is None:
             raise InputError(
@@ -39,7 +55,7 @@ class Prices:
                 f"is not in {self.source}",
                 f'Add it to {PRICES_FILE} here: [instance_hourly] "{instance_type}" = DOLLARS.',
             )
-        return count * (price + self.hourly["instance_extras"])
+        return price
 
     def monthly_at_rest(self, *, with_vllm: bool) -> float:
         """A month with everything deployed and nothing running, without stored data."""
@@ -65,8 +81,14 @@ class Estimate:
     answer_seconds: float
     reduce_seconds: float
     start_seconds: float
+    # Map jobs at once, and how long each takes with its waits for answers.
+    jobs_at_once: int
+    job_seconds: float
     vllm_usd: float
     batch_usd: float
+    # Reading the model's files, and traffic between zones.
+    model_usd: float
+    transfer_usd: float
     note: str
 
     @property
@@ -83,7 +105,17 @@ class Estimate:
     @property
     def total_usd(self) -> float:
         """All of it."""
-        return self.vllm_usd + self.batch_usd
+        return sum(self.items.values())
+
+    @property
+    def items(self) -> dict[str, float]:
+        """Dollars by what is billed."""
+        return {
+            "vLLM": self.vllm_usd,
+            "jobs": self.batch_usd,
+            "model files": self.model_usd,
+            "data transfer": self.transfer_usd,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded."""
@@ -95,8 +127,11 @@ class Estimate:
             "reduce_seconds": round(self.reduce_seconds),
             "start_seconds": round(self.start_seconds),
             "bottleneck": self.bottleneck,
+            "job_seconds": round(self.job_seconds),
             "vllm_usd": round(self.vllm_usd, 2),
             "batch_usd": round(self.batch_usd, 2),
+            "model_usd": round(self.model_usd, 2),
+            "transfer_usd": round(self.transfer_usd, 2),
             "total_usd": round(self.total_usd, 2),
         }
 
@@ -112,7 +147,12 @@ class _Strict(BaseModel):
 class _Hourly(_Strict):
     instance_extras: _Price
     load_balancer: _Price
-    batch_vcpu: _Price
+    job_instance_extras: _Price
+
+
+class _PerGigabyte(_Strict):
+    between_zones: _Price
+    model_cache_read: _Price
 
 
 class _Monthly(_Strict):
@@ -137,7 +177,10 @@ class _Rates(_Strict):
     batch_start_seconds: _Price
     reduce_seconds: _Price
     map_vcpus: _Rate
-    parallel_map_jobs: _Rate
+    kilobytes_per_answer: _Price
+    model_gigabytes: _Price
+    plan_seconds: _Price
+    map_jobs_per_vllm: _Rate
 
 
 class _PriceFile(_Strict):
@@ -146,6 +189,7 @@ class _PriceFile(_Strict):
     date: str | dt.date
     instance_hourly: dict[str, _Price]
     hourly: _Hourly
+    per_gigabyte: _PerGigabyte
     monthly: _Monthly
     rates: _Rates
 
@@ -177,6 +221,7 @@ def read_prices(folder: Path | None = None) -> Prices:
         source=str(own) if changed else "the packaged table",
         instance_hourly=checked.instance_hourly,
         hourly=checked.hourly.model_dump(),
+        per_gigabyte=checked.per_gigabyte.model_dump(),
         monthly=checked.monthly.model_dump(),
         rates=checked.rates.model_dump(),
     )
@@ -218,31 +263,44 @@ def estimate_run(
 ) -> Estimate:
     """Expected rest of a run of ``firms`` in ``batches``; the slower of models and LLM decides.
 
-    Without ``sentences_per_firm`` the table's own figure is taken. Batches beyond the jobs that
-    run at once wait for a second round.
+    Jobs are billed as the instances that they fill, from their start to the last answer; vLLM from
+    the end of the plan, when it is brought up, to the end of the run. Without
+    ``sentences_per_firm`` the table's own figure is taken. Batches beyond the jobs that run at once
+    wait for a later round.
     """
     rates = prices.rates
     step = pace(prices, sentences_per_firm or rates["sentences_per_firm"])
-    jobs = max(1, min(batches, int(rates["parallel_map_jobs"])))
+    jobs = max(1, min(batches, prices.map_jobs_at_once(vllm_instances)))
     rounds = math.ceil(batches / jobs)
-    processes = max(1.0, rates["map_vcpus"] - 1)
+    processes = max(1.0, rates["map_vcpus"])
     model_seconds = rounds * (firms / max(1, batches)) * step.model_seconds_per_firm / processes
     answers = firms * step.answers_per_firm
     answer_seconds = answers / (step.answers_per_second * max(1, vllm_instances))
     map_seconds = max(model_seconds, answer_seconds)
-    start = rates["batch_start_seconds"] + (rates["vllm_start_seconds"] if vllm_instances else 0.0)
-    seconds = start + map_seconds + rates["reduce_seconds"]
-    vcpu_hours = (jobs * map_seconds + rates["reduce_seconds"]) * rates["map_vcpus"] / 3600
+    plan = rates["batch_start_seconds"] + rates["plan_seconds"]
+    vllm_start = rates["vllm_start_seconds"] if vllm_instances else 0.0
+    vllm_seconds = vllm_start + map_seconds + rates["reduce_seconds"]
+    # The jobs start beside vLLM and wait for it.
+    job_hours = (
+        jobs * (vllm_start + map_seconds) + rates["plan_seconds"] + rates["reduce_seconds"]
+    ) / 3600
+    gigabytes = answers * rates["kilobytes_per_answer"] / 1e6
     return Estimate(
         firms=firms,
         batches=batches,
-        seconds=seconds,
+        seconds=plan + vllm_seconds,
         model_seconds=model_seconds,
         answer_seconds=answer_seconds,
         reduce_seconds=rates["reduce_seconds"],
-        start_seconds=start,
-        vllm_usd=prices.vllm_hourly(vllm_instances, instance_type) * seconds / 3600,
-        batch_usd=vcpu_hours * prices.hourly["batch_vcpu"],
+        start_seconds=plan + vllm_start,
+        jobs_at_once=jobs,
+        job_seconds=map_seconds * jobs / max(1, batches),
+        vllm_usd=prices.vllm_hourly(vllm_instances, instance_type) * vllm_seconds / 3600,
+        batch_usd=job_hours * prices.job_hourly(),
+        model_usd=vllm_instances
+        * rates["model_gigabytes"]
+        * prices.per_gigabyte["model_cache_read"],
+        transfer_usd=gigabytes * prices.per_gigabyte["between_zones"],
         note=prices.note,
     )
 

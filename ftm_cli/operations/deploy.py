@@ -167,6 +167,16 @@ def destroy_steps(settings: DeploySettings, *, only: str | None = None) -> tuple
     return tuple(step for step in steps if only in (None, step.module.name))
 
 
+def deployed_addresses(settings: DeploySettings) -> Mapping[str, frozenset[str]]:
+    """By module, the addresses of what its state holds."""
+    found = {}
+    for name in MODULES:
+        module = _module(settings, name, {})
+        module.initialise()
+        found[name] = module.addresses()
+    return found
+
+
 def deployed_modules(settings: DeploySettings, listener: Listener = ignore) -> frozenset[str]:
     """Modules that are there for others to use, read from their states."""
     found = set()

@@ -37,12 +37,19 @@ class RunPlan:
     restart: bool
     batches: tuple[PlannedBatch, ...]
     estimate: Estimate
+    # Map jobs that the vLLM instances of this run keep busy.
+    max_concurrent_batches: int
 
     @property
     def payload(self) -> dict[str, Any]:
         """Input of the execution."""
         given: dict[str, Any] = {"quarter": str(self.quarter), "bucket": self.bucket}
-        return given | ({"restart": True} if self.restart else {})
+        if self.restart:
+            given["restart"] = True
+        # For one vLLM the state machine's own number holds.
+        if self.scale == "auto" and self.instances > 1:
+            given["max_concurrent_batches"] = self.max_concurrent_batches
+        return given
 
 
 def plan_run(
@@ -74,7 +81,17 @@ def plan_run(
         sentences_per_firm=manifest.n_sentences / max(1, manifest.n_firms),
         instance_type=instance_type,
     )
-    return RunPlan(quarter, bucket, execution_name, scale, instances, restart, planned, estimate)
+    return RunPlan(
+        quarter=quarter,
+        bucket=bucket,
+        execution_name=execution_name,
+        scale=scale,
+        instances=instances,
+        restart=restart,
+        batches=planned,
+        estimate=estimate,
+        max_concurrent_batches=prices.map_jobs_at_once(instances),
+    )
 
 
 def planned_batches(

@@ -212,6 +212,17 @@ class TerraformModule:
         _, text = self._run("output", json=_flag())
         return {name: output["value"] for name, output in json.loads(text).items()}
 
+    def addresses(self) -> frozenset[str]:
+        """Addresses of everything that this module made, from its state."""
+        _, text = self._run("state pull")
+        resources = json.loads(text)["resources"] if text.strip() else []
+        return frozenset(
+            f"{resource['type']}.{resource['name']}{_index(instance)}"
+            for resource in resources
+            if resource["mode"] == "managed" and "module" not in resource
+            for instance in resource["instances"]
+        )
+
     def holds_anything(self) -> bool:
         """Whether anything that this module made is still there, be it half-applied."""
         _, text = self._run("state pull")
@@ -266,6 +277,12 @@ def _holds_managed(state: str) -> bool:
     """Whether a state in Terraform's JSON form holds anything that a module made."""
     resources = json.loads(state)["resources"] if state.strip() else []
     return any(resource["mode"] == "managed" for resource in resources)
+
+
+def _index(instance: Mapping[str, Any]) -> str:
+    """The part of an address that tells one instance of a resource from the others."""
+    key = instance.get("index_key")
+    return "" if key is None else f"[{json.dumps(key)}]"
 
 
 def _flag() -> Any:

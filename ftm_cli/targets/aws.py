@@ -252,7 +252,14 @@ class AwsTarget:
             Vllm(self._session),
             self.storage(),
             listener=listener,
+            reconnect=self._connect_again,
         )
+
+    def _connect_again(self) -> tuple[Executions, Vllm, Storage]:
+        """The parts of a run through a new session, which reads renewed credentials."""
+        session = pinned_session()
+        storage = S3Storage(session.client("s3"), self.bucket)
+        return Executions(session), Vllm(session), storage
 
 
 def bucket_of(data: str) -> str:

@@ -79,11 +79,12 @@ def _aws_rows(plan: object) -> list[tuple[str, str]]:
     )
     return [
         ("vLLM", scale),
+        ("map jobs at once", f"{estimate.jobs_at_once}, each {duration(estimate.job_seconds)}"),
         ("expected time", duration(estimate.seconds)),
         (
             "expected cost",
-            f"${estimate.total_usd:.2f}: vLLM ${estimate.vllm_usd:.2f}, "
-            f"jobs ${estimate.batch_usd:.2f}",
+            f"${estimate.total_usd:.2f}: "
+            + ", ".join(f"{item} ${usd:.2f}" for item, usd in estimate.items.items()),
         ),
         (
             "slowest part",

@@ -45,6 +45,7 @@ _MISSING_CODES = frozenset(
         "NoSuchKey", "NotFound", "NotFoundException", "ParameterNotFound",
         "RepositoryNotFoundException", "ResourceNotFoundException", "ServiceNotFoundException",
         "StateMachineDoesNotExist", "TargetGroupNotFound",
+        "EntityNotFoundException", "LoadBalancerNotFound",
     }
 )  # fmt: skip
 _BUSY_CODES = frozenset(

@@ -20,6 +20,7 @@ def apply_all(endpoint: str) -> None:
     keep_a_launch_templates_own_tags_out_of_its_data()
     delete_policies_of_file_systems()
     let_batch_use_its_own_role()
+    keep_limits_of_job_queues()
     run_jobs_against(endpoint)
     report_how_jobs_ended()
     let_containers_reserve_memory_alone()
@@ -93,6 +94,39 @@ def let_batch_use_its_own_role() -> None:
         return plain_create(self, *given, **named)
 
     BatchBackend.create_compute_environment = create_compute_environment
+
+
+def keep_limits_of_job_queues() -> None:
+    """A queue forgets how long a job may wait, so that a second plan would add the limits again."""
+    from moto.batch.models import JobQueue
+    from moto.batch.responses import BatchResponse
+
+    plain_describe = JobQueue.describe
+    plain_create = BatchResponse.createjobqueue
+    plain_update = BatchResponse.updatejobqueue
+
+    def keep(self: Any) -> None:
+        actions = self._get_param("jobStateTimeLimitActions")
+        name = (self._get_param("jobQueueName") or self._get_param("jobQueue")).rsplit("/", 1)[-1]
+        if actions is not None:
+            self.batch_backend.get_job_queue(name).limits = actions
+
+    def create(self: Any) -> Any:
+        answer = plain_create(self)
+        keep(self)
+        return answer
+
+    def update(self: Any) -> Any:
+        answer = plain_update(self)
+        keep(self)
+        return answer
+
+    def describe(self: Any) -> dict[str, Any]:
+        return plain_describe(self) | {"jobStateTimeLimitActions": getattr(self, "limits", [])}
+
+    BatchResponse.createjobqueue = create
+    BatchResponse.updatejobqueue = update
+    JobQueue.describe = describe
 
 
 def run_jobs_against(endpoint: str) -> None:

@@ -8,6 +8,7 @@ object of the Stage's fields to /stage to change them while it serves; GET shows
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import json
 import logging
@@ -81,7 +82,8 @@ def _play_scheduler(stage: Stage) -> None:
 
     plain_set = FakeAutoScalingGroup.set_desired_capacity
     plain_services = EC2ContainerServiceBackend.describe_services
-    refused: dict[str, str] = {}
+    # Failed activities by group, newest first; AWS keeps them for six weeks.
+    refused: dict[str, list[dict[str, str]]] = {}
     instances: dict[str, int] = {}
     since: dict[str, tuple[int, float]] = {}
     healthy_at: list[tuple[int, float]] = [(0, 0.0)]
@@ -89,23 +91,22 @@ def _play_scheduler(stage: Stage) -> None:
     def set_desired_capacity(self: Any, new_capacity: int | None) -> None:
         if stage.no_capacity and new_capacity:
             self.desired_capacity = new_capacity
-            refused[self.name] = stage.no_capacity
+            activity = {
+                "ActivityId": str(len(refused.get(self.name, []))),
+                "AutoScalingGroupName": self.name,
+                "Cause": "a user request",
+                "StartTime": dt.datetime.now(dt.UTC).isoformat(),
+                "StatusCode": "Failed",
+                "StatusMessage": stage.no_capacity,
+            }
+            refused.setdefault(self.name, []).insert(0, activity)
             return
-        refused.pop(self.name, None)
         plain_set(self, new_capacity)
         instances["count"] = len(self.instance_states)
 
     def describe_scaling_activities(self: Any) -> ActionResult:
-        message = refused.get(self._get_param("AutoScalingGroupName"))
-        activity = {
-            "ActivityId": "1",
-            "AutoScalingGroupName": self._get_param("AutoScalingGroupName"),
-            "Cause": "a user request",
-            "StartTime": "2026-01-01T00:00:00Z",
-            "StatusCode": "Failed",
-            "StatusMessage": message,
-        }
-        return ActionResult({"Activities": [activity] if message else []})
+        name = self._get_param("AutoScalingGroupName")
+        return ActionResult({"Activities": refused.get(name, [])})
 
     def describe_services(self: Any, cluster: str, names: list[str]) -> Any:
         services, failures = plain_services(self, cluster, names)

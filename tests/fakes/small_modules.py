@@ -63,7 +63,9 @@ _PROVIDER_BLOCKS = re.compile(
 
 
 def write_small_modules(root: Path) -> None:
-    """Make ``infra/terraform`` under ``root``."""
+    """Make ``infra/terraform`` under ``root``; the roles are the real ones."""
+    roles = Path("infra") / "terraform" / "roles"
+    shutil.copytree(ROOT / roles, root / roles, ignore=shutil.ignore_patterns(".terraform"))
     for name, body in _BODIES.items():
         real = ROOT / "infra" / "terraform" / name
         folder = root / "infra" / "terraform" / name

@@ -12,15 +12,21 @@ from ftm_cli.operations.aws.session import AwsSession
 
 FAILED = "FAILED"
 RUNNABLE = "RUNNABLE"
+# As many as one call describes.
+_DESCRIBED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job as its queue lists it; times are None until they have come."""
+    """One job as AWS Batch describes it; times are None until they have come.
+
+    ``status_reason`` tells why the job stands as it does, ``reason`` what its container met.
+    """
 
     id: str
     name: str
     status: str
+    status_reason: str
     reason: str
     exit_code: int | None
     created: dt.datetime
@@ -63,18 +69,28 @@ class Jobs:
             "jobQueue": names.QUEUE,
             "filters": [{"name": "AFTER_CREATED_AT", "values": [str(first_ms)]}],
         }
-        found: list[Job] = []
+        found: list[str] = []
         while True:
             with translated(f"job queue {names.QUEUE}", self._profile):
                 page = self._batch.list_jobs(**arguments)
             found += [
-                _job(item)
+                item["jobId"]
                 for item in page["jobSummaryList"]
                 if item["createdAt"] >= first_ms and _is_of(item["jobName"], quarter)
             ]
             if not page.get("nextToken"):
-                return found
+                return self._described(found)
             arguments["nextToken"] = page["nextToken"]
+
+    def _described(self, ids: list[str]) -> list[Job]:
+        """The jobs themselves: a filtered list leaves out times, reasons and exit codes."""
+        jobs: list[Job] = []
+        for first in range(0, len(ids), _DESCRIBED_AT_ONCE):
+            chosen = ids[first : first + _DESCRIBED_AT_ONCE]
+            with translated(f"jobs of {names.QUEUE}", self._profile):
+                described = self._batch.describe_jobs(jobs=chosen)["jobs"]
+            jobs += [_job(item) for item in described]
+        return jobs
 
     def environment_of(self, definition: str) -> dict[str, str] | None:
         """Environment that the newest active job definition gives its jobs, None without one."""
@@ -117,7 +133,8 @@ def _job(item: dict[str, Any]) -> Job:
         id=item["jobId"],
         name=item["jobName"],
         status=item["status"],
-        reason=container.get("reason") or item.get("statusReason") or "",
+        status_reason=item.get("statusReason") or "",
+        reason=container.get("reason") or "",
         exit_code=container.get("exitCode"),
         created=_time(item["createdAt"]),
         started=_time(item["startedAt"]) if item.get("startedAt") else None,

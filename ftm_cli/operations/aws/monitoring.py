@@ -223,4 +223,4 @@ def _cost(execution: Execution, known: _Known, prices: Prices, now: dt.datetime)
         hourly = prices.vllm_hourly(max(1, known.vllm.desired_instances), deployed_instance_type())
         usd += hourly * execution.seconds(now) / 3600
     job_hours = sum(job.seconds(now) for job in known.jobs) / 3600
-    return usd + job_hours * float(prices.rates["map_vcpus"]) * prices.hourly["batch_vcpu"]
+    return usd + job_hours * prices.job_hourly()

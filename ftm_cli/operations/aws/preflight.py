@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ftm_cli.operations.aws.errors import AwsMissingError, translated
+from ftm_cli.operations.aws.errors import AwsForbiddenError, AwsMissingError, translated
 from ftm_cli.operations.aws.outputs import deployed_instance_type
+from ftm_cli.operations.aws.roles import missing_roles, render_roles
 from ftm_cli.operations.deploy import MODULES, DeploySettings, images_of
 from ftm_cli.operations.images import missing_images
 from ftm_cli.operations.preflight import Check, Look, look_at, python_version, transcripts
@@ -26,8 +28,20 @@ _QUOTAS = {
     "p": ("L-417A185B", "L-7212CCBC"),
 }
 _LOGIN = "AWS login"
-# vCPUs of one map job where ftm.toml says nothing else, as in the batch module.
+_UNREADABLE = "not readable by you (servicequotas:GetServiceQuota): nothing is known of quotas"
+# vCPUs of one map job and instance types of the jobs where ftm.toml says nothing else, as in the
+# batch module.
 MAP_VCPUS = 4
+JOB_INSTANCE_TYPES = (
+    "m6i.xlarge",
+    "m7i.xlarge",
+    "r6i.xlarge",
+    "r7i.xlarge",
+    "m6i.2xlarge",
+    "m7i.2xlarge",
+    "r6i.2xlarge",
+)
+GPU_JOB_INSTANCE_TYPES = ("g4dn.xlarge", "g5.xlarge", "g6.xlarge")
 
 
 def check_aws(
@@ -63,6 +77,8 @@ def _online(session: AwsSession, settings: DeploySettings, quarter: Quarter | No
         storage = S3Storage(session.client("s3"), settings.s3_bucket_name)
         looks.append(("transcripts", lambda: transcripts(storage, quarter)))
     looks.append(("images", lambda: _images(session, settings)))
+    if settings.use_precreated_roles:
+        looks.append(("roles", lambda: _roles(session, settings)))
     if settings.uses_vllm:
         looks.append(("quota for vLLM", lambda: _vllm_quota(session, settings)))
     looks.append(("quota for jobs", lambda: _jobs_quota(session, settings)))
@@ -120,12 +136,37 @@ def _images(session: AwsSession, settings: DeploySettings) -> str:
     return f"{uris.map}, {uris.reduce}"
 
 
+def _roles(session: AwsSession, settings: DeploySettings) -> str:
+    """That an administrator has made every role and instance profile."""
+    rendered = render_roles(settings)
+    try:
+        with translated("IAM roles", session.pin.profile):
+            missing = missing_roles(session.client("iam"), rendered)
+    except AwsForbiddenError:
+        return "not readable by you; `ftm deploy --roles` lists what must be there"
+    if missing:
+        raise InputError(
+            "IAM",
+            f"lacks {', '.join(missing)}",
+            "Give the output of `ftm deploy --roles` to your administrator.",
+        )
+    return f"{len(rendered.roles)} roles are there"
+
+
 def _vllm_quota(session: AwsSession, settings: DeploySettings) -> str:
     """How many instances the quotas hold; the first is on demand unless ftm.toml says otherwise."""
     kind = deployed_instance_type()
-    vcpus = _vcpus_of(session, kind)
+    vcpus = _vcpus_of(session, (kind,)).get(kind)
+    if vcpus is None:
+        raise InputError(
+            f"instance type {kind}",
+            f"is not offered in {session.pin.region}",
+            "Name another instance_type for the ecs module in ftm.toml.",
+        )
     on_demand, spot = _quotas(session, kind[0])
     base = settings.variables.get("ecs", {}).get("on_demand_base_capacity", 1)
+    if on_demand is None or spot is None:
+        return _UNREADABLE
     found = (
         f"{on_demand:g} vCPUs on demand hold {on_demand // vcpus:.0f} {kind}, "
         f"{spot:g} on Spot hold {spot // vcpus:.0f}"
@@ -136,38 +177,72 @@ def _vllm_quota(session: AwsSession, settings: DeploySettings) -> str:
 
 
 def _jobs_quota(session: AwsSession, settings: DeploySettings) -> str:
-    """How many map jobs the quotas hold at once; jobs go to Spot first, then on demand."""
+    """How many map jobs the quotas hold at once; jobs go to Spot first, then on demand.
+
+    A job needs a whole instance: the smallest type of the jobs that holds it is what counts.
+    """
     variables = settings.variables.get("batch", {})
-    vcpus = variables.get("job_sizes", {}).get("map_vcpus", MAP_VCPUS)
-    family = "g" if variables.get("use_gpu") else "standard"
+    needed = variables.get("job_sizes", {}).get("map_vcpus", MAP_VCPUS)
+    gpu = bool(variables.get("use_gpu"))
+    types = variables.get("batch_instance_types") or (
+        GPU_JOB_INSTANCE_TYPES if gpu else JOB_INSTANCE_TYPES
+    )
+    sizes = _vcpus_of(session, types)
+    fitting = {kind: size for kind, size in sizes.items() if size >= needed}
+    if not fitting:
+        raise InputError(
+            "instance types of the jobs",
+            f"hold no map job of {needed} vCPUs: {', '.join(types)}",
+            "Name larger batch_instance_types in ftm.toml, or make map_vcpus of job_sizes smaller.",
+        )
+    kind = min(fitting, key=lambda name: fitting[name])
+    vcpus, family = fitting[kind], "g" if gpu else "standard"
     on_demand, spot = _quotas(session, family)
+    if on_demand is None or spot is None:
+        return _UNREADABLE
     usable = {"on Spot": spot} if variables.get("use_spot", True) else {}
     usable["on demand"] = on_demand
     found = ", ".join(
-        f"{value:g} vCPUs {name} hold {value // vcpus:.0f} map jobs"
+        f"{value:g} vCPUs {name} hold {value // vcpus * (vcpus // needed):.0f} map jobs"
         for name, value in usable.items()
     )
+    found += f" (the smallest type, {kind}, has {vcpus})"
     if max(usable.values()) < vcpus:
         raise _too_small("vCPUs for jobs", found, _QUOTAS[family][1 if "on Spot" in usable else 0])
     return found
 
 
-def _quotas(session: AwsSession, family: str) -> tuple[float, float]:
-    """How many vCPUs of a family the account may have: on demand, and on Spot."""
+def _quotas(session: AwsSession, family: str) -> tuple[float | None, float | None]:
+    """How many vCPUs of a family the account may have, on demand and on Spot; None if unreadable.
+
+    AWS keeps an applied value only where one was ever changed; else its default holds.
+    """
     client = session.client("service-quotas")
-    values = []
+    values: list[float | None] = []
     for code in _QUOTAS[family]:
-        with translated(f"quota {code}", session.pin.profile):
-            answer = client.get_service_quota(ServiceCode="ec2", QuotaCode=code)
-        values.append(float(answer["Quota"]["Value"]))
+        asked = {"ServiceCode": "ec2", "QuotaCode": code}
+        try:
+            with translated(f"quota {code}", session.pin.profile):
+                try:
+                    answer = client.get_service_quota(**asked)
+                except client.exceptions.NoSuchResourceException:
+                    answer = client.get_aws_default_service_quota(**asked)
+        except AwsForbiddenError:
+            values.append(None)
+        else:
+            values.append(float(answer["Quota"]["Value"]))
     return values[0], values[1]
 
 
-def _vcpus_of(session: AwsSession, instance_type: str) -> int:
-    with translated(f"instance type {instance_type}", session.pin.profile):
-        answer = session.client("ec2").describe_instance_types(InstanceTypes=[instance_type])
-    info: dict[str, Any] = answer["InstanceTypes"][0]["VCpuInfo"]
-    return int(info["DefaultVCpus"])
+def _vcpus_of(session: AwsSession, instance_types: Sequence[str]) -> dict[str, int]:
+    """VCPUs of those types that the region offers."""
+    offered = {"Name": "instance-type", "Values": list(instance_types)}
+    with translated("instance types", session.pin.profile):
+        answer = session.client("ec2").describe_instance_types(Filters=[offered])
+    return {
+        item["InstanceType"]: int(item["VCpuInfo"]["DefaultVCpus"])
+        for item in answer["InstanceTypes"]
+    }
 
 
 def _too_small(what: str, found: str, code: str) -> InputError:

@@ -1,14 +1,20 @@
-"""Carry out a run's plan on AWS: vLLM up, start, follow, and vLLM down however it ends."""
+"""Carry out a run's plan on AWS: start, vLLM up once planned, follow, vLLM down at any end."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ftm_cli.operations.aws import names
-from ftm_cli.operations.aws.errors import AwsBusyError, AwsError, AwsMissingError
+from ftm_cli.operations.aws.errors import (
+    REPEAT,
+    AwsBusyError,
+    AwsError,
+    AwsLoginError,
+    AwsMissingError,
+)
 from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
 from ftm_cli.operations.aws.vllm import Vllm
 from ftm_cli.operations.aws.waiting import (
@@ -37,7 +43,10 @@ from ftm_core.contracts.states import FailureCause, RunState
 from ftm_core.data.progress import Progress, ProgressReader
 from ftm_core.storage import Storage
 
+_Found = TypeVar("_Found")
 _STOP_ATTEMPTS = 5
+# States of the run that come after the plan is written.
+_AFTER_THE_PLAN = frozenset({"ProcessBatches", "CountReduceAttempt", "ReduceThemes"})
 # A look that fails because AWS is busy is repeated this often before the run is given up on.
 _LOOKS = 30
 
@@ -49,6 +58,10 @@ class RemoteOutcome:
     execution: Execution
     progress: Progress | None
     vllm_is_off: bool | None
+
+
+class LeftRunningError(AwsLoginError):
+    """The login was lost for good: the run goes on, and nobody follows it."""
 
 
 class RunFailedError(FtmError):
@@ -68,8 +81,12 @@ class RemoteRun:
         clock: Clock | None = None,
         waits: Waits | None = None,
         listener: Listener = ignore,
+        reconnect: Callable[[], tuple[Executions, Vllm, Storage]] | None = None,
     ) -> None:
         self._plan = plan
+        self._reconnect = reconnect
+        self._reader = ProgressReader(storage, plan.quarter)
+        self._states: tuple[str, ...] = ()
         self._executions = executions
         self._vllm = vllm
         self._storage = storage
@@ -92,60 +109,101 @@ class RemoteRun:
         """Run to the end; with scale auto vLLM is at 0 afterwards, whatever happened.
 
         Raises RunFailedError or ChecksFailedError when the run fails, InterruptedRunError when it
-        was stopped, CapacityError when vLLM gets no instance.
+        was stopped, CapacityError when vLLM gets no instance, and LeftRunningError when the login
+        was lost for good: the run then goes on without this command.
         """
         self._executions.check_deployed()
         with stopped_by_signals(), self.vllm_for_the_run():
-            ended = self.start_and_follow()
-        progress = ProgressReader(self._storage, self._plan.quarter).read_or_none()
+            self.start()
+            self.follow_plan()
+            self.bring_vllm_up()
+            ended = self.follow()
+        progress = self._reader.read_or_none()
         raise_if_failed(ended)
         return RemoteOutcome(ended, progress, self._is_off)
 
-    def start_and_follow(self) -> Execution:
-        """Start the execution and follow it to its end, whichever that is.
+    def start(self) -> Execution:
+        """Start the execution; nothing that costs by the hour is up yet."""
+        self._execution = self._executions.start(self._plan.execution_name, self._plan.payload)
+        self._listener(Note(f"Started {self._execution.name}"))
+        return self._execution
+
+    def follow_plan(self) -> None:
+        """With scale auto, follow the execution until its plan is written, or to its end.
+
+        The plan job shows that AWS has instances for jobs, that the image can be pulled and that
+        the inputs are right. Until then no GPU is needed.
+        """
+        if self._plan.scale == "auto":
+            self._follow(until=_has_left_the_plan)
+
+    def bring_vllm_up(self, *, wait: bool = True) -> None:
+        """With scale auto, bring vLLM up for the map jobs that are about to start.
+
+        Raises CapacityError when AWS gives no instance in time.
+        """
+        if self._plan.scale != "auto" or not self._is_running():
+            return
+        self._with_login(lambda: self._vllm.scale_up(self._plan.instances))
+        if wait:
+            self._with_login(
+                lambda: self._vllm.wait_until_ready(
+                    self._plan.instances, self._listener, is_wanted=self._is_running
+                )
+            )
+
+    def follow(self) -> Execution:
+        """Follow the execution to its end, whichever that is.
 
         A StopSignal passes; with scale none it becomes an error that says that the run goes on.
         """
-        self._execution = self._executions.start(self._plan.execution_name, self._plan.payload)
-        self._listener(Note(f"Started {self._execution.name}"))
         try:
-            return self._follow(self._execution)
+            return self._follow()
         except StopSignal as error:
             if self._plan.scale == "auto":
                 raise
             raise error.interruption(
                 "stopped this command; the run itself goes on",
-                f"`ftm monitor {self._execution.name}` watches it.",
+                f"`ftm monitor {self._started.name}` watches it.",
             ) from error
 
     def start_detached(self) -> RemoteOutcome:
-        """Bring vLLM up, start the run and return; the deadman switch takes vLLM down after it.
+        """Start the run, bring vLLM up once the plan is written, and return.
 
-        Raises AwsMissingError when that switch is not deployed: nothing would take vLLM down.
+        The deadman switch takes vLLM down after the run. Raises AwsMissingError when that switch is
+        not deployed: nothing would take vLLM down.
         """
         self._executions.check_deployed()
         if self._plan.scale == "auto":
             self._executions.check_deployed(names.DEADMAN)
         with stopped_by_signals(), contextlib.ExitStack() as guard:
             scaled = guard.enter_context(self.vllm_for_the_run())
-            self._execution = self._executions.start(self._plan.execution_name, self._plan.payload)
-            scaled.keep = True
-        return RemoteOutcome(self._execution, None, self._is_off)
+            self.start()
+            self.follow_plan()
+            self.bring_vllm_up(wait=False)
+            scaled.keep = self._is_running()
+        now = self._executions.look(self._started.arn)
+        if not now.is_running:
+            raise_if_failed(now)
+        return RemoteOutcome(now, None, self._is_off)
 
     @contextlib.contextmanager
     def vllm_for_the_run(self) -> Iterator[_Kept]:
-        """VLLM up for the block; down after it, after the run itself has been stopped."""
+        """Within the block vLLM may be brought up; after it vLLM is down and the run has ended.
+
+        A run that only lost its follower is left alone, with its vLLM.
+        """
         kept = _Kept()
         if self._plan.scale == "none":
             yield kept
             return
         try:
-            self._vllm.scale_up(self._plan.instances)
-            self._vllm.wait_until_ready(self._plan.instances, self._listener)
             yield kept
             if not kept.keep:
                 # Inside the try: a signal that comes just before this still ends below.
                 self.take_vllm_down()
+        except LeftRunningError:
+            raise
         except BaseException:
             with undisturbed():
                 self.stop_execution()
@@ -196,17 +254,71 @@ class RemoteRun:
             else:
                 return
 
-    def _follow(self, execution: Execution) -> Execution:
-        """Look until it ends; the listener hears of states and of finished firms."""
-        reader = ProgressReader(self._storage, self._plan.quarter)
+    @property
+    def _started(self) -> Execution:
+        assert self._execution is not None, "nothing was started"
+        return self._execution
+
+    def _is_running(self) -> bool:
+        return self._with_login(lambda: self._executions.look(self._started.arn)).is_running
+
+    def _with_login(self, call: Callable[[], _Found]) -> _Found:
+        """What ``call`` returns; a lost login is waited for, then AWS is connected to again.
+
+        Raises LeftRunningError after ``waits.login`` seconds without a login.
+        """
+        lost_since: float | None = None
+        while True:
+            try:
+                found = call()
+            except LeftRunningError:
+                raise
+            except AwsLoginError as error:
+                now = self._clock.monotonic()
+                if lost_since is None:
+                    lost_since = now
+                    hint = f"{error.hint.removesuffix(REPEAT).rstrip('.')}; the run goes on."
+                    lost = f"Login lost: {error.where} {error.cause}. {hint}"
+                    self._listener(Note(lost, "warning"))
+                if now - lost_since >= self._waits.login:
+                    raise self._left_running(now - lost_since) from error
+                self._clock.sleep(self._waits.poll)
+                self._connect_again()
+            else:
+                if lost_since is not None:
+                    self._listener(Note("Logged in again"))
+                return found
+
+    def _left_running(self, waited: float) -> LeftRunningError:
+        name = self._started.name
+        return LeftRunningError(
+            f"run {name}",
+            f"goes on, but no new login came in {waited:.0f} s, so this command no longer follows "
+            "it",
+            f"Log in again, then `ftm monitor {name}`. The deadman switch takes vLLM down after "
+            "the run.",
+        )
+
+    def _connect_again(self) -> None:
+        if self._reconnect is None:
+            return
+        with contextlib.suppress(AwsLoginError, AwsBusyError):
+            self._executions, self._vllm, self._storage = self._reconnect()
+            self._reader = ProgressReader(self._storage, self._plan.quarter)
+
+    def _follow(self, until: Callable[[Sequence[str]], bool] = lambda _: False) -> Execution:
+        """Look until it ends, or until its states are those that ``until`` waits for.
+
+        The listener hears of states and of finished firms.
+        """
+        execution = self._started
         stage, shown, failed_looks = "firms", -1, 0
-        states: tuple[str, ...] = ()
         began = self._clock.monotonic()
         while True:
             try:
-                now = self._executions.look(execution.arn)
+                now = self._with_login(lambda: self._executions.look(execution.arn))
                 if now.is_running:
-                    states = self._tell_states(now, states)
+                    self._with_login(lambda: self._tell_states(execution))
                 failed_looks = 0
             except AwsBusyError:
                 failed_looks += 1
@@ -214,7 +326,9 @@ class RemoteRun:
                     raise
                 self._clock.sleep(self._waits.poll)
                 continue
-            found = reader.read_or_none()
+            if now.is_running and until(self._states):
+                return now
+            found = self._reader.read_or_none()
             if found is not None and found.firms:
                 if shown < 0:
                     self._listener(StageStarted(stage, found.firms, "firms", found.finished))
@@ -227,12 +341,12 @@ class RemoteRun:
                 return now
             self._clock.sleep(self._waits.poll)
 
-    def _tell_states(self, execution: Execution, before: tuple[str, ...]) -> tuple[str, ...]:
+    def _tell_states(self, execution: Execution) -> None:
         states = self._executions.current_states(execution)
         for name in states:
-            if name not in before:
+            if name not in self._states:
                 self._listener(Note(f"state {name}"))
-        return states
+        self._states = states
 
 
 @dataclass
@@ -240,6 +354,10 @@ class _Kept:
     """Whether vLLM outlives the block, for a detached run."""
 
     keep: bool = False
+
+
+def _has_left_the_plan(states: Sequence[str]) -> bool:
+    return not _AFTER_THE_PLAN.isdisjoint(states)
 
 
 def raise_if_failed(execution: Execution) -> None:

@@ -19,13 +19,33 @@ from ftm_core.storage.s3 import S3Storage
 _JOBS_SHOWN = 3
 # A queued job waits this long for an instance without anything being wrong.
 _QUEUED_MINUTES = 15
+_OUT_OF_MEMORY = 137
 _MEANINGS = {
     int(ExitCode.UNEXPECTED): "an unexpected error",
     int(ExitCode.USAGE): "wrong settings or input",
     int(ExitCode.CHECKS_FAILED): "failures over tolerance",
     int(ExitCode.RETRYABLE): "could succeed later: LLM out of reach, or interrupted",
-    137: "out of memory, or killed",
+    _OUT_OF_MEMORY: "out of memory, or killed",
+    143: "stopped before it could save",
 }
+# What AWS says at the beginning of a job's status reason, or of its container's reason, and what it
+# means. The first that fits decides; docs/failure-table.md has one row for each.
+_REASONS = (
+    ("Host EC2", "its host was lost, for example to Spot"),
+    ("Job attempt duration exceeded timeout", "it ran longer than job_timeout_seconds"),
+    (
+        "CAPACITY:",
+        "AWS had no instance for it in time; try later, or allow more types with "
+        "batch_instance_types",
+    ),
+    ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", "max_vcpus is reached: raise it"),
+    (
+        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        "no instance type holds it: make job_sizes smaller, or name larger batch_instance_types",
+    ),
+    ("CannotPull", "its image could not be pulled: `ftm validate` looks for it"),
+    ("Docker", "Docker did not answer on its host"),
+)
 
 
 class RunDiagnosis:
@@ -83,6 +103,8 @@ class RunDiagnosis:
             return f"Start it by {again}, which gives the input as it must be."
         if failure is FailureCause.CHECKS_FAILED:
             return f"`ftm failures --quarter {run.quarter}`, then {again} tries those firms again."
+        if failure is FailureCause.NO_INSTANCE:
+            return f"`ftm validate` shows quotas and limits; then {again}."
         if stage in ("plan", "map", "reduce"):
             return f"`ftm logs {stage} --since 2h`, mend what it names, then {again}."
         return f"{again}; `ftm logs map --since 2h` has the jobs' own words."
@@ -101,7 +123,8 @@ class RunDiagnosis:
         ]
         if waiting and self._execution.is_running:
             oldest = min(job.created for job in waiting)
-            told = {f"AWS says: {job.reason}" for job in waiting if job.reason}
+            told = {f"AWS says: {job.status_reason}" for job in waiting if job.status_reason}
+            told |= {meaning for job in waiting if (meaning := _meaning_of_reason(job))}
             waited = duration((now - oldest).total_seconds())
             yield Finding(
                 "jobs",
@@ -120,7 +143,7 @@ class RunDiagnosis:
             evidence.append(f"and {len(failed) - _JOBS_SHOWN} more")
         what = f"{len(failed)} of {total} jobs failed"
         hint = f"`ftm logs {stage} --since 2h --filter ERROR`"
-        if any(job.exit_code == 137 for job in failed):
+        if any(job.exit_code == _OUT_OF_MEMORY and not _meaning_of_reason(job) for job in failed):
             hint += f"; more memory: {stage}_memory of job_sizes in ftm.toml, then `ftm deploy`."
         return Finding(stage, "problem", what, tuple(evidence), hint)
 
@@ -162,9 +185,21 @@ def diagnosed_run(executions: Executions, name: str | None) -> Execution | Findi
 
 
 def _end_of(job: Job) -> str:
+    """Exit code, what it means, and AWS's own words."""
+    meaning = _meaning_of_reason(job)
     if job.exit_code is None:
-        return job.reason or "no reason given"
-    meaning = _MEANINGS.get(job.exit_code, "")
-    said = f", {meaning}" if meaning else ""
-    reason = f"; {job.reason}" if job.reason else ""
-    return f"exit code {job.exit_code}{said}{reason}"
+        said = [meaning or "it ended without an exit code: its host or agent was lost"]
+    else:
+        code = _MEANINGS.get(job.exit_code, "")
+        said = [f"exit code {job.exit_code}", meaning or code]
+    words = "; ".join(word for word in (job.status_reason, job.reason) if word)
+    text = ", ".join(part for part in said if part)
+    return f"{text} (AWS says: {words})" if words else text
+
+
+def _meaning_of_reason(job: Job) -> str:
+    for reason in (job.status_reason, job.reason):
+        for beginning, meaning in _REASONS:
+            if reason.startswith(beginning):
+                return meaning
+    return ""

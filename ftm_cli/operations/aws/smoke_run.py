@@ -1,4 +1,4 @@
-"""The smoke test on AWS: preflight, vLLM up, run, evaluate, failures; always at 0 in the end."""
+"""The smoke test on AWS: preflight, plan, vLLM up, run, evaluate; always at 0 in the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftm_cli.operations.aws.errors import AwsMissingError
 from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.preflight import check_aws
-from ftm_cli.operations.aws.remote_run import RemoteRun, raise_if_failed
+from ftm_cli.operations.aws.remote_run import LeftRunningError, RemoteRun, raise_if_failed
 from ftm_cli.operations.aws.request_log import REQUESTS
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm
@@ -28,7 +28,7 @@ ENDED = "The execution ends as SUCCEEDED"
 REQUESTED = "vLLM's log shows /v1/chat/completions requests"
 AT_ZERO = "Desired counts of vLLM are 0 at the end"
 CRITERIA = (ENDED, REQUESTED, AT_ZERO)
-STEPS = ("preflight", "vLLM up", "run", "evaluate", "failures", "vLLM down")
+STEPS = ("preflight", "plan", "vLLM up", "run", "evaluate", "failures", "vLLM down")
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,19 @@ class SmokeOnAws:
 
     def _run(self, listener: Listener) -> Execution:
         """VLLM is up for the run alone: evaluating needs no GPU."""
-        with contextlib.ExitStack() as vllm:
+        with self.run.vllm_for_the_run():
+            with self.test.step("plan", listener) as details:
+                details.append(self.run.start().name)
+                self.run.follow_plan()
             with self.test.step("vLLM up", listener) as details:
-                vllm.enter_context(self.run.vllm_for_the_run())
+                self.run.bring_vllm_up()
                 details.append(
                     f"{self.plan.instances} healthy"
                     if self.plan.scale == "auto"
                     else "not needed: the LLM is given by URL"
                 )
             with self.test.step("run", listener) as details:
-                ended = self.run.start_and_follow()
+                ended = self.run.follow()
                 self.test.tick(ENDED, ended.status == SUCCEEDED, ended.status)
                 raise_if_failed(ended)
                 details.append(f"{ended.name} {ended.status}")
@@ -102,6 +105,9 @@ class SmokeOnAws:
     def _at_zero_in_the_end(self, listener: Listener) -> Iterator[None]:
         try:
             yield
+        except LeftRunningError:
+            # The run goes on and needs its vLLM; nothing could be taken down without a login.
+            raise
         except BaseException:
             self._take_down(listener)
             raise

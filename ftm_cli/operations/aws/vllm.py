@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +12,12 @@ from ftm_cli.operations.aws import names
 from ftm_cli.operations.aws.errors import (
     AwsBusyError,
     AwsError,
+    AwsLoginError,
     AwsMissingError,
     CapacityError,
     translated,
 )
+from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.waiting import Clock, Waits, undisturbed
 from ftm_core.contracts.errors import FtmError, InputError
@@ -32,6 +36,12 @@ _CAPACITY = ("insufficientinstancecapacity", "sufficient", "capacity", "spot req
 _QUOTA = ("vcpulimitexceeded", "vcpu limit", "maxspotinstancecountexceeded", "quota")
 _LOADED = '"Application startup complete"'
 _DOWN_ATTEMPTS = 8
+# Longest time that an idle vLLM stays up: the deadman switch's interval and idle_seconds, as the
+# stepfunctions module has them.
+DEADMAN_MINUTES = 75
+# Auto Scaling tries again every few minutes, so a failure that still holds is not older.
+FRESH = dt.timedelta(hours=1)
+_LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,9 @@ class Vllm:
         self._groups = session.client("autoscaling")
         self._ecs = session.client("ecs")
         self._balancer = session.client("elbv2")
-        self._logs = session.client("logs")
+        self._logs = Logs(session)
+        # The latest activity from before the last scale_up; older ones say nothing of it.
+        self._before: dt.datetime | None = None
         self._clock = clock or Clock()
         self._waits = waits or Waits.from_environment()
 
@@ -123,7 +135,7 @@ class Vllm:
             pending_tasks=service.get("pendingCount", 0),
             running_tasks=running,
             targets=states,
-            model_loaded=waits_for_model and self._model_loaded(service),
+            model_loaded=waits_for_model and self._model_loaded(),
             trouble=self._trouble(service)
             if len(in_service) < wanted or running < wanted
             else None,
@@ -139,12 +151,21 @@ class Vllm:
                 f"may hold {group['MaxSize']} instances, not {count}",
                 "Ask for fewer, or raise max_capacity of the ecs module and deploy.",
             )
+        activity = self._latest_activity()
+        self._before = activity["StartTime"] if activity else _LONG_AGO
         self._set_instances(count)
         self._set_tasks(count)
 
-    def wait_until_ready(self, count: int, listener: Listener = ignore) -> VllmStatus:
+    def wait_until_ready(
+        self,
+        count: int,
+        listener: Listener = ignore,
+        *,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> VllmStatus:
         """Wait until ``count`` targets are healthy, telling the listener of each phase.
 
+        Ends early once ``is_wanted``, asked at each poll, says no.
         Raises CapacityError when AWS gives no instance in time or the quota is used up, and
         AwsBusyError when vLLM does not come up in time.
         """
@@ -155,6 +176,8 @@ class Vllm:
             status = self.status()
             phases.show(status, count)
             if status.phase == "ready" and status.healthy_targets >= count:
+                return status
+            if not is_wanted():
                 return status
             waited = self._clock.monotonic() - began
             if status.trouble and status.trouble != told:
@@ -187,10 +210,18 @@ class Vllm:
                     break
                 _tell(listener, "Scaling down again: AWS was busy")
                 self._clock.sleep(min(self._waits.poll, 2.0**attempt))
+        if isinstance(problem, AwsLoginError):
+            raise AwsLoginError(
+                "scaling vLLM down",
+                f"was not possible: {problem.cause}. A run that goes on keeps its vLLM",
+                "Log in again and look with `ftm runs` and `ftm vllm status`. The deadman switch "
+                f"takes vLLM down within {DEADMAN_MINUTES} minutes after the last run.",
+            )
         raise AwsError(
             "scaling vLLM down",
             f"failed: {problem or 'counts are not 0'}; A GPU MAY STILL BE RUNNING",
-            "Run `ftm scale-down` at once; the deadman switch tries it too, within 15 minutes.",
+            "Run `ftm scale-down`, which names runs that still need vLLM. The deadman switch takes "
+            f"an idle vLLM down within {DEADMAN_MINUTES} minutes.",
         )
 
     def wait_until_off(self, listener: Listener = ignore) -> VllmStatus:
@@ -275,29 +306,46 @@ class Vllm:
         states = [item["TargetHealth"]["State"] for item in found["TargetHealthDescriptions"]]
         return [state for state in states if state != "draining"]
 
-    def _model_loaded(self, service: dict[str, Any]) -> bool:
-        """Whether vLLM's log says so since the service was last changed."""
-        since = min(
-            (item["createdAt"] for item in service.get("deployments", []) if "createdAt" in item),
-            default=None,
-        )
-        arguments: dict[str, Any] = {"logGroupName": names.VLLM_LOGS, "filterPattern": _LOADED}
-        if since is not None:
-            arguments["startTime"] = int(since.timestamp() * 1000)
+    def _model_loaded(self) -> bool:
+        """Whether vLLM's log says so since its running tasks were started."""
+        started = self._started()
+        if started is None:
+            return False
         try:
-            with translated(names.VLLM_LOGS, self._profile):
-                return bool(self._logs.filter_log_events(**arguments)["events"])
+            return any(True for _ in self._logs.events("vllm", started, pattern=_LOADED))
         except AwsMissingError:
             return False
 
-    def _trouble(self, service: dict[str, Any]) -> str | None:
-        """The latest reason AWS gives for no instance, else for no task."""
+    def _started(self) -> dt.datetime | None:
+        """When the earliest of the running tasks was started; None while none is."""
+        with translated(names.VLLM_SERVICE, self._profile):
+            arns = self._ecs.list_tasks(
+                cluster=names.VLLM_CLUSTER, serviceName=names.VLLM_SERVICE, desiredStatus="RUNNING"
+            )["taskArns"]
+            tasks = (
+                self._ecs.describe_tasks(cluster=names.VLLM_CLUSTER, tasks=arns[:100])["tasks"]
+                if arns
+                else []
+            )
+        return min((task["startedAt"] for task in tasks if task.get("startedAt")), default=None)
+
+    def _latest_activity(self) -> dict[str, Any] | None:
         with translated(names.VLLM_GROUP, self._profile):
             activities = self._groups.describe_scaling_activities(
                 AutoScalingGroupName=names.VLLM_GROUP, MaxRecords=1
             )["Activities"]
-        if activities and activities[0].get("StatusCode") in ("Failed", "Cancelled"):
-            return str(activities[0].get("StatusMessage") or activities[0]["StatusCode"])
+        return activities[0] if activities else None
+
+    def _trouble(self, service: dict[str, Any]) -> str | None:
+        """The latest reason AWS gives for no instance, else for no task.
+
+        AWS keeps activities for six weeks, so one from before the last request is left out.
+        """
+        activity = self._latest_activity()
+        if activity and activity.get("StatusCode") in ("Failed", "Cancelled"):
+            before = self._before or dt.datetime.now(dt.UTC) - FRESH
+            if activity["StartTime"] > before:
+                return str(activity.get("StatusMessage") or activity["StatusCode"])
         events = service.get("events") or []
         message = str(events[0].get("message", "")) if events else ""
         return message if "unable to" in message or "failed" in message else None

@@ -12,7 +12,7 @@ from ftm_cli.operations.aws.jobs import Jobs
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.aws.session import AwsSession
-from ftm_cli.operations.aws.vllm import Vllm, VllmStatus
+from ftm_cli.operations.aws.vllm import FRESH, Vllm, VllmStatus
 from ftm_cli.operations.costs import read_prices
 from ftm_cli.operations.findings import Finding
 
@@ -97,7 +97,12 @@ class VllmDiagnosis:
             activities = self._groups.describe_scaling_activities(
                 AutoScalingGroupName=names.VLLM_GROUP, MaxRecords=10
             )["Activities"]
-        failed = [item for item in activities if item.get("StatusCode") in ("Failed", "Cancelled")]
+        since = dt.datetime.now(dt.UTC) - FRESH
+        failed = [
+            item
+            for item in activities
+            if item.get("StatusCode") in ("Failed", "Cancelled") and item["StartTime"] > since
+        ]
         said = tuple(_activity(item) for item in failed[:_SHOWN])
         if not failed:
             what = "waits for an instance, which takes a few minutes"

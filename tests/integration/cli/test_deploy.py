@@ -69,6 +69,44 @@ def has_state(project: Project) -> list[str]:
     return sorted(path.parent.name for path in states if '"instances"' in path.read_text())
 
 
+def test_resources_of_an_earlier_installation_stop_a_deploy(source: Project) -> None:
+    """Fault A19: all are named with their import, and nothing is made."""
+    source.stage.client("logs").create_log_group(logGroupName="/aws/batch/ftm")
+    source.stage.client("iam").create_role(
+        RoleName="ftm-batch-job-role", AssumeRolePolicyDocument="{}"
+    )
+    source.stage.deploy_vllm()
+    source.stage.deploy_state_machine({"Done": {"Type": "Succeed"}})
+    ended = source.ftm("deploy", "--yes")
+    said = words(ended)
+    assert ended.code == 2
+    assert "Nothing was made" in said
+    for found in (
+        "'aws_cloudwatch_log_group.batch' '/aws/batch/ftm'",
+        "'aws_cloudwatch_log_group.vllm' '/ecs/ftm-vllm'",
+        "'aws_iam_role.created[\"job\"]' 'ftm-batch-job-role'",
+        "'aws_autoscaling_group.vllm' 'ftm-vllm-asg'",
+        "'aws_ecs_cluster.vllm' 'ftm-vllm-cluster'",
+        "'aws_sfn_state_machine.quarter_processor' 'arn:aws:states:us-west-2:",
+    ):
+        assert found in said, found
+    assert has_state(source) == []
+
+
+def test_roles_are_printed_without_asking_aws(source: Project) -> None:
+    source.stage.set(expired=["all"])
+    printed = source.ftm("deploy", "--roles")
+    assert printed.code == 0, printed.stderr
+    roles = {role["kind"]: role for role in printed.json["roles"]}
+    assert roles["deadman"]["name"] == "ftm-vllm-deadman-role"
+    assert roles["events"]["trust"]["Statement"][0]["Action"] == "sts:AssumeRole"
+    assert set(printed.json["operator"]) == {
+        "ftm-operator-roles",
+        "ftm-operator-network",
+        "ftm-operator-services",
+    }
+
+
 def test_a_fresh_account_is_planned_as_far_as_it_can_be(source: Project) -> None:
     planned = source.ftm("deploy", "--plan", "--json").json
     assert [step["step"] for step in planned["steps"]] == ORDER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from .conftest import Project
 
 SUCCEEDING: dict[str, Any] = {
-    "PlanBatches": {"Type": "Wait", "Seconds": 1, "Next": "Done"},
+    "PlanBatches": {"Type": "Wait", "Seconds": 1, "Next": "ProcessBatches"},
+    "ProcessBatches": {"Type": "Wait", "Seconds": 3, "Next": "Done"},
     "Done": {"Type": "Succeed"},
 }
+NEVER_PLANNED: dict[str, Any] = {"PlanBatches": {"Type": "Wait", "Seconds": 600, "End": True}}
 LONG: dict[str, Any] = {"ProcessBatches": {"Type": "Wait", "Seconds": 600, "End": True}}
 
 
@@ -77,7 +80,7 @@ def test_fault_23_a_stopped_command_stops_the_run_and_the_gpus(
 
 
 def test_fault_23_ctrl_c_while_vllm_comes_up_takes_it_down(deployed: Project) -> None:
-    deployed.stage.deploy_state_machine(SUCCEEDING)
+    deployed.stage.deploy_state_machine(LONG)
     deployed.stage.set(image_seconds=600)
     process = deployed.start("run", "-q", "2023Q1", "--yes")
     wait_for_line(process.stderr, "waiting for image")
@@ -85,7 +88,89 @@ def test_fault_23_ctrl_c_while_vllm_comes_up_takes_it_down(deployed: Project) ->
     process.communicate(timeout=60)
     assert process.returncode == 75
     assert deployed.stage.desired_counts() == (0, 0)
-    assert statuses(deployed) == []
+    assert statuses(deployed) == ["ABORTED"]
+
+
+def test_no_gpu_before_the_plan_is_written(deployed: Project) -> None:
+    """Fault A3: a plan job that never gets an instance keeps no GPU up."""
+    deployed.stage.deploy_state_machine(NEVER_PLANNED)
+    process = deployed.start("run", "-q", "2023Q1", "--yes")
+    wait_for_line(process.stderr, "state PlanBatches")
+    for _ in range(10):
+        assert deployed.stage.desired_counts() == (0, 0)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert deployed.stage.desired_counts() == (0, 0)
+    assert statuses(deployed) == ["ABORTED"]
+
+
+def test_a_failed_plan_never_starts_a_gpu(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(failing("Stage plan: Ftm.NoInstance. Job got none"))
+    # Would be met if vLLM were asked for.
+    deployed.stage.set(no_capacity="We currently do not have sufficient g5.xlarge capacity.")
+    ended = deployed.ftm("run", "-q", "2023Q1", "--yes")
+    assert ended.code == 1
+    assert "Ftm.NoInstance" in ended.stderr
+    activities = deployed.stage.client("autoscaling").describe_scaling_activities(
+        AutoScalingGroupName="ftm-vllm-asg"
+    )["Activities"]
+    assert activities == []
+
+
+def test_a_lost_login_leaves_the_run_and_its_vllm(deployed: Project) -> None:
+    """Fault A6: nothing is stopped, and no advice harms the run."""
+    deployed.stage.deploy_state_machine(LONG)
+    process = deployed.start("run", "-q", "2023Q1", "--yes", FTM_LOGIN_WAIT="1")
+    wait_for_line(process.stderr, "state ProcessBatches")
+    wait_until(lambda: deployed.stage.desired_counts() == (1, 1))
+    deployed.stage.set(expired=["all"])
+    _, stderr = process.communicate(timeout=60)
+    deployed.stage.set(expired=[])
+    said = " ".join(stderr.split())
+    assert process.returncode == 2
+    assert "goes on" in said
+    assert "ftm monitor" in said
+    assert "scale-down" not in said
+    assert deployed.stage.desired_counts() == (1, 1)
+    assert statuses(deployed) == ["RUNNING"]
+
+
+def test_a_renewed_login_goes_on_following(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(LONG)
+    process = deployed.start("run", "-q", "2023Q1", "--yes", FTM_LOGIN_WAIT="60")
+    wait_for_line(process.stderr, "state ProcessBatches")
+    wait_until(lambda: deployed.stage.desired_counts() == (1, 1))
+    deployed.stage.set(expired=["all"])
+    wait_for_line(process.stderr, "Login lost")
+    deployed.stage.set(expired=[])
+    wait_for_line(process.stderr, "Logged in again")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert deployed.stage.desired_counts() == (0, 0)
+    assert statuses(deployed) == ["ABORTED"]
+
+
+def test_scale_down_names_runs_that_need_vllm(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(LONG)
+    process = deployed.start("run", "-q", "2023Q1", "--yes")
+    wait_for_line(process.stderr, "state ProcessBatches")
+    wait_until(lambda: deployed.stage.desired_counts() == (1, 1))
+    asked = deployed.ftm("scale-down", given="n\n")
+    assert asked.code != 0
+    assert "Not finished: 2023Q1-" in asked.stderr
+    assert deployed.stage.desired_counts() == (1, 1)
+    assert deployed.ftm("scale-down", "--yes", "--no-wait").code == 0
+    assert deployed.stage.desired_counts() == (0, 0)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+
+def test_more_vllm_instances_take_more_map_jobs(deployed: Project) -> None:
+    ended = deployed.ftm("run", "-q", "2023Q1", "--instances", "2", "--dry-run", "--json")
+    (plan,) = ended.json["quarters"]
+    assert plan["aws"]["input"]["max_concurrent_batches"] == 8
 
 
 def test_with_scale_none_ctrl_c_leaves_the_run_alone(deployed: Project) -> None:
@@ -105,13 +190,13 @@ def test_without_the_state_machine_nothing_is_started(deployed: Project) -> None
     assert deployed.stage.desired_counts() == (0, 0)
 
 
-def test_without_capacity_no_run_is_started(deployed: Project) -> None:
-    deployed.stage.deploy_state_machine(SUCCEEDING)
+def test_without_capacity_the_run_is_stopped(deployed: Project) -> None:
+    deployed.stage.deploy_state_machine(LONG)
     deployed.stage.set(no_capacity="We currently do not have sufficient g5.xlarge capacity.")
     ended = deployed.ftm("run", "-q", "2023Q1", "--yes", FTM_CAPACITY_WAIT="1")
     assert ended.code == 75
     assert deployed.stage.desired_counts() == (0, 0)
-    assert statuses(deployed) == []
+    assert statuses(deployed) == ["ABORTED"]
 
 
 def test_detached_needs_the_deadman_switch(deployed: Project) -> None:
@@ -186,6 +271,14 @@ def test_fault_23_stopped_quarters_all_stop(deployed: Project) -> None:
 def test_options_of_the_other_target_are_refused(project: Project) -> None:
     assert project.ftm("run", "-q", "2023Q1", "--workers", "2").code == 2
     assert project.ftm("run", "-q", "2023Q1", "--target", "local", "--detach").code == 2
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Poll until ``holds``; a minute without it fails the test."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.1)
 
 
 def wait_for_line(stream: Any, text: str) -> None:

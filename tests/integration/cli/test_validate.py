@@ -74,6 +74,26 @@ def test_each_fault_is_found_and_says_what_to_do(ready: Project) -> None:
     assert GPU_ON_DEMAND in steps["quota for vLLM"]
 
 
+def test_roles_of_an_administrator_must_be_there(ready: Project) -> None:
+    """Fault A2: each missing role and instance profile is named."""
+    with (ready.folder / "ftm.toml").open("a") as file:
+        file.write("use_precreated_roles = true\n")
+    rendered = ready.ftm("deploy", "--roles").json["roles"]
+    iam = ready.stage.client("iam")
+    for role in rendered:
+        if role["kind"] == "deadman":
+            continue
+        iam.create_role(RoleName=role["name"], AssumeRolePolicyDocument=json.dumps(role["trust"]))
+        if role["instance_profile"]:
+            iam.create_instance_profile(InstanceProfileName=role["instance_profile"])
+    ended = ready.ftm("validate", "--json")
+    (check,) = (item for item in ended.json["checks"] if item["name"] == "roles")
+    assert not check["passed"]
+    assert "ftm-vllm-deadman-role" in check["detail"]
+    assert "ftm-events-role" not in check["detail"]
+    assert "ftm deploy --roles" in check["next_step"]
+
+
 def test_without_a_login_the_rest_waits_for_it(ready: Project) -> None:
     ready.stage.set(expired=["all"])
     steps = failed(ready.ftm("validate", "--json"))

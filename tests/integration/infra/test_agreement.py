@@ -14,27 +14,20 @@ import pyarrow as pa
 import pytest
 
 from ftm_cli.operations.aws import names
+from ftm_cli.operations.aws.preflight import JOB_INSTANCE_TYPES
 from ftm_core import worker
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import ExitCode
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings, setting_fields
 from ftm_core.spot import METADATA_VARIABLE as SPOT_METADATA_VARIABLE
+from tests.fakes.terraform_variables import variable_default
 from tests.integration.infra.conftest import ROOT, ModuleVerdict
 from tests.integration.infra.state_language import all_states
 
 Verdicts = Mapping[str, ModuleVerdict]
 Jobs = Mapping[str, Any]
 JOB_OF_STATE = {"PlanBatches": "plan", "ProcessBatch": "map", "ReduceThemes": "reduce"}
-
-
-def variable_default(module: str, name: str) -> Any:
-    """Default of a Terraform variable, as it is written."""
-    text = (ROOT / "infra" / "terraform" / module / "variables.tf").read_text(encoding="utf-8")
-    block = text.split(f'variable "{name}" {{')[1].split("\n}")[0]
-    written = re.search(r"^  default\s+= (.*)$", block, re.MULTILINE)
-    assert written is not None, f"{module} has no default for {name}"
-    return json.loads(written.group(1))
 
 
 def settings_variables() -> set[str]:
@@ -79,6 +72,17 @@ def test_fault_26_names_are_the_ones_that_the_commands_use(
         assert f'"{name}"' in deadman
     for module in ("batch", "ecs", "stepfunctions"):
         assert variable_default(module, "aws_region") == names.DEFAULT_REGION
+
+
+def test_fault_26_quotas_are_checked_for_the_types_of_the_jobs(verdicts: Verdicts) -> None:
+    environments = [
+        values["compute_resources"][0]["instance_type"]
+        for address, values in verdicts["batch"].plans["second_pass"].items()
+        if address.startswith("aws_batch_compute_environment")
+    ]
+    assert environments
+    for types in environments:
+        assert sorted(types) == sorted(JOB_INSTANCE_TYPES)
 
 
 def test_fault_26_jobs_are_given_only_variables_that_the_code_reads(job_definitions: Jobs) -> None:

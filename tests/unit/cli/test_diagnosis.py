@@ -9,14 +9,20 @@ from typing import Any, cast
 
 import pytest
 
+from ftm_cli.operations.aws.errors import CapacityError
 from ftm_cli.operations.aws.executions import Execution
 from ftm_cli.operations.aws.run_diagnosis import RunDiagnosis
 from ftm_cli.operations.aws.session import AwsSession
+from ftm_cli.operations.aws.vllm import DEADMAN_MINUTES, Vllm
 from ftm_cli.operations.aws.vllm_diagnosis import VllmDiagnosis
+from ftm_cli.operations.aws.waiting import Clock
 from ftm_cli.operations.findings import Finding
+from tests.fakes.failure_table import Row, job_ends
+from tests.fakes.terraform_variables import variable_default
 
 NOW = dt.datetime.now(dt.UTC)
 STARTED = NOW - dt.timedelta(hours=1)
+UP = {"LifecycleState": "InService"}
 URL = "http://internal-vllm.example/v1"
 
 
@@ -30,7 +36,7 @@ class Account:
     def __init__(self) -> None:
         self.instances: list[dict[str, str]] = [{"LifecycleState": "InService"}]
         self.desired, self.desired_tasks, self.running = 1, 1, 1
-        self.activities: list[dict[str, str]] = []
+        self.activities: list[dict[str, Any]] = []
         self.events: list[dict[str, str]] = []
         self.stopped: list[dict[str, Any]] = []
         self.health: list[dict[str, str]] = [{"State": "healthy"}]
@@ -38,6 +44,9 @@ class Account:
         self.environment = {"LLM_BASE_URL": URL}
         self.jobs: list[dict[str, Any]] = []
         self.log: list[str] = []
+        # When vLLM's running task was started, and when its log said that the model is loaded.
+        self.started = NOW - dt.timedelta(minutes=5)
+        self.loaded: dt.datetime | None = None
 
     def client(self, service: str) -> Any:
         return getattr(self, f"_{service.replace('-', '_')}")()
@@ -56,6 +65,7 @@ class Account:
         return SimpleNamespace(
             describe_auto_scaling_groups=lambda **_: {"AutoScalingGroups": [group]},
             describe_scaling_activities=lambda **_: {"Activities": self.activities},
+            set_desired_capacity=lambda **_: None,
         )
 
     def _ecs(self) -> Any:
@@ -68,8 +78,15 @@ class Account:
         arns = [f"task/{number}" for number in range(len(self.stopped))]
         return SimpleNamespace(
             describe_services=lambda **_: {"services": [service]},
-            list_tasks=lambda **_: {"taskArns": arns},
-            describe_tasks=lambda **_: {"tasks": self.stopped},
+            update_service=lambda **_: None,
+            list_tasks=lambda **asked: {
+                "taskArns": ["task/running"] * self.running
+                if asked["desiredStatus"] == "RUNNING"
+                else arns
+            },
+            describe_tasks=lambda tasks, **_: {
+                "tasks": [{"startedAt": self.started}] if "task/running" in tasks else self.stopped
+            },
         )
 
     def _elbv2(self) -> Any:
@@ -94,12 +111,24 @@ class Account:
     def _batch(self) -> Any:
         pairs = [{"name": name, "value": value} for name, value in self.environment.items()]
         definition = {"revision": 1, "containerProperties": {"environment": pairs}}
-        described = [{"container": {"logStreamName": "firm-processor/1"}}]
+        # With a filter AWS lists these fields alone; the emulator lists all.
+        listed = [
+            {name: item[name] for name in ("jobId", "jobName", "status", "createdAt")}
+            for item in self.jobs
+        ]
+
+        def describe_jobs(jobs: list[str]) -> dict[str, Any]:
+            assert len(jobs) <= 100
+            found = [dict(item) for item in self.jobs if item["jobId"] in jobs]
+            for item in found:
+                item["container"] = item["container"] | {"logStreamName": "firm-processor/1"}
+            return {"jobs": found}
+
         return SimpleNamespace(
             describe_job_definitions=lambda **_: {"jobDefinitions": [definition]},
             describe_job_queues=lambda **_: {"jobQueues": [{}]},
-            list_jobs=lambda **_: {"jobSummaryList": self.jobs},
-            describe_jobs=lambda **_: {"jobs": described},
+            list_jobs=lambda **_: {"jobSummaryList": listed},
+            describe_jobs=describe_jobs,
         )
 
     def _logs(self) -> Any:
@@ -108,10 +137,27 @@ class Account:
             {"eventId": str(n), "timestamp": milliseconds, "logStreamName": "s", "message": text}
             for n, text in enumerate(self.log)
         ]
+
+        def filter_log_events(**asked: Any) -> dict[str, Any]:
+            if "startup" not in asked["filterPattern"]:
+                return {"events": events}
+            # AWS may answer with an empty page and a token for the next.
+            if "nextToken" not in asked:
+                return {"events": [], "nextToken": "next"}
+            if self.loaded is None or self.loaded.timestamp() * 1000 < asked["startTime"]:
+                return {"events": []}
+            return {"events": events or [event(0, "Application startup complete")]}
+
+        def event(number: int, text: str) -> dict[str, Any]:
+            return {
+                "eventId": str(number),
+                "timestamp": milliseconds,
+                "logStreamName": "s",
+                "message": text,
+            }
+
         return SimpleNamespace(
-            filter_log_events=lambda **asked: {
-                "events": [] if "startup" in asked["filterPattern"] else events
-            },
+            filter_log_events=filter_log_events,
             get_log_events=lambda **_: {"events": events},
         )
 
@@ -148,7 +194,7 @@ def test_counts_of_0_are_a_problem_only_for_a_run(account: Account) -> None:
 )
 def test_no_instance_names_what_aws_said(account: Account, message: str, told: str) -> None:
     account.instances, account.running, account.health = [], 0, []
-    account.activities = [{"StatusCode": "Failed", "StatusMessage": message}]
+    account.activities = [{"StatusCode": "Failed", "StatusMessage": message, "StartTime": NOW}]
     found = account.vllm()["vLLM"]
     assert told in found.what
     assert any(message in line for line in found.evidence)
@@ -259,6 +305,75 @@ def test_each_stage_that_can_fail_has_a_next_step(
     found = diagnose(account, cause, status)["run smoke-test-20230601-120000"]
     assert found.level == "problem"
     assert step in found.next_step
+
+
+@pytest.mark.parametrize("row", [row for row in job_ends() if row.doctor], ids=lambda row: row.end)
+def test_each_end_of_the_failure_table_is_named(account: Account, row: Row) -> None:
+    """Fault A12: from what AWS itself returns, where a filtered list tells next to nothing."""
+    container: dict[str, Any] = {}
+    if row.exit_code is not None:
+        container["exitCode"] = row.exit_code
+    if row.reason is not None:
+        container["reason"] = row.reason
+    end = job("ftm-map-2023Q1_batch_0000", "FAILED") | {"container": container}
+    if row.status_reason is None:
+        del end["statusReason"]
+    else:
+        end["statusReason"] = row.status_reason
+    account.jobs = [end]
+    (line, *_) = diagnose(account, "Stage reduce: States.TaskFailed. x")["map"].evidence
+    assert str(row.doctor) in line
+    if row.exit_code is not None:
+        assert f"exit code {row.exit_code}" in line
+
+
+def test_more_jobs_than_one_call_describes(account: Account) -> None:
+    account.jobs = [job(f"ftm-map-2023Q1_batch_{n:04d}", "FAILED", 1) for n in range(230)]
+    assert diagnose(account, "")["map"].what == "230 of 230 jobs failed"
+
+
+@pytest.mark.parametrize(("minutes_ago", "phase"), [(1, "target health"), (60 * 24, "model load")])
+def test_a_log_line_of_an_earlier_start_is_no_loaded_model(
+    account: Account, minutes_ago: int, phase: str
+) -> None:
+    """Fault A17: the line must be later than the running task, and may be on a later page."""
+    account.health = [{"State": "initial"}]
+    account.loaded = NOW - dt.timedelta(minutes=minutes_ago)
+    assert Vllm(account.session).status().phase == phase
+
+
+def test_an_old_failure_does_not_stop_a_new_start(account: Account) -> None:
+    """Fault A4: AWS keeps activities for six weeks, and a new one appears late."""
+    account.instances, account.desired = [], 1
+    old = {
+        "StatusCode": "Failed",
+        "StatusMessage": "VcpuLimitExceeded: You have requested more vCPU capacity",
+        "StartTime": NOW - dt.timedelta(days=7),
+    }
+    account.activities = [old]
+    vllm = Vllm(account.session, clock=Clock(sleep=lambda _: account.instances.append(UP)))
+    assert vllm.status().trouble is None
+    vllm.scale_up(1)
+    assert vllm.wait_until_ready(1).phase == "ready"
+
+
+def test_a_fresh_failure_stops_a_start(account: Account) -> None:
+    account.instances, account.desired = [], 1
+    old = {"StatusCode": "Failed", "StatusMessage": "old", "StartTime": NOW - dt.timedelta(days=7)}
+    account.activities = [old]
+    fresh = old | {"StatusMessage": "VcpuLimitExceeded", "StartTime": NOW}
+    sleep = Clock(sleep=lambda _: account.activities.insert(0, fresh))
+    vllm = Vllm(account.session, clock=sleep)
+    vllm.scale_up(1)
+    with pytest.raises(CapacityError, match="quota"):
+        vllm.wait_until_ready(1)
+
+
+def test_the_promise_of_the_deadman_switch_is_the_modules_own() -> None:
+    """Fault A21: the interval, and then the time that vLLM may be idle."""
+    interval = variable_default("stepfunctions", "deadman_interval_minutes")
+    idle = variable_default("stepfunctions", "idle_seconds") / 60
+    assert interval + idle == DEADMAN_MINUTES
 
 
 def test_jobs_that_get_no_instance_are_told_with_their_reason(account: Account) -> None:

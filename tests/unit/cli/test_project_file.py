@@ -8,8 +8,10 @@ import pytest
 
 from ftm_cli.operations.aws.pin import Pin, clear_pin, read_pin, write_pin
 from ftm_cli.operations.aws.project_file import read_table, write_table
-from ftm_cli.operations.costs import estimate_run, read_prices
+from ftm_cli.operations.costs import estimate_run, pace, read_prices
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.settings import Settings
+from tests.fakes.terraform_variables import variable_default
 
 PIN = Pin("research", "123456789012", "us-west-2")
 FILE = """# our project
@@ -100,9 +102,45 @@ def test_an_estimate_names_what_takes_longest(tmp_path: Path) -> None:
     assert longer.answer_seconds == pytest.approx(2 * one.answer_seconds)
 
 
+@pytest.mark.parametrize("instances", [1, 4])
+def test_estimate_bills_jobs_as_their_instances(tmp_path: Path, instances: int) -> None:
+    """Fault A9: 20 jobs that wait for one LLM cost more than the LLM."""
+    prices = read_prices(tmp_path)
+    found = estimate_run(
+        prices, firms=5000, batches=20, vllm_instances=instances, sentences_per_firm=300
+    )
+    hours = (found.seconds - prices.rates["batch_start_seconds"]) / 3600
+    most = (found.jobs_at_once + 1) * prices.job_hourly() * hours
+    assert 0.5 * most < found.batch_usd <= most
+    assert found.batch_usd < found.vllm_usd
+    assert found.total_usd == pytest.approx(sum(found.items.values()))
+
+
+def test_defaults_fit_the_bottleneck(tmp_path: Path) -> None:
+    """Fault A9: no job comes near its limit of time, and no answer near LLM_TIMEOUT."""
+    prices, llm = read_prices(tmp_path), Settings().llm
+    found = estimate_run(prices, firms=5000, batches=20, vllm_instances=1, sentences_per_firm=300)
+    assert found.job_seconds <= variable_default("batch", "job_timeout_seconds") / 2
+    in_flight = found.jobs_at_once * llm.max_concurrent
+    assert in_flight / pace(prices, 300).answers_per_second <= llm.timeout / 2
+    concurrent = variable_default("stepfunctions", "max_concurrent_batches")
+    assert concurrent == prices.map_jobs_at_once(1)
+
+
+def test_starting_vllm_is_part_of_its_cost(tmp_path: Path) -> None:
+    """Fault A14: what each start reads is in the estimate, at whatever price it has."""
+    table = "[per_gigabyte]\nmodel_cache_read = 0.03\n"
+    (tmp_path / "prices.toml").write_text(table, encoding="utf-8")
+    free = estimate_run(read_prices(), firms=10, batches=1, vllm_instances=2)
+    billed = estimate_run(read_prices(tmp_path), firms=10, batches=1, vllm_instances=2)
+    assert free.model_usd == 0
+    assert billed.model_usd == pytest.approx(2 * 16.4 * 0.03)
+    assert billed.total_usd == pytest.approx(free.total_usd + billed.model_usd)
+
+
 def test_batches_beyond_the_jobs_at_once_wait_for_a_second_round(tmp_path: Path) -> None:
     prices = read_prices(tmp_path)
-    at_once = int(prices.rates["parallel_map_jobs"])
+    at_once = prices.map_jobs_at_once(1)
 
     full, over = (
         estimate_run(prices, firms=250 * batches, batches=batches, vllm_instances=1)
