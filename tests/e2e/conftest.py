@@ -230,7 +230,10 @@ def failed_run(place: Place) -> Run:
 
 @pytest.fixture(scope="session")
 def finished_run(
-    failed_run: Run, place: Place, account: Account, tmp_path_factory: pytest.TempPathFactory
+    runs_without: dict[str, RunWithout],
+    place: Place,
+    account: Account,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Run:
     """The quarter started again at once, all in order now, but that one job is reclaimed."""
     log = tmp_path_factory.mktemp("llm") / "log"
@@ -247,6 +250,44 @@ def finished_run(
         run = place.run(reclaim=RECLAIMED_BATCH)
     account.ship_llm_log(llm.log())
     return run
+
+
+@dataclass(frozen=True)
+class RunWithout:
+    """A run for which a role lacked one permission: how it ended, and what was refused."""
+
+    run: Run
+    refused: list[str]
+
+
+# Role and action, each of a different kind of caller or call.
+REMOVED = (
+    "ftm-quarter-processor-role batch:SubmitJob",
+    "ftm-quarter-processor-role s3:GetObject",
+    "ftm-batch-job-role s3:PutObject",
+    "ftm-batch-job-role s3:ListBucket",
+)
+
+
+@pytest.fixture(scope="session")
+def runs_without(failed_run: Run, place: Place, account: Account) -> dict[str, RunWithout]:
+    """The quarter started again with one permission missing, for each of REMOVED."""
+    found = {}
+    with timed("executions with a permission removed"):
+        for removed in REMOVED:
+            account.emulator.remove_permissions(removed)
+            try:
+                run = place.run()
+            finally:
+                refused = account.emulator.remove_permissions()
+            found[removed] = RunWithout(run, refused)
+    return found
+
+
+@pytest.fixture(scope="session")
+def refused_calls(evaluation: Command, account: Account) -> list[str]:
+    """Calls that IAM refused while a whole quarter ran with the modules' own roles."""
+    return account.emulator.remove_permissions()
 
 
 @pytest.fixture(scope="session")

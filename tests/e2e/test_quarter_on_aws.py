@@ -22,8 +22,10 @@ from tests.e2e.conftest import (
     MODEL,
     QUARTER,
     RECLAIMED_BATCH,
+    REMOVED,
     Deployment,
     Images,
+    RunWithout,
 )
 from tests.e2e.engine import Engine
 from tests.e2e.runs import Command, Place, Run
@@ -106,6 +108,26 @@ def test_fault_12_a_failed_run_leaves_no_output_and_tells_the_operator(failed_ru
     assert failed_run.exits(REDUCE) == [ExitCode.USAGE]
     assert failed_run.command.code == ExitCode.UNEXPECTED
     assert "Stage reduce" in " ".join(failed_run.command.stderr.split())
+
+
+# --- IAM ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("removed", REMOVED)
+def test_a_run_fails_without_a_permission(
+    runs_without: dict[str, RunWithout], removed: str
+) -> None:
+    """Jobs and state machine act as their roles: each removed permission is missed."""
+    without = runs_without[removed]
+    assert without.run.execution["status"] == "FAILED"
+    assert without.run.output == []
+    assert without.refused
+    assert all(item.startswith(f"{removed} ") for item in without.refused)
+
+
+def test_a_whole_run_is_refused_nothing(refused_calls: list[str]) -> None:
+    """The roles that the modules make suffice: no call of jobs or state machine was refused."""
+    assert refused_calls == []
 
 
 # --- the same quarter started again -------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 
 
 def main(port: int) -> None:
@@ -18,12 +17,14 @@ def main(port: int) -> None:
     mends.host_network()
     mends.apply_all(f"http://127.0.0.1:{port}")
 
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    from tests.emulator.iam_gate import IamGate
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    threading.Event().wait()
+    application = IamGate(DomainDispatcherApplication(create_backend_app))
+    make_server("127.0.0.1", port, application, threaded=True).serve_forever()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import os
 import threading
 from typing import Any
 
+from tests.emulator.iam_gate import credentials_of
 from tests.emulator.states_mends import mend_step_functions
 
 
@@ -130,7 +131,7 @@ def keep_limits_of_job_queues() -> None:
 
 
 def run_jobs_against(endpoint: str) -> None:
-    """Give job containers what AWS gives them: an endpoint and credentials, here the emulator's.
+    """Give job containers what AWS gives them: an endpoint, and credentials of the job's role.
 
     The names of load balancers lead to this machine, where a test may listen for them. A job that
     is terminated gets SIGTERM and 30 seconds, as from AWS Batch, instead of SIGKILL.
@@ -149,10 +150,11 @@ def run_jobs_against(endpoint: str) -> None:
         collection = client.containers
 
         def run_with_credentials(*arguments: Any, **options: Any) -> Any:
+            role = credentials_of(self.job_definition.container_properties["jobRoleArn"])
             options["environment"] = {
                 "AWS_ENDPOINT_URL": endpoint,
-                "AWS_ACCESS_KEY_ID": "emulated",
-                "AWS_SECRET_ACCESS_KEY": "emulated",
+                "AWS_ACCESS_KEY_ID": role["aws_access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": role["aws_secret_access_key"],
                 **options.get("environment", {}),
             }
             if options.get("network_mode") == "host":

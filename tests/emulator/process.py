@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -44,6 +45,16 @@ class Emulator:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def remove_permissions(self, *removed: str) -> list[str]:
+        """Take "ROLE ACTION" from roles, and give all others back; what was refused until now."""
+        address = f"{self.url}/iam-gate"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            refused: list[str] = json.load(answer)["refused"]
+        body = json.dumps({"without": list(removed)}).encode()
+        request = urllib.request.Request(address, data=body, method="POST")
+        urllib.request.urlopen(request, timeout=10).read()
+        return refused
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""

@@ -12,10 +12,13 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
+from tests.emulator.iam_gate import credentials_of
+
 
 def mend_step_functions() -> None:
     """Mend moto in this process, before its server starts."""
     execute_state_machines()
+    call_as_the_role_of_the_state_machine()
     answer_terraform_about_state_machines()
     call_services_by_their_own_names()
     tell_states_when_their_execution_began()
@@ -29,6 +32,38 @@ def execute_state_machines() -> None:
     from moto.core.config import default_user_config
 
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
+
+
+def call_as_the_role_of_the_state_machine() -> None:
+    """Calls of a state go out with credentials of nobody, although their role is known."""
+    import importlib
+    import pkgutil
+
+    import boto3
+    from botocore.config import Config
+    from moto.settings import moto_server_port
+    from moto.stepfunctions.parser import asl
+    from moto.stepfunctions.parser.asl.utils import boto_client
+
+    def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        if state_credentials is None:
+            raise RuntimeError(f"a call of {service} names no role")
+        return boto3.client(
+            service_name=service,
+            region_name=region,
+            endpoint_url=f"http://127.0.0.1:{moto_server_port()}",
+            config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
+            **credentials_of(state_credentials.role_arn),
+        )
+
+    plain = boto_client.boto_client_for
+    boto_client.boto_client_for = boto_client_for
+    # Each module has imported the function under its own name.
+    for module in pkgutil.walk_packages(asl.__path__, f"{asl.__name__}."):
+        if ".state." in module.name:
+            loaded = importlib.import_module(module.name)
+            if getattr(loaded, "boto_client_for", None) is plain:
+                loaded.boto_client_for = boto_client_for  # type: ignore[attr-defined]
 
 
 def answer_terraform_about_state_machines() -> None:
@@ -132,11 +167,21 @@ def read_whole_percentages() -> None:
     AmazonStateLanguageParser.parse = staticmethod(parse)
 
 
-def _wait_for_job(self: Any, env: Any, resource_runtime_part: Any, *_: Any, **__: Any) -> Any:
+def _wait_for_job(
+    self: Any,
+    env: Any,
+    resource_runtime_part: Any,
+    normalised_parameters: Any,
+    state_credentials: Any,
+) -> Any:
     """What ``.sync`` asks again and again: the ended job, None while it runs, or its failure."""
     from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 
-    client = boto_client_for(service="batch", region=resource_runtime_part.region)
+    client = boto_client_for(
+        service="batch",
+        region=resource_runtime_part.region,
+        state_credentials=state_credentials,
+    )
     submitted = env.stack.pop()
     job_id = submitted.get("JobId") or submitted["jobId"]
 

@@ -12,9 +12,10 @@ from uuid import uuid4
 import pytest
 
 from tests.emulator.process import Emulator, running
+from tests.integration.infra.conftest import ModuleVerdict
 
 ACCOUNT = "123456789012"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
+ROLE = "ftm-vllm-deadman-role"
 GROUP, CLUSTER, SERVICE = "ftm-vllm-asg", "ftm-vllm-cluster", "ftm-vllm-service"
 LONG_RUN = {"StartAt": "Work", "States": {"Work": {"Type": "Wait", "Seconds": 120, "End": True}}}
 SHORT_RUN = {"StartAt": "Work", "States": {"Work": {"Type": "Pass", "End": True}}}
@@ -87,8 +88,17 @@ class Account:
 
 
 @pytest.fixture(scope="module")
+def policy(verdicts: Mapping[str, ModuleVerdict]) -> dict[str, Any]:
+    """What the switch's role may do, as it would be deployed."""
+    planned = verdicts["stepfunctions"].plans["notified"]
+    return dict(json.loads(planned['aws_iam_role_policy.created["deadman"]']["policy"]))
+
+
+@pytest.fixture(scope="module")
 def account(
-    deadman: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory
+    deadman: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Account]:
     with running(tmp_path_factory.mktemp("emulator") / "log") as emulator:
         ec2 = emulator.client("ec2")
@@ -122,12 +132,15 @@ def account(
             Protocol="sqs",
             Endpoint=f"arn:aws:sqs:us-west-2:{ACCOUNT}:mailbox",
         )
+        iam = emulator.client("iam")
+        role = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        iam.put_role_policy(RoleName=ROLE, PolicyName="p", PolicyDocument=json.dumps(policy))
         states = emulator.client("stepfunctions")
         states.create_state_machine(
-            name="ftm-quarter-processor", definition=json.dumps(SHORT_RUN), roleArn=ROLE
+            name="ftm-quarter-processor", definition=json.dumps(SHORT_RUN), roleArn=role
         )
         arn = states.create_state_machine(
-            name="ftm-vllm-deadman", definition=json.dumps(deadman), roleArn=ROLE
+            name="ftm-vllm-deadman", definition=json.dumps(deadman), roleArn=role
         )["stateMachineArn"]
         yield Account(emulator, queue, arn)
 
@@ -151,6 +164,40 @@ def test_fault_23_an_idle_vllm_is_turned_off_and_told_of(account: Account) -> No
     assert account.outcome(account.look(1)) == "SUCCEEDED"
     assert account.counts() == (0, 0)
     assert account.messages() == ["ftm: vLLM was idle and is now off"]
+    assert account.emulator.remove_permissions() == []
+
+
+# What the switch does without which permission, and what is left up: a missing right to tell or to
+# change the service must not keep the instances up.
+NEEDED = {
+    "autoscaling:DescribeAutoScalingGroups": ("FAILED", (2, 1)),
+    "ecs:DescribeServices": ("FAILED", (2, 1)),
+    "states:ListExecutions": ("FAILED", (2, 1)),
+    "ec2:DescribeInstances": ("FAILED", (2, 1)),
+    "autoscaling:SetDesiredCapacity": ("FAILED", (2, 0)),
+    "ecs:UpdateService": ("SUCCEEDED", (0, 1)),
+    "sns:Publish": ("SUCCEEDED", (0, 0)),
+}
+
+
+def test_every_permission_of_the_switch_is_in_the_table(policy: Mapping[str, Any]) -> None:
+    granted = {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert granted == set(NEEDED)
+
+
+@pytest.mark.parametrize("action", list(NEEDED))
+def test_the_switch_needs_each_of_its_permissions(account: Account, action: str) -> None:
+    """With IAM enforced: without one of them the switch is refused, and its end says so."""
+    status, counts = NEEDED[action]
+    account.scale(2)
+    account.emulator.remove_permissions(f"{ROLE} {action}")
+    try:
+        outcome = account.outcome(account.look(1))
+    finally:
+        refused = account.emulator.remove_permissions()
+    assert refused
+    assert all(item.startswith(f"{ROLE} {action} ") for item in refused)
+    assert (outcome, account.counts()) == (status, counts)
 
 
 def test_fault_23_a_service_without_instances_is_turned_off_too(account: Account) -> None:
