@@ -16,6 +16,7 @@ from ftm_cli.operations.aws.errors import AwsForbiddenError, AwsMissingError, tr
 from ftm_cli.operations.aws.roles import RenderedRoles
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.deploy import DeploySettings
+from ftm_cli.operations.images import IMAGE
 from ftm_core.contracts.errors import InputError
 
 _SHOWN = 40
@@ -97,11 +98,8 @@ def _of_batch(session: AwsSession, settings: DeploySettings) -> Iterator[Existin
         for repository in _all(
             lambda: session.client("ecr").describe_repositories()["repositories"]
         ):
-            name = repository["repositoryName"]
-            if name in ("ftm-map", "ftm-reduce"):
-                key = name.removeprefix("ftm-")
-                address = f'aws_ecr_repository.images["{key}"]'
-                yield ExistingResource("batch", address, name)
+            if repository["repositoryName"] == IMAGE:
+                yield ExistingResource("batch", "aws_ecr_repository.worker[0]", IMAGE)
     databases = _all(lambda: [session.client("glue").get_database(Name="ftm")["Database"]])
     for database in databases:
         yield ExistingResource(

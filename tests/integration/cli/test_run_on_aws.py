@@ -110,7 +110,7 @@ def test_a_failed_plan_never_starts_a_gpu(deployed: Project) -> None:
     # Would be met if vLLM were asked for.
     deployed.stage.set(no_capacity="We currently do not have sufficient g5.xlarge capacity.")
     ended = deployed.ftm("run", "-q", "2023Q1", "--yes")
-    assert ended.code == 1
+    assert ended.code == 75
     assert "Ftm.NoInstance" in ended.stderr
     activities = deployed.stage.client("autoscaling").describe_scaling_activities(
         AutoScalingGroupName="ftm-vllm-asg"
