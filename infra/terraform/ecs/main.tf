@@ -129,6 +129,8 @@ resource "aws_autoscaling_group" "vllm" {
   wait_for_capacity_timeout = "0"
   # It would replace a serving instance to even the zones out, in the middle of a run.
   suspended_processes = ["AZRebalance"]
+  # Free of charge; the alarm on an idle vLLM reads it.
+  enabled_metrics = ["GroupInServiceInstances"]
 
   mixed_instances_policy {
     instances_distribution {

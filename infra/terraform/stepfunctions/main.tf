@@ -196,6 +196,27 @@ data "aws_iam_policy_document" "topic" {
     }
   }
 
+  dynamic "statement" {
+    for_each = var.enable_alarms ? [1] : []
+
+    content {
+      sid       = "Alarms"
+      actions   = ["sns:Publish"]
+      resources = [aws_sns_topic.runs[0].arn]
+
+      principals {
+        type        = "Service"
+        identifiers = ["cloudwatch.amazonaws.com"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [local.account]
+      }
+    }
+  }
+
   statement {
     sid       = "StateMachines"
     actions   = ["sns:Publish"]

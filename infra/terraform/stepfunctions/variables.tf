@@ -196,6 +196,39 @@ variable "notification_topic_arn" {
   }
 }
 
+variable "enable_alarms" {
+  description = "Alarm on failed runs and on a vLLM that is up without a request; needs a topic of notifications."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.enable_alarms || var.enable_notifications || var.notification_topic_arn != ""
+    error_message = "Alarms tell a topic: set enable_notifications or notification_topic_arn."
+  }
+}
+
+variable "monthly_budget_usd" {
+  description = "Monthly budget on the tag Project = ftm, with mails at 80 % spent and 100 % forecast; 0 for none."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.monthly_budget_usd >= 0
+    error_message = "Give a number of dollars, or 0."
+  }
+}
+
+variable "budget_email" {
+  description = "Address that AWS Budgets writes to."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.monthly_budget_usd == 0 || can(regex("^[^@ ]+@[^@ ]+$", var.budget_email))
+    error_message = "A budget needs an address to write to."
+  }
+}
+
 variable "enable_xray" {
   description = "Trace executions with X-Ray."
   type        = bool

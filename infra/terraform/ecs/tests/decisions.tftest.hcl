@@ -142,6 +142,11 @@ run "serving_instances_stay" {
     condition     = contains(aws_autoscaling_group.vllm.suspended_processes, "AZRebalance")
     error_message = "Evening out zones would replace an instance that serves."
   }
+
+  assert {
+    condition     = aws_autoscaling_group.vllm.enabled_metrics == toset(["GroupInServiceInstances"])
+    error_message = "The alarm on an idle vLLM reads this metric."
+  }
 }
 
 run "reading_the_model_is_not_billed_by_the_gigabyte" {

@@ -23,6 +23,59 @@ run "no_instance_no_gpu" {
   }
 }
 
+run "nothing_watches_unless_asked" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.failed_runs) + length(aws_cloudwatch_metric_alarm.idle_vllm) + length(aws_budgets_budget.project) == 0
+    error_message = "Alarms and budget are made only on request."
+  }
+}
+
+run "alarms_and_budget" {
+  command = plan
+
+  variables {
+    enable_notifications = true
+    enable_alarms        = true
+    monthly_budget_usd   = 200
+    budget_email         = "research@example.org"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.failed_runs[0].alarm_actions == toset(["arn:aws:sns:us-west-2:123456789012:ftm-runs"])
+    error_message = "A failed run is told to the topic."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.idle_vllm[0].evaluation_periods * 15 > 75
+    error_message = "The deadman switch has its time first; the alarm tells when it could not act."
+  }
+
+  assert {
+    condition     = aws_budgets_budget.project[0].limit_amount == "200" && one(aws_budgets_budget.project[0].cost_filter).values == tolist(["user:Project$ftm"])
+    error_message = "The budget counts what carries the project's tag."
+  }
+}
+
+run "an_alarm_needs_a_topic" {
+  command         = plan
+  expect_failures = [var.enable_alarms]
+
+  variables {
+    enable_alarms = true
+  }
+}
+
+run "a_budget_needs_an_address" {
+  command         = plan
+  expect_failures = [var.budget_email]
+
+  variables {
+    monthly_budget_usd = 100
+  }
+}
+
 run "silent" {
   command = plan
 

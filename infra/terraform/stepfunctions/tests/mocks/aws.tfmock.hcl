@@ -6,6 +6,9 @@ mock_data "aws_caller_identity" {
 mock_data "aws_partition" {
   defaults = { partition = "aws" }
 }
+mock_data "aws_lb" {
+  defaults = { arn_suffix = "app/ftm-vllm-alb/0123456789abcdef" }
+}
 mock_data "aws_batch_job_queue" {
   defaults = { arn = "arn:aws:batch:us-west-2:123456789012:job-queue/ftm-queue-main" }
 }
