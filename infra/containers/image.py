@@ -11,6 +11,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import NoReturn
 
 # The command line stays out of the jobs.
 NOT_IMPORTED = ("ftm_cli", "typer")
@@ -41,7 +42,8 @@ def check_device(device: str) -> None:
 def check_imports(requirements_file: str) -> None:
     """Fail unless the jobs' code and each package that was asked for can be imported."""
     for module in ("ftm_core.worker", "ftm_core.pipeline"):
-        _import(module, "the jobs' own code")
+        if error := _import(module):
+            _fail(module, "the jobs' own code", error)
     unwanted = [name for name in NOT_IMPORTED if name in sys.modules]
     if unwanted:
         sys.exit(
@@ -55,19 +57,28 @@ def check_imports(requirements_file: str) -> None:
         name = _normal(re.split(r"[\[<>=!~ ;]", line)[0])
         if name not in modules:
             sys.exit(f"The package {name} of the extra 'worker' is not installed in the image.")
-        for module in modules[name]:
-            if module.isidentifier() and not module.startswith("_"):
-                _import(module, f"package {name}")
+        # A package may bring modules for others to use, which need what is not here.
+        found = [m for m in modules[name] if m.isidentifier() and not m.startswith("_")]
+        errors = {module: _import(module) for module in found}
+        if all(errors.values()):
+            module, error = next(iter(errors.items()))
+            _fail(module, f"package {name}", error)
 
 
-def _import(module: str, what: str) -> None:
+def _import(module: str) -> Exception | None:
+    """Import a module; what it raised, or None."""
     try:
         importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - whatever an import raises, the image is broken
-        sys.exit(
-            f"The image cannot import {module} ({what}): {type(error).__name__}: {error}. If a "
-            "package is missing, add it to the extra 'worker' in pyproject.toml."
-        )
+        return error
+    return None
+
+
+def _fail(module: str, what: str, error: Exception | None) -> NoReturn:
+    sys.exit(
+        f"The image cannot import {module} ({what}): {type(error).__name__}: {error}. If a package "
+        "is missing, add it to the extra 'worker' in pyproject.toml."
+    )
 
 
 def _normal(name: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ftm_core import __version__
+from ftm_core.contracts.extras import EXTRAS
 from tests.fakes.aws_stage import BUCKET, RunningStage, running_stage
 from tests.fakes.chaos_llm import serving
 from tests.integration.infra.conftest import required_tool, terraform_environment
@@ -27,6 +28,16 @@ from tests.integration.infra.conftest import required_tool, terraform_environmen
 ROOT = Path(__file__).parents[3]
 COMMIT = "0123456789ab"
 QUARTER = "2023Q1"
+# Makes the packages of HIDE look as if they were not installed.
+HIDING = """
+import importlib.machinery as machinery, os
+hidden = set(os.environ.get("HIDE", "").split())
+plain = machinery.PathFinder.find_spec
+def find_spec(cls, name, path=None, target=None):
+    return None if name.partition(".")[0] in hidden else plain(name, path, target)
+machinery.PathFinder.find_spec = classmethod(find_spec)
+"""
+ALL_EXTRAS = " ".join(module for modules in EXTRAS.values() for module in modules)
 PARTS = ("ftm_core", "ftm_cli", "infra")
 
 
@@ -87,6 +98,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     subprocess.run([*pip, "--no-deps", "--no-index", "--ignore-installed", str(wheel)], check=True)
     # Only the folder: what makes an editable install of ftm found there is not read.
     (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (packages / "sitecustomize.py").write_text(HIDING)
     work = folder / "work"
     work.mkdir()
     return Installed(python, work)
@@ -183,3 +195,61 @@ def test_installed_ftm_plans_a_deployment(
 def test_installed_ftm_names_the_image_to_build(installed: Installed) -> None:
     plan = json.loads(done(installed.ftm("build", "--dry-run", "--json")))
     assert plan["map_image_uri"] == plan["reduce_image_uri"] == f"ftm-worker:{plan['tag']}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("browse", "--quarter", QUARTER),
+        ("export", "--quarter", QUARTER),
+        ("failures", "--quarter", QUARTER),
+        ("runs",),
+        ("config",),
+        ("ingest", "sample", "--quarter", "2023Q1", "--data", "elsewhere"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_base_install_is_enough_to_read_results(
+    command: tuple[str, ...], finished: Installed
+) -> None:
+    done(finished.ftm(*command, HIDE=ALL_EXTRAS))
+
+
+def test_base_install_reads_results_in_python(finished: Installed) -> None:
+    code = f"import ftm_core; print(len(ftm_core.open_quarter('data', '{QUARTER}').topics()))"
+    ended = subprocess.run(
+        [finished.python, "-c", code],
+        cwd=finished.folder,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HIDE": ALL_EXTRAS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert int(done(ended)) > 4
+
+
+@pytest.mark.parametrize(
+    ("extra", "command"),
+    [
+        ("models", ("run", "--quarter", QUARTER, "--restart", "--data", "elsewhere")),
+        ("models", ("quality", "--quarter", QUARTER)),
+        ("report", ("report", "--quarter", QUARTER)),
+        ("aws", ("browse", "--quarter", QUARTER, "--data", "s3://some-bucket")),
+        ("aws", ("pin-profile", "research")),
+        ("wrds", ("ingest", "wrds", "--quarter", QUARTER, "--user", "u")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_command_without_its_extra_names_it(
+    extra: str, command: tuple[str, ...], finished: Installed
+) -> None:
+    ended = finished.ftm(*command, HIDE=" ".join(EXTRAS[extra]), WRDS_PASSWORD="x")
+    assert ended.returncode == 2, ended.stderr
+    assert f"pip install 'ftm[{extra}]'" in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
+
+
+def test_local_llm_without_its_extra_names_it(finished: Installed) -> None:
+    ended = finished.ftm("run", "-q", QUARTER, "--restart", HIDE=" ".join(EXTRAS["local"]))
+    assert ended.returncode == 2
+    assert "pip install 'ftm[local]'" in " ".join(ended.stderr.split())
