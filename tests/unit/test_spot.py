@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ftm_core import worker
+from ftm_core.contracts.errors import ExitCode
 from ftm_core.contracts.events import Event, Note
 from ftm_core.spot import METADATA_VARIABLE, SpotMetadata, SpotNotice
 
@@ -146,3 +149,14 @@ def test_without_the_variable_nothing_is_polled() -> None:
     with SpotNotice.from_environment({}, lambda event: None):
         assert threading.active_count() == before
     assert METADATA_VARIABLE == "SPOT_METADATA_URL"
+
+
+def test_worker_ends_with_75_at_the_notice(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job at work when the notice comes: the worker's own signal handling, and its exit code."""
+    instance.notice = json.dumps(NOTICE).encode()
+    began = time.monotonic()
+    monkeypatch.setattr(worker, "_step", lambda *_: time.sleep(_PATIENCE))
+    assert worker.main(["map"], {METADATA_VARIABLE: instance.url}) == ExitCode.RETRYABLE
+    assert time.monotonic() - began < _PATIENCE
