@@ -227,8 +227,8 @@ def test_export_of_an_empty_table(tmp_path: Path) -> None:
 def test_an_export_into_a_file_is_refused(finished_quarter: SmallQuarter, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     shown = ftm("export", "-o", "taken", "--data", finished_quarter.storage.uri)
-    assert shown.exit_code == 1
-    assert "--output" in shown.stderr
+    assert shown.exit_code == 2
+    assert "is a file, not a folder" in shown.stderr
     assert "fault of ftm" not in shown.stderr
 
 

@@ -77,7 +77,7 @@ def test_here_a_dead_holder_failed_firms_and_changed_settings_are_told(unpinned:
     edit_json(storage, keys.run_identity(QUARTER), die)
     found = problems(unpinned.ftm("doctor", "--json"))
     run = next(item for about, item in found.items() if about.startswith("run "))
-    assert "dead" in run["what"]
+    assert "no longer exists" in run["what"]
     assert any(str(pid) in line for line in run["evidence"])
     assert "2 of 7 firms" in found["failures"]["what"]
     assert "--restart" in found["settings"]["next_step"]
