@@ -44,7 +44,8 @@ _NO_NOUN = re.compile(r"(?:ed|ly)$", re.IGNORECASE)
 
 def clean_sentence(text: str) -> str:
     """A spoken sentence without the words in front that say nothing, its first letter a capital."""
-    text = _ASIDE.sub("", " ".join(text.split()))
+    # A hidden name at the start leaves its comma behind.
+    text = _ASIDE.sub("", " ".join(text.split())).lstrip(" ,;:-–—") or text.strip()
     return _capital(_OPENING.sub("", text) or text)
 
 

@@ -1,4 +1,4 @@
-"""The embedded LLM: llama.cpp serving SmolLM2, as a process of its own on this machine."""
+"""The LLM on this machine: llama.cpp serving a GGUF file, as a process of its own."""
 
 from __future__ import annotations
 

@@ -56,3 +56,4 @@ def test_cleaning_a_sentence_only_takes_words_away(text: str) -> None:
     assert all(letter in rest for letter in cleaned[1:] if not letter.isspace())
     assert clean_sentence("So, but, you know, rates fell.") == "Rates fell."
     assert clean_sentence("Right.") == "Right."
+    assert clean_sentence(", so for Q3, margins fell.") == "For Q3, margins fell."
