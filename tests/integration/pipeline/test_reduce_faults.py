@@ -74,7 +74,7 @@ async def test_fault_2_an_outage_amid_the_descriptions_loses_none_of_them(
     mapped: Pipeline,
 ) -> None:
     mapped.server.latency = 1.0
-    mapped.server.outages = [(3.5, 100_000.0)]
+    mapped.server.outages = [(1.5, 100_000.0)]
     with pytest.raises(LlmUnavailableError):
         await mapped.reduce()
     assert not list(mapped.storage.list(keys.themes_prefix(QUARTER)))
