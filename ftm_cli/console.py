@@ -72,7 +72,10 @@ stderr = _Terminal(stderr=True)
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout, and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+    # Where the terminal's encoding lacks a letter, JSON's own escapes stand for it.
+    is_utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    text = json.dumps(value, indent=2, default=str, ensure_ascii=not is_utf8)
+    sys.stdout.write(text + "\n")
 
 
 def print_error(error: FtmError) -> None:

@@ -78,6 +78,7 @@ def _guarded(stream: TextIO | None, name: str) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
-        errors=stream.errors,
+        # A file name that is no UTF-8 must not end a command; in JSON its escape is a valid one.
+        errors="backslashreplace" if stream.errors == "strict" else stream.errors,
         line_buffering=raw.isatty() or name == "standard error",
     )

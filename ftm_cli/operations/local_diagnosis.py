@@ -9,7 +9,7 @@ from ftm_cli.operations.preflight import check_local
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity
-from ftm_core.contracts.settings import Settings
+from ftm_core.contracts.settings import PROJECT_FILE, ResolvedSettings
 from ftm_core.contracts.states import RunState
 from ftm_core.data.failures import latest_run_quarter
 from ftm_core.data.lease import changes, read_identity, state_of
@@ -20,7 +20,7 @@ from ftm_core.storage import Storage
 
 
 def diagnose_here(
-    settings: Settings, storage: Storage, quarter: Quarter | None
+    resolved: ResolvedSettings, storage: Storage, quarter: Quarter | None
 ) -> Iterator[Finding]:
     """Models, LLM, disk and data first, then how the quarter's run stands; changes nothing."""
     if quarter is None:
@@ -28,7 +28,7 @@ def diagnose_here(
             quarter = latest_run_quarter(storage)
         except InputError:
             quarter = None
-    for check in check_local(settings, storage, quarter):
+    for check in check_local(resolved.settings, storage, quarter):
         yield Finding(
             check.name, "ok" if check.passed else "problem", check.detail, (), check.next_step
         )
@@ -45,7 +45,7 @@ def diagnose_here(
         identity = read_identity(storage, quarter)
         if identity is not None:
             yield _of_run(storage, quarter, identity)
-            yield from _of_inputs(settings, storage, quarter, identity)
+            yield from _of_inputs(resolved, storage, quarter, identity)
         else:
             what = f"{quarter} has no run yet"
             yield Finding("run", "note", what, (), f"`ftm run --quarter {quarter}`")
@@ -77,12 +77,24 @@ def _of_run(storage: Storage, quarter: Quarter, identity: RunIdentity) -> Findin
 
 
 def _of_inputs(
-    settings: Settings, storage: Storage, quarter: Quarter, identity: RunIdentity
+    resolved: ResolvedSettings, storage: Storage, quarter: Quarter, identity: RunIdentity
 ) -> Iterator[Finding]:
-    """What has changed since the run began: the next one would be refused."""
-    now = run_inputs(read_manifest(storage, quarter), settings)
+    """What has changed since the run began: the next one would be refused.
+
+    A setting that neither the environment nor ftm.toml gives now was given by a flag: giving it
+    again resumes the run, and nothing has changed.
+    """
+    now = run_inputs(read_manifest(storage, quarter), resolved.settings)
     # How many firms were taken is a choice of each run.
     before = {name: identity.inputs.get(name) for name in now}
+    given = {item.name for item in resolved.origins if _is_given(item.origin)}
+    by_flag = {}
+    for group, values in (before["settings"] or {}).items():
+        present = now["settings"].get(group, {})
+        for name, value in values.items():
+            full = f"{group}.{name}"
+            if name in present and present[name] != value and full not in given:
+                by_flag[full] = present[name] = value
     changed = changes(before, now)
     if changed:
         yield Finding(
@@ -93,3 +105,16 @@ def _of_inputs(
             f"Restore them (`ftm config` shows where each comes from), or start over: "
             f"`ftm run --quarter {quarter} --restart`.",
         )
+    if by_flag:
+        yield Finding(
+            "settings",
+            "note",
+            "The run was given other settings than `ftm config` shows now",
+            tuple(f"{name} = {value!r}" for name, value in by_flag.items()),
+            "Give the same flags to resume it.",
+        )
+
+
+def _is_given(origin: str) -> bool:
+    """Whether the environment or the project file gives a setting of this origin."""
+    return origin.startswith("environment") or origin.endswith(PROJECT_FILE)

@@ -31,6 +31,7 @@ _BUSY = (
     "requestlimitexceeded",
     "error acquiring the state lock",
 )
+_OTHER_PLATFORM = "checksums previously recorded"
 BACKEND_FILE = "backend_override.tf"
 
 
@@ -131,9 +132,10 @@ class TerraformModule:
         ):
             code, output, errors = self._terraform(shared).cmd(command, no_color=_flag(), **options)
             if code != 0:
-                raise TerraformError(
-                    f"terraform {command} of {self.name}", _plain(errors or output), hint
-                )
+                where, cause = f"terraform {command} of {self.name}", _plain(errors or output)
+                if _OTHER_PLATFORM in cause:
+                    raise _failure(where, cause)
+                raise TerraformError(where, cause, hint)
         return "valid"
 
     @contextlib.contextmanager
@@ -330,6 +332,14 @@ def _plain(text: str) -> str:
 
 def _failure(where: str, cause: str) -> TerraformError:
     lowered = cause.lower()
+    if _OTHER_PLATFORM in " ".join(lowered.split()):
+        return TerraformError(
+            where,
+            cause,
+            "The lock file knows the provider for Linux on x86-64 alone. For this machine, run "
+            "`terraform providers lock -platform=linux_amd64 -platform=SYSTEM_CPU` in the module's "
+            "folder.",
+        )
     if any(sign in lowered for sign in _LOGGED_OUT):
         return TerraformError(where, cause, "Log in again, then repeat the command: it goes on.")
     if any(sign in lowered for sign in _BUSY):

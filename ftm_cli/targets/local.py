@@ -15,6 +15,7 @@ from ftm_cli.operations.local_run import (
     LocalRun,
     SharedLlm,
     local_settings,
+    resolve_local,
     run_with,
 )
 from ftm_cli.operations.local_smoke import CRITERIA, STEPS, smoke_here
@@ -145,7 +146,7 @@ class LocalTarget:
 
     def diagnose(self, run: str | None) -> Iterator[Finding]:
         """Models, LLM, disk and data, then how the quarter's run stands."""
-        return diagnose_here(local_settings({}), self._storage, quarter_of(run))
+        return diagnose_here(resolve_local({}), self._storage, quarter_of(run))
 
     def smoke_options(self, *, restart: bool) -> RunOptions:
         """How the smoke test runs."""

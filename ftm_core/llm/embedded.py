@@ -15,6 +15,7 @@ import httpx
 from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.extras import require_extra
 from ftm_core.contracts.settings import LlmSettings
+from ftm_core.cpus import available_cpus
 from ftm_core.llm.bundled_model import MODEL_NAME, verify_bundled_model
 
 SLOT_CONTEXT = 2048
@@ -50,7 +51,7 @@ class EmbeddedServer:
     ) -> None:
         self._model = model
         self._slots = min(slots, MOST_SLOTS)
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or available_cpus()
         self._port = port
         self._slot_context = slot_context
         self._chat_template = chat_template

@@ -79,7 +79,11 @@ def check_output_file(path: Path) -> None:
 def check_output_folder(folder: Path) -> None:
     """Raise InputError when ``folder`` is not, and cannot become, a folder to write into."""
     try:
+        str(folder).encode()
         there = next(part for part in (folder, *folder.parents) if part.exists())
+    except UnicodeEncodeError as error:
+        where = f"folder {str(folder)!a}"
+        raise InputError(where, "Its name is not valid UTF-8", "Name another place.") from error
     except OSError as error:
         cause, hint = _KNOWN.get(error.errno or 0, (f"It cannot be used ({error.strerror})", ""))
         raise InputError(str(folder), cause, hint or "Name another place.") from error

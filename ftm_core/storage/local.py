@@ -248,9 +248,15 @@ def _opened(path: Path) -> pa.NativeFile:
 
 
 def _absolute(root: Path) -> Path:
-    """The folder in full; raises InputError where ``~`` cannot be resolved."""
+    """The folder in full; raises InputError where it cannot be named or ``~`` resolved."""
     try:
+        str(root).encode()
         return root.expanduser().resolve()
+    except UnicodeEncodeError as error:
+        # Arrow and DuckDB take names in UTF-8 alone.
+        raise InputError(
+            f"folder {str(root)!a}", "Its name is not valid UTF-8", "Rename it, or choose another."
+        ) from error
     except RuntimeError as error:
         raise InputError(
             f"folder {root}",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import os
+import pickletools
 import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from ftm_core.contracts.errors import InputError
 
 _VARIABLE = "NUMBA_CACHE_DIR"
+# Packages whose functions numba compiles with a cache.
+_CACHING = ("umap", "pynndescent")
 
 
 def ensure_numba_cache() -> None:
@@ -21,6 +27,9 @@ def ensure_numba_cache() -> None:
     Raises InputError when NUMBA_CACHE_DIR is set to a folder that cannot be written.
     """
     given = os.environ.get(_VARIABLE)
+    folders = [folder for name in _CACHING for folder in _folders_of(name)]
+    caches = [Path(given)] if given else [folder / "__pycache__" for folder in folders]
+    _remove_damaged(caches)
     if given:
         if not _is_writable(Path(given), make=True):
             raise InputError(
@@ -29,13 +38,41 @@ def ensure_numba_cache() -> None:
                 f"Correct or unset {_VARIABLE}.",
             )
         return
-    package = importlib.util.find_spec("umap")
-    folders = list(package.submodule_search_locations or []) if package is not None else []
-    if folders and all(_is_writable(Path(folder) / "__pycache__") for folder in folders):
+    if caches and all(_is_writable(cache) for cache in caches):
         return
     if _home_is_writable():
         return
     os.environ[_VARIABLE] = str(_temporary_folder())
+
+
+def _folders_of(package: str) -> list[Path]:
+    found = importlib.util.find_spec(package)
+    return [Path(folder) for folder in found.submodule_search_locations or []] if found else []
+
+
+def _remove_damaged(caches: Iterable[Path]) -> None:
+    """Remove cache files that are cut short, as a full disk or a power cut leaves them.
+
+    numba compiles again what is not there, and ends in EOFError where a file is damaged.
+    """
+    for cache in caches:
+        for suffix in ("*.nbi", "*.nbc"):
+            for file in cache.rglob(suffix):
+                with contextlib.suppress(OSError):
+                    if not _is_whole(file.read_bytes()):
+                        file.unlink()
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether ``data`` is one pickle after another to its end; none of them is loaded."""
+    stream = io.BytesIO(data)
+    try:
+        while stream.tell() < len(data):
+            for _ in pickletools.genops(stream):
+                pass
+    except ValueError:
+        return False
+    return bool(data)
 
 
 def _home_is_writable() -> bool:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.settings import Settings
+from ftm_core.cpus import available_cpus
 from ftm_core.stopping import held_back
 from ftm_core.topics.embedding import Embedder
 
@@ -45,12 +46,20 @@ class ModelWorkers:
 
     def __init__(self, settings: Settings, n_workers: int) -> None:
         self.n_workers = n_workers
-        self._pool = ProcessPoolExecutor(
-            n_workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(settings,),
-        )
+        try:
+            self._pool = ProcessPoolExecutor(
+                n_workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(settings,),
+            )
+        except OSError as error:
+            # Their queues have semaphores, which live in shared memory.
+            raise InputError(
+                "topic-model processes",
+                f"The shared memory /dev/shm cannot be used ({error.strerror})",
+                "Free or enlarge it; for a container, with --shm-size 64m or more.",
+            ) from error
         self._children: list[multiprocessing.process.BaseProcess] = []
         self._has_worked = False
 
@@ -131,7 +140,7 @@ def _own_modules_only() -> Iterator[None]:
 
 def default_workers(settings: Settings) -> int:
     """Processes to use: the setting, or one per core but one."""
-    return settings.map.workers or max(1, (os.cpu_count() or 2) - 1)
+    return settings.map.workers or max(1, available_cpus() - 1)
 
 
 def _start_worker(settings: Settings) -> None:

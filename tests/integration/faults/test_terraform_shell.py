@@ -116,3 +116,16 @@ def test_terraform_damaged_state_file_is_no_fault_of_ours(folder: Path) -> None:
     module = TerraformModule(folder, {})
     with pytest.raises(TerraformError, match="terraform"):
         module.initialise()
+
+
+def test_terraform_lock_of_another_platform_is_explained() -> None:
+    """Class (public report): the lock file has the provider's checksum for one platform alone."""
+    from ftm_cli.operations.terraform import _failure
+
+    cause = (
+        "Error while installing hashicorp/aws v5.100.0: the current package for x doesn't match "
+        "any of the checksums previously recorded in the dependency lock file"
+    )
+    assert "terraform providers lock" in " ".join(
+        _failure("terraform init of batch", cause).hint.split()
+    )

@@ -256,3 +256,99 @@ def test_home_unknown_is_named_or_not_needed(tmp_path: Path) -> None:
         if ended.returncode == 2:
             assert "HOME" in ended.stderr, ended.stderr
     assert not (folder / "~").exists()
+
+
+def test_cpus_follow_quota_and_affinity(tmp_path: Path) -> None:
+    """Class (public report): os.cpu_count() of the host in a container or a Slurm job.
+
+    A quota of two CPUs, in both versions of cgroups, half a CPU, none, and an affinity mask.
+    """
+    from ftm_core.cpus import available_cpus
+
+    here = len(os.sched_getaffinity(0))
+    for text, expected in (
+        ("200000 100000", min(here, 2)),
+        ("50000 100000", 1),
+        ("max 100000", here),
+        ("rubbish", here),
+    ):
+        (tmp_path / "cpu.max").write_text(text)
+        assert available_cpus(tmp_path) == expected
+    (tmp_path / "cpu.max").unlink()
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert available_cpus(tmp_path) == here
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000\n")
+    assert available_cpus(tmp_path) == 1
+    code = "from ftm_core.cpus import available_cpus as a; print(a())"
+    bound = subprocess.run(
+        ["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, "-c", code],
+        check=True, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )  # fmt: skip
+    assert bound.stdout == "1\n"
+
+
+def test_worker_full_shared_memory_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class (public report): a container's /dev/shm is full or too small for semaphores."""
+    unshare = shutil.which("unshare")
+    if unshare is None or os.geteuid() != 0:
+        must_or_skip("a mount namespace needs root")
+    code = (
+        "from ftm_core.contracts.settings import Settings\n"
+        "from ftm_core.contracts.errors import InputError\n"
+        "from ftm_core.topics.workers import ModelWorkers\n"
+        "try: ModelWorkers(Settings(), 1)\n"
+        "except InputError as error: print(error)\n"
+    )
+    script = (
+        "mount -t tmpfs -o size=4k none /dev/shm && head -c 4096 /dev/zero > /dev/shm/full; "
+        'exec "$0" -c "$1"'
+    )
+    ended = subprocess.run(
+        [str(unshare), "-m", "sh", "-c", script, sys.executable, code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "/dev/shm cannot be used" in ended.stdout, ended.stderr
+
+
+def test_numba_cache_cut_short_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class (public report): cache files that a full disk or a power cut left half written.
+
+    numba ends in EOFError at each of them; whole files stay.
+    """
+    (tmp_path / "cached.py").write_text(
+        "from numba import njit\n@njit('i8(i8)', cache=True)\ndef twice(x): return 2 * x\n"
+    )
+    code = (
+        "from ftm_core.topics.numba_cache import ensure_numba_cache as e; e()\n"
+        "import cached; print(cached.twice(4))"
+    )
+    cache = tmp_path / "cache"
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(cache),
+                 "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])},
+        )  # fmt: skip
+
+    assert run().stdout == "8\n"
+    files = sorted(file for file in cache.rglob("*") if file.suffix in {".nbi", ".nbc"})
+    assert len(files) == 2
+    before = {file: file.stat().st_mtime_ns for file in files}
+    assert run().stdout == "8\n"
+    assert {file: file.stat().st_mtime_ns for file in files} == before
+    for file in files:
+        for keep in (0, file.stat().st_size // 2):
+            whole = file.read_bytes()
+            file.write_bytes(whole[:keep])
+            ended = run()
+            assert ended.stdout == "8\n", ended.stderr
+            assert file.read_bytes()
