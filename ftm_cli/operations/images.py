@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ftm_cli.operations.aws.errors import translate
 from ftm_cli.operations.deployment_files import image_files, write_build_context
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.events import Listener, Note, ignore
+from ftm_core.storage.aws_errors import AwsErrorKind, classify
 from ftm_core.version import COMMIT_VARIABLE, source_commit
 
 if TYPE_CHECKING:
@@ -151,12 +153,9 @@ def _exists(ecr: ECRClient, uri: str) -> bool:
             imageIds=[identifier],  # type: ignore[list-item]
         )
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code in ("ImageNotFoundException", "RepositoryNotFoundException"):
+        if classify(error) is AwsErrorKind.MISSING:
             return False
-        raise ImageError(
-            f"image {uri}", f"cannot be looked up ({error})", "Check the rights of the profile."
-        ) from error
+        raise translate(error, f"image {uri}") from error
     return True
 
 

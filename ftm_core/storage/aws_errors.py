@@ -41,8 +41,8 @@ _FORBIDDEN_CODES = frozenset(
 )  # fmt: skip
 _MISSING_CODES = frozenset(
     {
-        "404", "ClusterNotFoundException", "ExecutionDoesNotExist", "NoSuchBucket", "NoSuchEntity",
-        "NoSuchKey", "NotFound", "NotFoundException", "ParameterNotFound",
+        "404", "ClusterNotFoundException", "ExecutionDoesNotExist", "ImageNotFoundException",
+        "NoSuchBucket", "NoSuchEntity", "NoSuchKey", "NotFound", "NotFoundException", "ParameterNotFound",
         "RepositoryNotFoundException", "ResourceNotFoundException", "ServiceNotFoundException",
         "StateMachineDoesNotExist", "TargetGroupNotFound",
         "EntityNotFoundException", "LoadBalancerNotFound",
