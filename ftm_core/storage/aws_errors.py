@@ -42,9 +42,9 @@ _FORBIDDEN_CODES = frozenset(
 _MISSING_CODES = frozenset(
     {
         "404", "ClusterNotFoundException", "ExecutionDoesNotExist", "ImageNotFoundException",
-        "NoSuchBucket", "NoSuchEntity", "NoSuchKey", "NotFound", "NotFoundException", "ParameterNotFound",
-        "RepositoryNotFoundException", "ResourceNotFoundException", "ServiceNotFoundException",
-        "StateMachineDoesNotExist", "TargetGroupNotFound",
+        "NoSuchBucket", "NoSuchEntity", "NoSuchKey", "NotFound", "NotFoundException",
+        "ParameterNotFound", "RepositoryNotFoundException", "ResourceNotFoundException",
+        "ServiceNotFoundException", "StateMachineDoesNotExist", "TargetGroupNotFound",
         "EntityNotFoundException", "LoadBalancerNotFound",
     }
 )  # fmt: skip
