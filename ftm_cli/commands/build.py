@@ -63,9 +63,9 @@ def build_command(
     from ftm_cli.operations.aws import image_steps
     from ftm_cli.operations.aws.deployment import build_of, deploy_settings
     from ftm_cli.operations.aws.pin import read_pin
-    from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.images import Build, ImageUris
+    from ftm_cli.views.target import pinned_session
     from ftm_core.contracts.errors import InputError
 
     uris = [uri for uri in (map_image_uri, reduce_image_uri) if uri]

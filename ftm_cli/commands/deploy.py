@@ -86,12 +86,12 @@ def deploy_command(
     from ftm_cli.operations.aws.outputs import deployed_instance_type, remember
     from ftm_cli.operations.aws.preflight import bucket_in_reach
     from ftm_cli.operations.aws.roles import render_roles
-    from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
     from ftm_cli.operations.deploy import deploy, plan_deploy
     from ftm_cli.operations.deploy_report import costs_of, planned_as_json
     from ftm_cli.views.deployment import Approver, changes_anything, show_planned
+    from ftm_cli.views.target import pinned_session
     from ftm_core.contracts.errors import DeclinedError
 
     given: dict[str, Any] = {

@@ -35,11 +35,11 @@ def destroy_command(
     """
     from ftm_cli.console import print_json, progress_listener, say
     from ftm_cli.operations.aws.deployment import deploy_settings
-    from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.teardown import plan_teardown, tear_down
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.deploy_report import applied_as_json, planned_as_json
     from ftm_cli.views.deployment import Approver, changes_anything, show_applied, show_planned
+    from ftm_cli.views.target import pinned_session
     from ftm_core.contracts.errors import DeclinedError
 
     session = pinned_session()

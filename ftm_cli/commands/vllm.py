@@ -58,8 +58,8 @@ def status_command(json_output: JsonOption = False) -> None:
 
         ftm vllm status --json
     """
-    from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.vllm import Vllm
+    from ftm_cli.views.target import pinned_session
 
     _show(Vllm(pinned_session()).status(), as_json=json_output)
 
@@ -110,10 +110,10 @@ def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool)
     from ftm_cli.operations.aws.errors import CapacityError
     from ftm_cli.operations.aws.executions import Executions
     from ftm_cli.operations.aws.outputs import deployed_instance_type
-    from ftm_cli.operations.aws.session import pinned_session
     from ftm_cli.operations.aws.vllm import Vllm
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
+    from ftm_cli.views.target import pinned_session
 
     session = pinned_session()
     vllm = Vllm(session)

@@ -9,6 +9,7 @@ from ftm_cli.targets import TargetName, chosen_target, resolve_target
 from ftm_cli.targets import open_data as open_data_silently
 
 if TYPE_CHECKING:
+    from ftm_cli.operations.aws.session import AwsSession
     from ftm_cli.targets.base import Target
     from ftm_core.storage import Storage
 
@@ -26,3 +27,16 @@ def open_data(data: str | None, *, target: str | None = None) -> Storage:
     name = TargetName.LOCAL if not storage.uri.startswith("s3://") else chosen_target(target)
     say(f"Target: {name}. Data: {storage.uri}", style="dim")
     return storage
+
+
+def pinned_session() -> AwsSession:
+    """A session for the pin of this project, its account named on stderr before anything else."""
+    from ftm_cli.operations.aws.session import pinned_session as connect
+
+    session = connect()
+    pin = session.pin
+    say(
+        f"Target: aws. Account: {pin.account_id} in {pin.region}, profile {pin.profile}",
+        style="dim",
+    )
+    return session

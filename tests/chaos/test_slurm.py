@@ -100,12 +100,13 @@ def test_fault_9_slurm_preempted_task_saves_and_goes_on(
 def test_slurm_time_limit_saves_and_queues_again(
     cluster: SlurmCluster, place: Place, llm: FakeLlm, reference: Reference
 ) -> None:
-    """Answers are held until the limit of a minute is near: the step saves and ends with 75."""
-    cluster.configure(place.folder, time="00:01:00")
+    """Answers are held until the limit is near: the step saves and ends with 75."""
+    cluster.configure(place.folder, time="00:02:00")
     run, _ = start_held(cluster, place, llm)
     cluster.wait_for(
         lambda: "SIGTERM: saving what is finished" in logs(place, "2023Q1-map-*.log"),
         "the signal before the limit",
+        180,
     )
     llm.reset()
     finish(cluster, run)

@@ -35,7 +35,7 @@ def test_a_dry_run_shows_the_cost_and_changes_nothing(deployed: Project) -> None
 
 
 def test_no_without_a_yes(deployed: Project) -> None:
-    assert deployed.ftm("scale-up", given="n\n").code == 1
+    assert deployed.ftm("scale-up", given="n\n").code == 4
     assert deployed.stage.desired_counts() == (0, 0)
 
 
