@@ -13,6 +13,7 @@ from typing import Any
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.transcripts.identifiers import Link, normal_gvkey
+from ftm_core.transcripts.values import parse_date, parse_permno
 
 # Our names, and what WRDS, CRSP, Compustat and common exports call the same; earlier names first.
 _ALIASES = {
@@ -28,9 +29,7 @@ _ALIASES = {
     "primary": ("linkprim", "link_prim"),
 }
 # B, C and E are SAS's special missing values; CRSP writes E for a link that has no end yet.
-_OPEN = frozenset({"", ".", ".b", ".c", ".e", "b", "c", "e", "nan", "nat", "none", "null", "<na>"})
-_DATE = re.compile(r"^(\d{4})-?(\d{2})-?(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?$")
-_WHOLE = re.compile(r"^(\d+)(?:\.0+)?$")
+_OPEN = frozenset({"b", "c", "e"})
 _SEPARATORS = re.compile(r"[\s/.\-]+")
 _EXAMPLE = "For example: ticker,gvkey,permno,linkdt,linkenddt."
 
@@ -203,27 +202,20 @@ def _text(value: Any) -> str:
 
 
 def _permno(value: Any, where: str) -> int | None:
-    text = _text(value)
-    if not text:
-        return None
-    match = _WHOLE.match(text)
-    if match is None or not 0 < int(match.group(1)) < 10**7:
-        raise InputError(where, f"has permno {text!r}", "A permno is a number such as 14593.")
-    return int(match.group(1))
+    try:
+        return parse_permno(value)
+    except ValueError as error:
+        raise InputError(
+            where, f"has permno {value!r}, which {error}", "A permno is a number such as 14593."
+        ) from error
 
 
 def _date(value: Any, where: str) -> dt.date | None:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    text = _text(value)
-    if text.lower() in _OPEN:
+    if isinstance(value, str) and value.strip().lower() in _OPEN:
         return None
-    match = _DATE.match(text)
     try:
-        if match is not None:
-            return dt.date(*(int(part) for part in match.groups()))
-    except ValueError:
-        pass
-    raise InputError(where, f"has date {text!r}", "Write dates as 2023-01-31 or 20230131.")
+        return parse_date(value)
+    except ValueError as error:
+        raise InputError(
+            where, f"has date {value!r}", "Write dates as 2023-01-31 or 20230131."
+        ) from error

@@ -148,8 +148,12 @@ class Staging:
             yield quarter, firm_id, list(rows)
 
     def _ordered(self) -> Iterator[StagedRow]:
-        with temporary_disk(self._folder), pq.ParquetFile(self._sorted) as file:
-            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+        # Buffered ahead, all row groups of the file would stay in memory until its end.
+        with (
+            temporary_disk(self._folder),
+            pq.ParquetFile(self._sorted, pre_buffer=False) as file,
+        ):
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, use_threads=False):
                 columns = [batch.column(name).to_pylist() for name in _SCHEMA.names]
                 yield from map(StagedRow._make, zip(*columns, strict=True))
 

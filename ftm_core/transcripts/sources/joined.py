@@ -134,7 +134,7 @@ class JoinedSource:
         yield from self._joined(target)
 
     def _joined(self, target: Path) -> Iterator[Row]:
-        with pq.ParquetFile(target) as file:
+        with pq.ParquetFile(target, pre_buffer=False) as file:
             self.size = int(file.metadata.num_rows)
             names = [name for name in file.schema_arrow.names if name not in (_FILE, _NUMBER)]
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):

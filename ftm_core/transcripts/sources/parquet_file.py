@@ -49,7 +49,7 @@ class ParquetSource:
 
     def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Yield every row; a cell that cannot be read comes as an UnreadableValue."""
-        with readable(self._path), pq.ParquetFile(self._path) as file:
+        with readable(self._path), pq.ParquetFile(self._path, pre_buffer=False) as file:
             batches = file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(wanted))
             while True:
                 try:

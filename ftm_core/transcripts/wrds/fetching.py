@@ -19,6 +19,7 @@ from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, Call, ChunkWriter, FirmTranscripts
 from ftm_core.transcripts.sentences import split_turns
+from ftm_core.transcripts.values import parse_speaker_type
 from ftm_core.transcripts.wrds import queries
 from ftm_core.transcripts.wrds.connecting import ConnectionLostError, translated
 from ftm_core.transcripts.wrds.planning import Plan, PlannedCall, PlannedFirm, read_plan
@@ -27,14 +28,6 @@ from ftm_core.transcripts.wrds.state import SOURCE, refuse_other_source, state_f
 
 STAGE = "fetch from WRDS"
 _PAUSES = (2.0, 5.0, 15.0, 30.0, 60.0)
-_SPEAKERS = {
-    "operator": "Operator",
-    "executives": "Executive",
-    "analysts": "Analyst",
-    "shareholders": "Shareholder",
-    "attendees": "Attendee",
-}
-UNKNOWN_SPEAKER = "Unknown"
 
 
 @dataclass(frozen=True)
@@ -223,7 +216,7 @@ def _call(call: PlannedCall, rows: Iterator[tuple[int, int, str | None, str | No
     for _, component, text, speaker in rows:
         # WRDS may list a component once for each of two speakers; it was said once.
         if component != last:
-            turns.append((speaker_type(speaker), text or ""))
+            turns.append((parse_speaker_type(speaker), text or ""))
         last = component
     return Call(str(call.transcript), call.day, split_turns(turns))
 
@@ -237,9 +230,3 @@ def _firm_transcripts(firm: PlannedFirm, calls: tuple[Call, ...]) -> FirmTranscr
         gvkey=firm.identifiers.gvkey,
         link_date=firm.identifiers.link_date,
     )
-
-
-def speaker_type(name: str | None) -> str:
-    """Our speaker type for Capital IQ's, which is plural; a missing one is Unknown."""
-    plain = " ".join((name or "").split())
-    return _SPEAKERS.get(plain.lower(), plain or UNKNOWN_SPEAKER)
