@@ -195,7 +195,7 @@ async def _reduce_leased(request: RunRequest, identity: RunIdentity) -> ReduceOu
     async with (
         _renewed_lease(request),
         _client(request, "themes") as client,
-        ModelWorkers(request.settings, 1) as workers,
+        ModelWorkers(request.settings, 1, embeds=False) as workers,
     ):
         outcome = await _reduce(_Work(request, identity, manifest, batches, client, workers, clock))
     _write_timings(request, clock)

@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -24,7 +24,7 @@ from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.settings import Settings
 from ftm_core.cpus import available_cpus
 from ftm_core.stopping import held_back
-from ftm_core.topics.embedding import Embedder
+from ftm_core.topics.embedding import Embedder, Vectors
 
 _Result = TypeVar("_Result")
 _NICENESS = 10
@@ -42,16 +42,19 @@ _start_error: FtmError | None = None
 
 
 class ModelWorkers:
-    """A pool of processes that hold the embedding model."""
+    """A pool of processes for models; with ``embeds`` each loads the embedding model as it starts.
 
-    def __init__(self, settings: Settings, n_workers: int) -> None:
+    Without, the embedding model is loaded only if a function embeds after all.
+    """
+
+    def __init__(self, settings: Settings, n_workers: int, *, embeds: bool = True) -> None:
         self.n_workers = n_workers
         try:
             self._pool = ProcessPoolExecutor(
                 n_workers,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_start_worker,
-                initargs=(settings,),
+                initargs=(settings, embeds),
             )
         except OSError as error:
             # Their queues have semaphores, which live in shared memory.
@@ -143,7 +146,7 @@ def default_workers(settings: Settings) -> int:
     return settings.map.workers or max(1, available_cpus() - 1)
 
 
-def _start_worker(settings: Settings) -> None:
+def _start_worker(settings: Settings, embeds: bool) -> None:
     global _start_error  # noqa: PLW0603 - state of the process, set once at its start
     # The parent decides when to stop; a Ctrl-C reaches the whole process group.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -157,21 +160,37 @@ def _start_worker(settings: Settings) -> None:
     # An exception here would only break the pool, and its reason would be lost: the first task
     # raises it instead.
     try:
-        _load_models(settings)
+        _load_models(settings, embeds)
     except FtmError as error:
         _start_error = error
     except Exception as error:  # noqa: BLE001 - whatever a package raises as it is loaded
         _start_error = _unable_to_start(error)
 
 
-def _load_models(settings: Settings) -> None:
+class _EmbedderOnDemand:
+    """Loads the embedding model when it is first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loaded: Embedder | None = None
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of the texts, as the loaded model gives them."""
+        if self._loaded is None:
+            from ftm_core.topics.embedding import load_embedder
+
+            self._loaded = load_embedder(self._settings.embedding)
+        return self._loaded.embed(texts)
+
+
+def _load_models(settings: Settings, embeds: bool) -> None:
     global _embedder, _settings  # noqa: PLW0603 - state of the process, set once at its start
     from ftm_core.topics.numba_cache import ensure_numba_cache
 
     ensure_numba_cache()
     from ftm_core.topics.embedding import load_embedder
 
-    _embedder = load_embedder(settings.embedding)
+    _embedder = load_embedder(settings.embedding) if embeds else _EmbedderOnDemand(settings)
     # Loaded now, so that a package that is missing or broken is no fault of a firm.
     import ftm_core.topics.topic_model  # noqa: F401
 

@@ -130,7 +130,7 @@ def test_image_installs_the_worker_extra_as_locked() -> None:
     installs = re.findall(r"pip install (.*?)[ \\]*$", dockerfile(), re.MULTILINE)
     assert installs[1:] == ["--constraint requirements.lock --requirement worker.txt"]
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.M))
-    assert {re.split(r"[[<>=]", line)[0] for line in printed} <= locked
+    assert {re.split(r"[\[<>=]", line)[0] for line in printed} <= locked
 
 
 def test_cpu_image_takes_the_cpu_build_of_torch() -> None:
