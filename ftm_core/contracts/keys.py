@@ -131,6 +131,11 @@ def theme_exposures(quarter: Quarter) -> str:
     return f"{themes_prefix(quarter)}theme_exposures.parquet"
 
 
+def theme_directions(quarter: Quarter) -> str:
+    """Where each theme lies among the sentences."""
+    return f"{themes_prefix(quarter)}theme_directions.parquet"
+
+
 def processed_table(table: str, quarter: Quarter) -> str:
     """One of the quarter's tables: ``firms``, ``sentences`` or ``topics``."""
     return f"processed/{table}/quarter={quarter}/{table}.parquet"

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ftm_core.contracts.errors import InputError
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 VERSION_KEY = b"ftm.schema_version"
 RUN_KEY = b"ftm.run_id"
 
@@ -66,36 +66,51 @@ FIRM_TOPICS = pa.schema(
         _field("processing_timestamp", pa.timestamp("us", tz="UTC")),
         _field("llm_model", _TEXT),
         _field("prompt_version", _TEXT),
-        # What themes are made of: the mean of the topic's sentence vectors, of length 1.
+        # The mean of the topic's sentence vectors, of length 1: where the report's map places it.
         _field("vector", _VECTOR),
     ]
 )
 
-SENTENCES = pa.schema(
-    [
-        _field("sentence_id", _TEXT),
-        _field("firm_id", _TEXT),
-        _field("permno", pa.int64(), nullable=True),
-        _field("transcript_id", _TEXT),
-        _field("earnings_call_date", _DATE),
-        _field("raw_text", _TEXT),
-        _field("speaker_type", _TEXT),
-        _field("position", _INT),
-        _field("local_topic_id", _INT),
-        _field("quarter", _TEXT),
-    ]
-)
+_SENTENCE_FIELDS = [
+    _field("sentence_id", _TEXT),
+    _field("firm_id", _TEXT),
+    _field("permno", pa.int64(), nullable=True),
+    _field("transcript_id", _TEXT),
+    _field("earnings_call_date", _DATE),
+    _field("raw_text", _TEXT),
+    _field("speaker_type", _TEXT),
+    _field("position", _INT),
+    _field("local_topic_id", _INT),
+    _field("is_small_talk", pa.bool_()),
+    _field("quarter", _TEXT),
+]
+
+# Map output. ``vector`` is one signed byte a dimension (ftm_core.topics.compact_vectors), null for
+# small talk, which is never embedded.
+MAP_SENTENCES = pa.schema([*_SENTENCE_FIELDS, _field("vector", pa.binary(), nullable=True)])
+
+SENTENCES = pa.schema([*_SENTENCE_FIELDS, _field("theme_id", _TEXT, nullable=True)])
 
 THEMES = pa.schema(
     [
         _field("theme_id", _TEXT),
         _field("name", _TEXT),
+        _field("label", _TEXT),
         _field("description", _TEXT),
         _field("keywords", _STRINGS),
-        _field("n_topics", _INT),
+        _field("kind", _TEXT),
+        _field("group_id", _INT),
+        _field("group_name", _TEXT),
         _field("n_firms", _INT),
+        _field("n_topics", _INT),
+        _field("n_sentences", _INT),
         _field("quarter", _TEXT),
     ]
+)
+
+# Where each theme lies among the sentences, in the order of THEMES: links quarters.
+THEME_DIRECTIONS = pa.schema(
+    [_field("theme_id", _TEXT), _field("direction", _VECTOR), _field("quarter", _TEXT)]
 )
 
 THEME_CONTRIBUTIONS = pa.schema(

@@ -118,24 +118,22 @@ class EmbeddingSettings(_Group):
     )
 
 
-class _TopicModelSettings(_Group):
-    """Shape of one BERTopic level (see the subclasses for the two levels)."""
-
-
-class FirmTopicSettings(_TopicModelSettings):
+class FirmTopicSettings(_Group):
     """Firm level: one call's sentences to topics."""
 
-    umap_neighbors: int = _setting(15, "FIRM_UMAP_NEIGHBORS", "UMAP neighbours", rows=True, ge=2)
-    umap_components: int = _setting(10, "FIRM_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
-    umap_min_dist: float = _setting(
-        0.0, "FIRM_UMAP_MIN_DIST", "UMAP min_dist", rows=True, ge=0, le=1
+    sentences_per_topic: int = _setting(
+        8, "FIRM_SENTENCES_PER_TOPIC", "sentences of a call per topic cluster", rows=True, ge=2
     )
-    min_cluster_size: int = _setting(
-        6, "FIRM_MIN_CLUSTER_SIZE", "smallest topic, in sentences", rows=True, ge=2
+    min_topic_size: int = _setting(
+        3, "FIRM_MIN_TOPIC_SIZE", "smallest topic, in sentences", rows=True, ge=2
     )
-    min_samples: int = _setting(2, "FIRM_MIN_SAMPLES", "HDBSCAN min_samples", rows=True, ge=1)
-    cluster_selection: Literal["leaf", "eom"] = _setting(
-        "leaf", "FIRM_CLUSTER_SELECTION", "HDBSCAN cluster selection", rows=True
+    min_similarity: float = _setting(
+        0.55,
+        "FIRM_MIN_SIMILARITY",
+        "cosine with the topic's mean below which a sentence is an outlier",
+        rows=True,
+        ge=-1,
+        le=1,
     )
     ngram_max: int = _setting(2, "FIRM_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
     min_df: int = _setting(2, "FIRM_MIN_DF", "sentences a keyword must occur in", rows=True, ge=1)
@@ -143,84 +141,63 @@ class FirmTopicSettings(_TopicModelSettings):
         0.3, "FIRM_MMR_DIVERSITY", "keyword diversity", rows=True, ge=0, le=1
     )
     n_keywords: int = _setting(10, "FIRM_N_KEYWORDS", "keywords per topic", rows=True, ge=1)
-    seed: int = _setting(42, "FIRM_SEED", "UMAP seed", rows=True)
 
 
-class ThemeSettings(_TopicModelSettings):
-    """Theme level: topics of all firms to themes."""
+class ThemeSettings(_Group):
+    """Theme level: sentences of all firms to themes."""
 
-    input: Literal[
-        "vectors",
-        "sentences",
-        "summaries",
-        "keywords",
-        "sentences+summaries",
-        "sentences+keywords",
-        "summaries+keywords",
-    ] = _setting(
-        "vectors",
-        "THEME_INPUT",
-        "what of a topic is clustered into themes: the mean of its sentence vectors, or its texts",
-        rows=True,
-    )
-    levelled_directions: int = _setting(
+    flattened_directions: int = _setting(
         8,
-        "THEME_LEVELLED_DIRECTIONS",
-        "directions of most variance that are levelled before clustering",
+        "THEME_FLATTENED_DIRECTIONS",
+        "directions of most variance that are flattened before clustering",
         rows=True,
         ge=0,
         le=100,
     )
-    umap_neighbors: int = _setting(30, "THEME_UMAP_NEIGHBORS", "UMAP neighbours", rows=True, ge=2)
-    umap_components: int = _setting(15, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
-    umap_min_dist: float = _setting(
-        0.025, "THEME_UMAP_MIN_DIST", "UMAP min_dist", rows=True, ge=0, le=1
+    sample_size: int = _setting(
+        20_000, "THEME_SAMPLE_SIZE", "sentences that themes are fitted on", rows=True, ge=100
     )
-    min_cluster_size: int = _setting(
-        20, "THEME_MIN_CLUSTER_SIZE", "smallest theme, in topics", rows=True, ge=2
+    umap_neighbors: int = _setting(15, "THEME_UMAP_NEIGHBORS", "UMAP neighbors", rows=True, ge=2)
+    umap_components: int = _setting(5, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
+    min_theme_size: int = _setting(
+        28, "THEME_MIN_SIZE", "sentences of a quarter in its smallest cluster", rows=True, ge=2
     )
-    min_samples: int = _setting(6, "THEME_MIN_SAMPLES", "HDBSCAN min_samples", rows=True, ge=1)
-    cluster_selection: Literal["leaf", "eom"] = _setting(
-        "eom", "THEME_CLUSTER_SELECTION", "HDBSCAN cluster selection", rows=True
-    )
-    ngram_max: int = _setting(2, "THEME_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
-    min_df: int = _setting(3, "THEME_MIN_DF", "topics a keyword must occur in", rows=True, ge=1)
-    mmr_diversity: float = _setting(
-        0.4, "THEME_MMR_DIVERSITY", "keyword diversity", rows=True, ge=0, le=1
-    )
-    n_keywords: int = _setting(10, "THEME_N_KEYWORDS", "keywords per theme", rows=True, ge=1)
-    seed: int = _setting(42, "THEME_SEED", "UMAP seed", rows=True)
-    exact_up_to: int = _setting(
-        30_000,
-        "THEME_EXACT_UP_TO",
-        "topics up to which UMAP starts spectrally and takes its full epochs",
-        rows=True,
-        ge=0,
-    )
+    min_samples: int = _setting(2, "THEME_MIN_SAMPLES", "HDBSCAN min_samples", rows=True, ge=1)
     join_similarity: float = _setting(
-        0.5,
+        0.75,
         "THEME_JOIN_SIMILARITY",
-        "cosine of levelled centres from which two themes are one",
+        "cosine of two directions from which they are one theme",
         rows=True,
         gt=0,
         le=1,
     )
-    max_share: float = _setting(
-        0.2, "THEME_MAX_SHARE", "largest share of all topics in one theme", rows=True, gt=0, le=1
-    )
-    min_substance: float = _setting(
-        0.22,
-        "THEME_MIN_SUBSTANCE",
-        "share of a theme's words that must name a matter; 0 keeps all themes",
+    min_similarity: float = _setting(
+        0.3,
+        "THEME_MIN_SIMILARITY",
+        "cosine with a theme's direction from which a sentence belongs to it",
         rows=True,
-        ge=0,
+        ge=-1,
         le=1,
     )
+    context_similarity: float = _setting(
+        0.1,
+        "THEME_CONTEXT_SIMILARITY",
+        "the same for a sentence beside one that belongs to the theme",
+        rows=True,
+        ge=-1,
+        le=1,
+    )
+    themes_per_group: int = _setting(
+        10, "THEME_THEMES_PER_GROUP", "themes per group of similar themes", rows=True, ge=1
+    )
+    ngram_max: int = _setting(2, "THEME_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
+    n_keywords: int = _setting(10, "THEME_N_KEYWORDS", "keywords per theme", rows=True, ge=1)
+    seed: int = _setting(42, "THEME_SEED", "seed of the sample and of UMAP", rows=True)
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(
         0.4,
         "MAX_FIRM_DOMINANCE",
-        "largest share of a theme's topics from one firm",
+        "largest share of a theme's sentences from one firm",
         rows=True,
         gt=0,
         le=1,

@@ -34,6 +34,7 @@ TABLES = {
         TableSpec("themes", schemas.THEMES, keys.themes),
         TableSpec("theme_contributions", schemas.THEME_CONTRIBUTIONS, keys.theme_contributions),
         TableSpec("theme_exposures", schemas.THEME_EXPOSURES, keys.theme_exposures),
+        TableSpec("theme_directions", schemas.THEME_DIRECTIONS, keys.theme_directions),
         TableSpec("themes_for_sentiment", schemas.THEMES_FOR_SENTIMENT, keys.sentiment_ready),
     )
 }
@@ -41,7 +42,7 @@ TABLES = {
 PARTED_TABLES = {
     "transcripts": schemas.TRANSCRIPTS,
     "firm_topics": schemas.FIRM_TOPICS,
-    "map_sentences": schemas.SENTENCES,
+    "map_sentences": schemas.MAP_SENTENCES,
 }
 PART_FOLDERS: dict[str, Callable[[Quarter], str]] = {
     "transcripts": keys.transcripts_prefix,

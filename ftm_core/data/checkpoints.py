@@ -147,7 +147,7 @@ class BatchCheckpoints:
         sentence_key = keys.sentences_part(self._quarter, self._batch.batch_id, number)
         sentences = schemas.stamp(
             pa.concat_tables([firm.sentences for firm in firms]),
-            schemas.SENTENCES,
+            schemas.MAP_SENTENCES,
             run_id=run_id,
             where=self._storage.describe(sentence_key),
         )
@@ -180,7 +180,7 @@ class BatchCheckpoints:
         counts = []
         for name, schema in (
             (keys.firm_topics_part, schemas.FIRM_TOPICS),
-            (keys.sentences_part, schemas.SENTENCES),
+            (keys.sentences_part, schemas.MAP_SENTENCES),
         ):
             source = name(self._quarter, self._batch.batch_id, part.number)
             table = tables.read_table(self._storage, source, schema, run_id=self._checkpoint.run_id)

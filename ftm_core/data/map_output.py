@@ -113,5 +113,5 @@ def read_topics(storage: Storage, output: MapOutput) -> pa.Table:
 def iterate_sentences(storage: Storage, output: MapOutput) -> Iterator[pa.Table]:
     """The sentences of the run, part by part."""
     return tables.iterate_tables(
-        storage, output.sentence_keys(), schemas.SENTENCES, run_id=output.run_id
+        storage, output.sentence_keys(), schemas.MAP_SENTENCES, run_id=output.run_id
     )

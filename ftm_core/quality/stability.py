@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
+from pathlib import Path
 
-from ftm_core.contracts.settings import EmbeddingSettings, Settings, ThemeSettings
+from ftm_core.contracts.settings import ThemeSettings
 from ftm_core.data.finished import FinishedQuarter
-from ftm_core.data.map_output import read_topics
-from ftm_core.themes.points import read_points, read_vectors
-from ftm_core.themes.theme_model import ThemeDraft, cluster_points
+from ftm_core.themes.quarter_sentences import read_sentences, write_sentences
+from ftm_core.themes.theme_finding import assign_sentences
 
 SEEDS = 5
 
@@ -16,36 +17,19 @@ SEEDS = 5
 def stability(finished: FinishedQuarter) -> float | None:
     """Mean adjusted Rand index over all pairs of clusterings by SEEDS seeds, the run's the first.
 
-    Over all topics, those in no theme as one group. None without topics. Loads the embedding
-    model; the settings are those that the run recorded.
+    Over all sentences that are no small talk, those in no theme as one group. None without
+    sentences. The settings are those that the run recorded.
     """
     from sklearn.metrics import adjusted_rand_score
 
-    from ftm_core.topics.embedding import load_embedder
-
-    recorded = finished.settings
-    themes = ThemeSettings(**recorded["themes"])
-    topics = read_topics(finished.storage, finished.output)
-    points = read_points(finished.storage, finished.output, topics)
-    if not points:
-        return None
-    texts = [point.text(themes.input) for point in points]
-    if themes.input == "vectors":
-        vectors = read_vectors(topics)
-    else:
-        vectors = load_embedder(EmbeddingSettings(**recorded["embedding"])).embed(texts)
-    found = []
-    for seed in range(themes.seed, themes.seed + SEEDS):
-        settings = Settings(themes=themes.model_copy(update={"seed": seed}))
-        drafts = cluster_points(points, texts, vectors, settings)
-        found.append(_labels(drafts, len(points)))
+    themes = ThemeSettings(**finished.settings["themes"])
+    with tempfile.TemporaryDirectory(prefix="ftm-stability-") as folder:
+        if not write_sentences(finished.storage, finished.output, Path(folder)):
+            return None
+        sentences = read_sentences(Path(folder))
+        found = [
+            assign_sentences(sentences, themes.model_copy(update={"seed": seed})).themes
+            for seed in range(themes.seed, themes.seed + SEEDS)
+        ]
     values = [adjusted_rand_score(*pair) for pair in itertools.combinations(found, 2)]
     return float(sum(values) / len(values))
-
-
-def _labels(drafts: list[ThemeDraft], n_topics: int) -> list[int]:
-    labels = [-1] * n_topics
-    for number, draft in enumerate(drafts):
-        for member in draft.members:
-            labels[member] = number
-    return labels

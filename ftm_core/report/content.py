@@ -28,7 +28,7 @@ from ftm_core.report.themes import ThemeEntry, theme_entries
 from ftm_core.report.timeline import Timeline, read_timeline
 from ftm_core.report.topic_map import VectorsOf, topic_map
 from ftm_core.storage import Storage
-from ftm_core.themes.points import vectors_of
+from ftm_core.report.topic_vectors import vectors_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def collect(
         views = quarter_views(
             tables,
             lambda topic_ids: vectors_of(storage, finished.output, topic_ids),
-            finished.settings["themes"]["levelled_directions"],
+            finished.settings["themes"]["flattened_directions"],
         )
     return ReportContent(
         data=storage.uri,
@@ -109,13 +109,13 @@ def collect(
 
 
 def quarter_views(
-    tables: QuarterTables, vectors_of: VectorsOf, levelled_directions: int
+    tables: QuarterTables, vectors_of: VectorsOf, flattened_directions: int
 ) -> QuarterViews:
     """What the page draws, sampled where there is too much for a page."""
     return QuarterViews(
         n_calls=tables.firms.num_rows,
         themes=tuple(theme_entries(tables)),
-        topic_map=topic_map(tables, vectors_of, levelled_directions),
+        topic_map=topic_map(tables, vectors_of, flattened_directions),
         heatmap=heatmap(tables),
     )
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 from ftm_core.report.layout import lay_out
 from ftm_core.report.sampling import sample_by_group
 from ftm_core.report.tables import QuarterTables
-from ftm_core.themes.theme_model import levelled
+from ftm_core.themes.sentence_space import flattened_space
+from ftm_core.topics.compact_vectors import quantize
 from ftm_core.topics.embedding import Vectors
 
 MOST_TOPICS = 3000
@@ -19,11 +20,11 @@ VectorsOf = Callable[[Sequence[str]], Vectors]
 
 
 def topic_map(
-    tables: QuarterTables, vectors_of: VectorsOf, levelled_directions: int
+    tables: QuarterTables, vectors_of: VectorsOf, flattened_directions: int
 ) -> dict[str, Any]:
     """Columns of the points shown, at most about MOST_TOPICS, and the number of all topics.
 
-    Places follow the vectors that the themes were made of. ``theme`` is a position among the
+    Places follow the mean vectors of the topics' sentences. ``theme`` is a position among the
     themes, -1 for a topic in none.
     """
     places = {row["theme_id"]: place for place, row in enumerate(tables.themes)}
@@ -32,7 +33,7 @@ def topic_map(
     chosen = sample_by_group(ids, themes, MOST_TOPICS)
     rows = tables.topics.take(pa.array(chosen, pa.int64())).to_pylist()
     vectors = vectors_of([row["topic_id"] for row in rows])
-    points = lay_out(levelled(vectors, levelled_directions) if rows else vectors)
+    points = lay_out(_flattened(vectors, flattened_directions) if rows else vectors)
     return {
         "n_topics": len(ids),
         "x": points[:, 0].tolist(),
@@ -41,3 +42,8 @@ def topic_map(
         "firm": [row["firm_name"] for row in rows],
         "summary": [row["summary"] for row in rows],
     }
+
+
+def _flattened(vectors: Vectors, n_directions: int) -> Vectors:
+    rounded = quantize(vectors)
+    return flattened_space([rounded], n_directions).place(rounded)

@@ -1,17 +1,21 @@
-"""The reduce job: topics of the run to themes, descriptions asked, tables written."""
+"""The reduce job: sentences of the run to themes, descriptions asked, tables written."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import ChecksFailedError, InputError, InterruptedRunError
-from ftm_core.contracts.events import Listener, Note, StageFinished, StageStarted
+from ftm_core.contracts.events import Listener, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import (
     Failure,
@@ -27,18 +31,27 @@ from ftm_core.data.map_output import MapOutput, read_topics
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.item_texts import ThemeText
 from ftm_core.storage import Storage, tables
-from ftm_core.themes import descriptions
+from ftm_core.themes import descriptions, theme_rows
 from ftm_core.themes.descriptions import describe_themes
-from ftm_core.themes.evidence import LEADING_SENTENCES, ThemeEvidence
-from ftm_core.themes.points import read_points, read_vectors
-from ftm_core.themes.tables import DownstreamReport, write_downstream
-from ftm_core.themes.theme_model import ThemeDraft, TopicPoint, find_themes
-from ftm_core.topics.embedding import Vectors
+from ftm_core.themes.evidence import ThemeEvidence
+from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences, write_sentences
+from ftm_core.themes.sentiment_rows import TopicThemes
+from ftm_core.themes.tables import (
+    CallKey,
+    DownstreamReport,
+    SentenceThemes,
+    read_calls,
+    write_downstream,
+)
+from ftm_core.themes.theme_finding import FoundThemes, find_themes
 from ftm_core.topics.workers import ModelWorkers
 
 _Result = TypeVar("_Result")
 
-CLUSTER_STAGE = "cluster topics"
+FIND_STAGE = "find themes"
+_TOPIC_COLUMNS = (
+    "topic_id", "firm_id", "firm_name", "permno", "gvkey", "earnings_call_date", "n_sentences",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,42 +92,50 @@ async def run_reduce(context: ReduceContext) -> ReduceOutcome:
     stands = await asyncio.to_thread(_standing_outcome, context.storage, quarter, context.output)
     if stands is not None:
         return stands
-    topics = await asyncio.to_thread(read_topics, context.storage, context.output)
-    rows = topics.select(
-        ["topic_id", "firm_id", "firm_name", "permno", "gvkey", "earnings_call_date",
-         "summary", "keywords", "n_sentences"]
-    ).to_pylist()  # fmt: skip
-    points = await asyncio.to_thread(read_points, context.storage, context.output, topics)
-    drafts = await _cluster(points, read_vectors(topics), context)
-    named = _theme_ids(quarter, len(drafts))
-    described = await _describe(named, drafts, rows, context)
+    with tempfile.TemporaryDirectory(prefix="ftm-themes-") as folder:
+        return await _reduce(context, Path(folder))
+
+
+async def _reduce(context: ReduceContext, folder: Path) -> ReduceOutcome:
+    storage, output, quarter = context.storage, context.output, context.output.quarter
+    topics = (await asyncio.to_thread(read_topics, storage, output)).select(_TOPIC_COLUMNS)
+    await asyncio.to_thread(write_sentences, storage, output, folder)
+    found = await _find(folder, context)
+    theme_ids = _theme_ids(quarter, len(found.themes))
+    described = await _describe(theme_ids, found, context)
     failures = tuple(item for item in described if isinstance(item, Failure))
-    await asyncio.to_thread(_write_themes, context, named, drafts, described, rows)
-    await asyncio.to_thread(_write_failures, context.storage, quarter, failures)
+    await asyncio.to_thread(_write_failures, storage, quarter, failures)
     if failures:
         raise ChecksFailedError(
             f"themes of {quarter}",
-            f"{len(failures)} of {len(drafts)} themes could not be described; the first: "
+            f"{len(failures)} of {len(theme_ids)} themes could not be described; the first: "
             f"{failures[0].error_message}",
             "Run the same command again: all other answers are kept.",
         )
+    named = [item for item in described if isinstance(item, ThemeText)]
+    calls = await asyncio.to_thread(read_calls, storage, output, context.manifest)
+    sentences = await asyncio.to_thread(read_sentences, folder)
+    tables_of = _ThemeTables(context, sentences, topics, found, theme_ids, named, calls)
+    index = await asyncio.to_thread(tables_of.write)
     downstream = await asyncio.to_thread(
         write_downstream,
-        context.storage,
-        context.output,
+        storage,
+        output,
+        calls,
         context.manifest,
-        run_id=context.output.run_id,
-        listener=context.listener,
+        tables_of.sentence_themes(),
+        index,
+        context.listener,
     )
     outcome = ReduceOutcome(
-        n_topics=len(rows),
-        n_topics_in_themes=sum(len(draft.members) for draft in drafts),
-        n_themes=len(drafts),
+        n_topics=topics.num_rows,
+        n_topics_in_themes=len(index.own),
+        n_themes=len(theme_ids),
         failures=(),
         downstream=downstream,
         unchanged=False,
     )
-    await asyncio.to_thread(_write_state, context.storage, context.output, outcome)
+    await asyncio.to_thread(_write_state, storage, output, outcome)
     return outcome
 
 
@@ -130,32 +151,28 @@ def judge_failures(output: MapOutput, settings: Settings) -> None:
         )
 
 
-async def _cluster(
-    points: Sequence[TopicPoint], vectors: Vectors, context: ReduceContext
-) -> list[ThemeDraft]:
-    context.listener(StageStarted(CLUSTER_STAGE, None, "topics"))
+async def _find(folder: Path, context: ReduceContext) -> FoundThemes:
+    context.listener(StageStarted(FIND_STAGE, None, "sentences"))
     started = asyncio.get_running_loop().time()
-    work = asyncio.create_task(context.workers.call(find_themes, points, vectors))
-    drafts = await _unless_stopped(work, context)
+    work = asyncio.create_task(context.workers.call(find_themes, str(folder)))
+    found = await _unless_stopped(work, context)
     seconds = asyncio.get_running_loop().time() - started
-    context.listener(StageFinished(CLUSTER_STAGE, seconds))
-    return drafts
+    context.listener(StageFinished(FIND_STAGE, seconds))
+    return found
 
 
 async def _describe(
-    named: Sequence[str],
-    drafts: Sequence[ThemeDraft],
-    rows: Sequence[dict[str, Any]],
-    context: ReduceContext,
+    theme_ids: Sequence[str], found: FoundThemes, context: ReduceContext
 ) -> list[ThemeText | Failure]:
-    context.listener(StageStarted(descriptions.STAGE, len(drafts), "themes"))
+    context.listener(StageStarted(descriptions.STAGE, len(theme_ids), "themes"))
     started = asyncio.get_running_loop().time()
+    evidence = [
+        ThemeEvidence(theme_id, theme.keywords, theme.leading_sentences)
+        for theme_id, theme in zip(theme_ids, found.themes, strict=True)
+    ]
     work = asyncio.create_task(
         describe_themes(
-            [
-                _evidence(theme_id, draft, rows)
-                for theme_id, draft in zip(named, drafts, strict=True)
-            ],
+            evidence,
             context.client,
             llm=context.settings.llm,
             listener=context.listener,
@@ -197,61 +214,110 @@ def _theme_ids(quarter: Quarter, count: int) -> list[str]:
     return [f"theme_{quarter}_{number:03d}" for number in range(1, count + 1)]
 
 
-def _write_themes(
-    context: ReduceContext,
-    named: Sequence[str],
-    drafts: Sequence[ThemeDraft],
-    described: Sequence[ThemeText | Failure],
-    rows: Sequence[dict[str, Any]],
-) -> None:
-    """Write both tables; a theme without a description is in neither."""
-    storage, quarter = context.storage, str(context.output.quarter)
-    themes: list[dict[str, Any]] = []
-    contributions: list[dict[str, Any]] = []
-    for theme_id, draft, description in zip(named, drafts, described, strict=True):
-        if isinstance(description, Failure):
-            context.listener(Note(f"{theme_id}: {description.error_message}", "warning"))
-            continue
-        themes.append(
+@dataclass(frozen=True)
+class _ThemeTables:
+    """What the theme tables of a quarter are written from."""
+
+    context: ReduceContext
+    sentences: QuarterSentences
+    topics: pa.Table
+    found: FoundThemes
+    theme_ids: Sequence[str]
+    described: Sequence[ThemeText]
+    calls: dict[CallKey, dict[str, Any]]
+
+    def write(self) -> TopicThemes:
+        """Write themes, directions, contributions and exposures; returns the themes of topics."""
+        quarter, ids = str(self.context.output.quarter), pa.array(self.theme_ids, pa.string())
+        contributions = theme_rows.find_contributions(
+            self.sentences, self.found.assignment, self.topics
+        )
+        rows = self._theme_rows(np.bincount(contributions.themes, minlength=len(self.theme_ids)))
+        directions = [
+            {"theme_id": theme_id, "direction": direction, "quarter": quarter}
+            for theme_id, direction in zip(
+                self.theme_ids, self.found.directions.tolist(), strict=True
+            )
+        ]
+        in_order = self.context.output.quarter
+        for key, schema, table in (
+            (keys.themes(in_order), schemas.THEMES, pa.Table.from_pylist(rows, schemas.THEMES)),
+            (
+                keys.theme_directions(in_order),
+                schemas.THEME_DIRECTIONS,
+                pa.Table.from_pylist(directions, schemas.THEME_DIRECTIONS),
+            ),
+            (
+                keys.theme_contributions(in_order),
+                schemas.THEME_CONTRIBUTIONS,
+                theme_rows.contribution_table(contributions, self.topics, ids, quarter),
+            ),
+            (
+                keys.theme_exposures(in_order),
+                schemas.THEME_EXPOSURES,
+                theme_rows.exposure_table(
+                    self.sentences, self.found.assignment, self.calls, ids, quarter
+                ),
+            ),
+        ):
+            where = self.context.storage.describe(key)
+            stamped = schemas.stamp(
+                table, schema, run_id=self.context.output.run_id, where=where
+            )
+            tables.write_table(self.context.storage, key, stamped)
+        return self._topic_themes(contributions, rows)
+
+    def sentence_themes(self) -> SentenceThemes:
+        """The theme of each sentence that is in one, by id."""
+        themes = self.found.assignment.themes
+        placed = np.flatnonzero(themes >= 0)
+        ids = self.sentences.table["sentence_id"].take(self.sentences.kept[placed])
+        theme_ids = pa.array(self.theme_ids, pa.string()).take(pa.array(themes[placed]))
+        return SentenceThemes(ids.combine_chunks(), theme_ids)
+
+    def _theme_rows(self, n_topics: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+        return [
             {
                 "theme_id": theme_id,
-                "name": description.name,
-                "description": description.description,
-                "keywords": list(draft.keywords),
-                "n_topics": len(draft.members),
-                "n_firms": draft.n_firms,
-                "quarter": quarter,
+                "name": described.name,
+                "label": theme.label,
+                "description": described.description,
+                "keywords": list(theme.keywords),
+                "kind": theme.kind,
+                "group_id": theme.group,
+                "group_name": theme.group_name,
+                "n_firms": theme.n_firms,
+                "n_topics": topics,
+                "n_sentences": theme.n_sentences,
+                "quarter": str(self.context.output.quarter),
             }
-        )
-        contributions.extend(
-            {
-                "theme_id": theme_id,
-                **{
-                    name: rows[member][name]
-                    for name in schemas.THEME_CONTRIBUTIONS.names
-                    if name in rows[member]
-                },
-                "quarter": quarter,
-            }
-            for member in draft.members
-        )
-    for key, found, schema in (
-        (keys.themes(context.output.quarter), themes, schemas.THEMES),
-        (
-            keys.theme_contributions(context.output.quarter),
-            contributions,
-            schemas.THEME_CONTRIBUTIONS,
-        ),
-    ):
-        tables.write_table(storage, key, _table(found, schema, context, key))
+            for theme_id, theme, described, topics in zip(
+                self.theme_ids, self.found.themes, self.described, n_topics.tolist(), strict=True
+            )
+        ]
 
-
-def _table(
-    rows: list[dict[str, Any]], schema: pa.Schema, context: ReduceContext, key: str
-) -> pa.Table:
-    return schemas.table_from_rows(
-        rows, schema, run_id=context.output.run_id, where=context.storage.describe(key)
-    )
+    def _topic_themes(
+        self, contributions: theme_rows.Contributions, rows: Sequence[dict[str, Any]]
+    ) -> TopicThemes:
+        names = self.topics["topic_id"].to_pylist()
+        own = theme_rows.theme_of_topics(contributions, len(names))
+        by_topic: dict[str, list[tuple[str, int]]] = {}
+        for theme, topic, count in zip(
+            contributions.themes.tolist(),
+            contributions.topics.tolist(),
+            contributions.n_sentences.tolist(),
+            strict=True,
+        ):
+            by_topic.setdefault(names[topic], []).append((self.theme_ids[theme], count))
+        return TopicThemes(
+            themes={row["theme_id"]: row for row in rows},
+            own={
+                name: self.theme_ids[theme]
+                for name, theme in zip(names, own.tolist(), strict=True)
+                if theme >= 0
+            },
+            contributions=by_topic,
+        )
 
 
 def _write_failures(storage: Storage, quarter: Quarter, failures: tuple[Failure, ...]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from ftm_core.contracts.records import Checkpoint, Manifest
 from ftm_core.data.map_output import MapOutput
 from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.storage import Storage, tables
-from ftm_core.themes.sentiment_rows import ThemeIndex, damaged, sentiment_rows
+from ftm_core.themes.sentiment_rows import TopicThemes, damaged, sentiment_rows
 
 STAGE = "write tables"
 _CALL_COLUMNS = (
@@ -71,38 +71,51 @@ class _Counts:
     rows_without_permno: int = 0
 
 
+@dataclass(frozen=True)
+class SentenceThemes:
+    """The theme of every sentence that is in one."""
+
+    sentence_ids: pa.Array
+    theme_ids: pa.Array
+
+    def of(self, sentences: pa.Table) -> pa.Array:
+        """The theme of each row of ``sentences``, null for none."""
+        places = pc.index_in(
+            sentences["sentence_id"].combine_chunks(), value_set=self.sentence_ids
+        )
+        return self.theme_ids.take(places)
+
+
 def write_downstream(
     storage: Storage,
     output: MapOutput,
+    calls: Mapping[CallKey, Mapping[str, Any]],
     manifest: Manifest,
-    *,
-    run_id: str,
+    spoken: SentenceThemes,
+    index: TopicThemes,
     listener: Listener,
 ) -> DownstreamReport:
     """Write ``processed/{firms,sentences,topics}`` and ``sentiment-ready`` of the quarter.
 
-    Needs the themes of this map output. Each table appears whole or not at all. Raises InputError
-    naming what does not fit together: a topic in two themes, a topic without its sentences or with
-    another number of them, a call outside the quarter, a contribution without its topic.
+    ``calls`` are those of ``read_calls``. Each table appears whole or not at all. Raises InputError
+    naming what does not fit together: a topic without its sentences or with another number of them,
+    a call outside the quarter.
     """
     listener(StageStarted(STAGE, 4, "tables"))
     started = dt.datetime.now(dt.UTC)
-    index = ThemeIndex.read(storage, output.quarter, run_id=run_id)
-    calls = _read_calls(storage, output, manifest)
     counts = _Counts()
 
     def write(key: str, schema: pa.Schema, parts: Iterator[pa.Table]) -> int:
-        rows = tables.write_batches(storage, key, schema, parts, run_id=run_id)
+        rows = tables.write_batches(storage, key, schema, parts, run_id=output.run_id)
         listener(StageAdvanced(STAGE))
         return rows
 
-    work = _Work(storage, output, manifest, index, calls, counts)
+    work = _Work(storage, output, manifest, spoken, index, calls, counts)
     quarter = output.quarter
     n_sentences = write(
         keys.processed_table("sentences", quarter), schemas.SENTENCES, work.sentences()
     )
     n_topics = write(keys.processed_table("topics", quarter), schemas.TOPICS, work.topics())
-    index.require_all(counts.topics_in_themes)
     n_rows = write(keys.sentiment_ready(quarter), schemas.THEMES_FOR_SENTIMENT, work.sentiment())
     n_calls = write(keys.processed_table("firms", quarter), schemas.FIRMS, work.firms())
     without_permno = sorted({firm for (firm, _), call in calls.items() if call["permno"] is None})
@@ -144,8 +157,9 @@ class _Work:
     storage: Storage
     output: MapOutput
     manifest: Manifest
-    index: ThemeIndex
-    calls: dict[CallKey, dict[str, Any]]
+    spoken: SentenceThemes
+    index: TopicThemes
+    calls: Mapping[CallKey, Mapping[str, Any]]
     counts: _Counts
 
     def sentences(self) -> Iterator[pa.Table]:
@@ -170,7 +184,10 @@ class _Work:
             topics = self._batch_topics(point)
             topics = topics.filter(pc.is_valid(self.index.themes_of(topics)))
             linked = topics.filter(pc.is_valid(topics["permno"]))
-            self.counts.rows_without_permno += topics.num_rows - linked.num_rows
+            unlinked = topics.filter(pc.is_null(topics["permno"]))
+            self.counts.rows_without_permno += sum(
+                len(self.index.contributions[name]) for name in unlinked["topic_id"].to_pylist()
+            )
             sentences = self._batch_sentences(point)
             yield from sentiment_rows(linked, sentences, self.index, self.calls)
 
@@ -188,12 +205,13 @@ class _Work:
 
     def _batch_sentences(self, point: Checkpoint) -> pa.Table:
         order = ["earnings_call_date", "transcript_id", "position"]
-        return self._batch_table(point, keys.sentences_part, schemas.SENTENCES, order)
+        table = self._batch_table(point, keys.sentences_part, schemas.MAP_SENTENCES, order)
+        theme_ids = self.spoken.of(table)
+        return table.append_column(schemas.SENTENCES.field("theme_id"), theme_ids)
 
     def _batch_topics(self, point: Checkpoint) -> pa.Table:
         order = ["local_topic_id"]
-        table = self._batch_table(point, keys.firm_topics_part, schemas.FIRM_TOPICS, order)
-        return table.select(schemas.TOPIC_COLUMNS)
+        return self._batch_table(point, keys.firm_topics_part, schemas.FIRM_TOPICS, order)
 
     def _batch_table(
         self,
@@ -202,13 +220,14 @@ class _Work:
         schema: pa.Schema,
         order: Sequence[str],
     ) -> pa.Table:
-        """All rows of one batch, by chunk, firm and ``order``."""
+        """All rows of one batch, by chunk, firm and ``order``; vectors are left out."""
         part_keys = [key(self.output.quarter, point.batch_id, part.number) for part in point.parts]
-        parts = list(
-            tables.iterate_tables(self.storage, part_keys, schema, run_id=self.output.run_id)
+        wanted = pa.schema([one for one in schema if one.name != "vector"])
+        parts = tables.iterate_tables(
+            self.storage, part_keys, schema, columns=wanted.names, run_id=self.output.run_id
         )
         # The parts' stamps must not differ from table to table.
-        table = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
+        table = pa.concat_tables([wanted.empty_table(), *(part.cast(wanted) for part in parts)])
         chunks = pa.array([self._chunk_of(firm) for firm in table["firm_id"].to_pylist()], _INT)
         by = [(name, "ascending") for name in ("chunk", "firm_id", *order)]
         return table.append_column("chunk", chunks).sort_by(by).drop_columns(["chunk"])
@@ -230,7 +249,7 @@ class _Work:
                 )
 
 
-def _read_calls(
+def read_calls(
     storage: Storage, output: MapOutput, manifest: Manifest
 ) -> dict[CallKey, dict[str, Any]]:
     """The calls of the firms with output, with their identifiers, in the order of the plan."""

@@ -1,4 +1,4 @@
-"""One firm's calls to topic drafts: small talk set aside, each call clustered, topics described."""
+"""One firm's calls to topics: small talk filtered out, each call clustered, topics described."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from ftm_core.contracts import schemas
 from ftm_core.contracts.settings import FirmTopicSettings
 from ftm_core.text.small_talk import is_set_aside
+from ftm_core.topics import compact_vectors
+from ftm_core.topics.compact_vectors import Bytes
 from ftm_core.topics.embedding import Embedder, Vectors
 
 if TYPE_CHECKING:
-    from ftm_core.topics.topic_model import FittedTopics, TopicModelParameters
+    from ftm_core.topics.topic_model import FittedTopics
 
 INPUT_COLUMNS = [
     "firm_id",
@@ -53,12 +57,34 @@ class TopicDraft:
 
 @dataclass(frozen=True)
 class FirmModel:
-    """All topics of a firm in a quarter and the topic of each of its sentences."""
+    """All topics of a firm in a quarter, and what became of each of its sentences.
+
+    ``sentence_topics`` follows the rows of the sentences, -1 for none. ``sentence_vectors`` holds
+    the compact vectors of the rows that ``kept`` names, in that order; all others are small talk.
+    """
 
     firm_id: str
     topics: tuple[TopicDraft, ...]
     sentence_topics: tuple[int, ...]
-    n_set_aside: int
+    kept: npt.NDArray[np.int64]
+    sentence_vectors: Bytes
+
+    def sentence_rows(self, sentences: pa.Table) -> pa.Table:
+        """The rows of MAP_SENTENCES for the ``sentences`` that the model was made from."""
+        is_small_talk = np.ones(sentences.num_rows, bool)
+        is_small_talk[self.kept] = False
+        found = {
+            "local_topic_id": pa.array(self.sentence_topics, pa.int32()),
+            "is_small_talk": pa.array(is_small_talk),
+            "vector": compact_vectors.to_arrow(
+                self.sentence_vectors, self.kept, sentences.num_rows
+            ),
+        }
+        names = schemas.MAP_SENTENCES.names
+        columns = [
+            found[name] if name in found else sentences[name].combine_chunks() for name in names
+        ]
+        return pa.table(columns, names=names)
 
 
 # Where a transcript hides a name nobody said this. Seen by the embedding model, it draws together
@@ -66,9 +92,6 @@ class FirmModel:
 _MASK = re.compile(r"<unk>", re.IGNORECASE)
 # Enough for the longest prompt; more would only be cut again.
 LEADING_TEXTS = 20
-# Below this many sentences per smallest topic, the smallest topic shrinks with the call.
-SENTENCES_PER_SMALLEST_TOPIC = 16
-SMALLEST_TOPIC = 3
 
 
 def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSettings) -> FirmModel:
@@ -85,17 +108,19 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
     firm_id = rows[0]["firm_id"]
     topics: list[TopicDraft] = []
     labels = np.full(len(rows), NO_TOPIC, np.int32)
-    n_set_aside = 0
+    all_kept: list[int] = []
+    rounded: list[Bytes] = []
     for start, stop in _calls(rows):
         kept = [
             number
             for number in range(start, stop)
             if is_set_aside(rows[number]["raw_text"], rows[number]["speaker_type"]) is None
         ]
-        n_set_aside += (stop - start) - len(kept)
         texts = [rows[number]["raw_text"] for number in kept]
         vectors = embedder.embed([_MASK.sub("", text) for text in texts])
-        fitted = fit_topics(texts, vectors, scaled_parameters(settings, len(texts)))
+        all_kept += kept
+        rounded += [compact_vectors.quantize(vectors)] if kept else []
+        fitted = fit_topics(texts, vectors, settings)
         offset = len(topics)
         for label in sorted(fitted.keywords):
             members = _most_representative_first(fitted, label, vectors)
@@ -116,7 +141,13 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
             )
         for member, label in zip(kept, fitted.labels, strict=True):
             labels[member] = NO_TOPIC if label == NO_TOPIC else offset + label
-    return FirmModel(firm_id, tuple(topics), tuple(int(label) for label in labels), n_set_aside)
+    return FirmModel(
+        firm_id=firm_id,
+        topics=tuple(topics),
+        sentence_topics=tuple(int(label) for label in labels),
+        kept=np.array(all_kept, np.int64),
+        sentence_vectors=np.concatenate(rounded) if rounded else np.zeros((0, 0), np.int8),
+    )
 
 
 def _calls(rows: list[dict[str, object]]) -> list[tuple[int, int]]:
@@ -139,16 +170,3 @@ def _most_representative_first(fitted: FittedTopics, label: int, vectors: Vector
     members = np.flatnonzero(fitted.labels == label)
     similarity = vectors[members] @ vectors[members].mean(axis=0)
     return [int(member) for member in members[np.lexsort((members, -similarity.round(6)))]]
-
-
-def scaled_parameters(settings: FirmTopicSettings, n_sentences: int) -> TopicModelParameters:
-    """The firm-level parameters for a call of ``n_sentences``.
-
-    The settings suit a whole call. With fewer than SENTENCES_PER_SMALLEST_TOPIC sentences per
-    smallest topic, the smallest topic is one sentence in that many, SMALLEST_TOPIC at least, and
-    the neighbourhood keeps its proportion to it: wider than a topic, it joins two.
-    """
-    from ftm_core.topics.topic_model import TopicModelParameters
-
-    parameters = TopicModelParameters(**settings.model_dump())
-    return parameters.shrunk_to(max(SMALLEST_TOPIC, n_sentences // SENTENCES_PER_SMALLEST_TOPIC))

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.records import Failure, utc_now
 from ftm_core.contracts.settings import LlmSettings
@@ -36,7 +35,7 @@ async def summarize_firm(
     return FinishedFirm(
         firm_id=model.firm_id,
         topic_rows=tuple(item for item in outcomes if not isinstance(item, Failure)),
-        sentences=_with_topics(sentences, model),
+        sentences=model.sentence_rows(sentences),
         failed_topics=tuple(item for item in outcomes if isinstance(item, Failure)),
     )
 
@@ -82,15 +81,3 @@ async def _topic_row(
         "prompt_version": row_code_version(),
         "vector": list(topic.vector),
     }
-
-
-def _with_topics(sentences: pa.Table, model: FirmModel) -> pa.Table:
-    """The firm's sentences with the topic of each, as SENTENCES."""
-    labels = pa.array(model.sentence_topics, pa.int32())
-    return pa.table(
-        [
-            labels if name == "local_topic_id" else sentences[name].combine_chunks()
-            for name in schemas.SENTENCES.names
-        ],
-        names=schemas.SENTENCES.names,
-    )

@@ -1,71 +1,37 @@
-"""One BERTopic model with explicit parts: vectors and texts in, labels and keywords out."""
+"""BERTopic with explicit parts over one call: vectors and texts in, labels and keywords out.
+
+Sentences are clustered by Ward linkage on their vectors. On the hundred sentences of a call UMAP
+and HDBSCAN find topics of the same purity and agreement and take several hundred times as long
+(bench/results/themes.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from bertopic import BERTopic
 from bertopic.backend import BaseEmbedder
+from bertopic.dimensionality import BaseDimensionalityReduction
 from bertopic.representation import MaximalMarginalRelevance
 from bertopic.vectorizers import ClassTfidfTransformer
-from hdbscan import HDBSCAN
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
-from threadpoolctl import threadpool_limits
-from umap import UMAP
 
+from ftm_core.contracts.settings import FirmTopicSettings
 from ftm_core.text import lexicons
 from ftm_core.text.tokens import KEYWORD_PATTERN
-from ftm_core.topics.compiled import keep_compiled
 from ftm_core.topics.embedding import Vectors
+from ftm_core.topics.keywords import choose_keywords
 
 NO_TOPIC = -1
-
-
-@dataclass(frozen=True)
-class TopicModelParameters:
-    """Parameters of one level, already scaled to the size of the input."""
-
-    umap_neighbors: int
-    umap_components: int
-    umap_min_dist: float
-    min_cluster_size: int
-    min_samples: int
-    cluster_selection: str
-    ngram_max: int
-    min_df: int
-    mmr_diversity: float
-    n_keywords: int
-    seed: int
-    umap_start: Literal["spectral", "pca"] = "spectral"
-    umap_epochs: int | None = None
-    # 0 sets no limit. HDBSCAN takes larger clusters apart; by excess of mass only.
-    max_cluster_size: int = 0
-
-    def shrunk_to(self, smallest: int) -> TopicModelParameters:
-        """Lower the smallest cluster to ``smallest`` and the neighbourhood in proportion."""
-        if smallest >= self.min_cluster_size:
-            return self
-        neighbors = round(self.umap_neighbors * smallest / self.min_cluster_size)
-        return replace(self, min_cluster_size=smallest, umap_neighbors=max(5, neighbors))
-
-    def fitted_to(self, n_texts: int) -> TopicModelParameters:
-        """Bring the neighbourhood and the dimensions below the number of texts.
-
-        UMAP needs fewer neighbours than points, and its spectral start fewer dimensions than
-        points less one.
-        """
-        return replace(
-            self,
-            umap_neighbors=max(2, min(self.umap_neighbors, n_texts - 1)),
-            umap_components=max(2, min(self.umap_components, n_texts - 3)),
-        )
+# Candidates for each keyword, before those are dropped that repeat another.
+CANDIDATES_PER_KEYWORD = 3
 
 
 @dataclass(frozen=True)
@@ -76,43 +42,58 @@ class FittedTopics:
     keywords: dict[int, tuple[str, ...]]
 
 
+class WardClusters:
+    """Ward linkage on unit vectors, as BERTopic's clustering part.
+
+    A call of n sentences is cut into n / ``sentences_per_topic`` clusters. A sentence whose cosine
+    with its cluster's mean is below ``min_similarity`` is an outlier, and so are the sentences of
+    a cluster with fewer than ``min_topic_size``. Source: Ward, JASA 58 (1963).
+    """
+
+    def __init__(self, settings: FirmTopicSettings) -> None:
+        self._settings = settings
+        self.labels_: npt.NDArray[np.int32] = np.zeros(0, np.int32)
+
+    def fit(self, vectors: Vectors, y: object = None) -> Self:
+        """Cluster ``vectors`` of shape (n, dimensions); ``labels_`` holds -1 for outliers."""
+        n_clusters = max(2, round(len(vectors) / self._settings.sentences_per_topic))
+        found = fcluster(linkage(vectors.astype(np.float64), "ward"), n_clusters, "maxclust")
+        self.labels_ = np.full(len(vectors), NO_TOPIC, np.int32)
+        for label in range(int(found.max())):
+            members = np.flatnonzero(found == label + 1)
+            mean = vectors[members].mean(axis=0)
+            similarity = vectors[members] @ (mean / max(float(np.linalg.norm(mean)), 1e-9))
+            members = members[similarity >= self._settings.min_similarity]
+            if len(members) >= self._settings.min_topic_size:
+                self.labels_[members] = label
+        return self
+
+
 def fit_topics(
-    texts: Sequence[str], vectors: Vectors, parameters: TopicModelParameters
+    texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettings
 ) -> FittedTopics:
     """Cluster ``vectors`` and describe each cluster by keywords of its ``texts``.
 
-    Deterministic for given input and parameters. Too few texts for two clusters, or texts
-    without a single word, give no topic at all rather than an error.
+    Deterministic for given input and settings. Too few texts for two clusters, or texts without a
+    single word, give no topic at all rather than an error.
     """
     nothing = FittedTopics(np.full(len(texts), NO_TOPIC, np.int32), {})
-    if len(texts) < max(parameters.min_cluster_size, 5):
+    if len(texts) < max(settings.min_topic_size, 5):
         return nothing
-    words = _WordVectors.of(texts, vectors, parameters)
+    words = _WordVectors.of(texts, vectors, settings)
     if words is None:
         return nothing
-    keep_compiled()
-    model = _build(words, parameters.fitted_to(len(texts)))
-    # PCA multiplies matrices on all cores, and its last bits would follow their number.
-    with threadpool_limits(1) if parameters.umap_start == "pca" else nullcontext():
-        labels, _ = model.fit_transform(list(texts), embeddings=vectors)
+    clusters = WardClusters(settings)
+    if np.all(clusters.fit(vectors).labels_ == NO_TOPIC):
+        return nothing
+    model = _build(words, clusters, settings)
+    labels, _ = model.fit_transform(list(texts), embeddings=vectors)
     found = sorted(set(labels) - {NO_TOPIC})
     keywords = {
-        topic: _telling([word for word, _ in model.get_topic(topic) if word])[
-            : parameters.n_keywords
-        ]
+        topic: choose_keywords([word for word, _ in model.get_topic(topic)], settings.n_keywords)
         for topic in found
     }
     return FittedTopics(np.asarray(labels, np.int32), keywords)
-
-
-def _telling(keywords: Sequence[str]) -> tuple[str, ...]:
-    """The keywords less those all of whose words could be said of anything, unless all could."""
-    telling = [word for word in keywords if not _is_filler(word)]
-    return tuple(telling or keywords)
-
-
-def _is_filler(keyword: str) -> bool:
-    return all(lexicons.contains("keyword_filler", word) for word in keyword.split())
 
 
 class _WordVectors(BaseEmbedder):  # type: ignore[misc]
@@ -129,12 +110,12 @@ class _WordVectors(BaseEmbedder):  # type: ignore[misc]
 
     @classmethod
     def of(
-        cls, texts: Sequence[str], vectors: Vectors, parameters: TopicModelParameters
+        cls, texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettings
     ) -> _WordVectors | None:
         # min_df counts sentences. Left to BERTopic it would count topics, since c-TF-IDF joins a
         # topic's sentences into one document, and a word of one topic alone would be dropped.
-        for min_df in (parameters.min_df, 1):
-            counter = _vectorizer(parameters.ngram_max, min_df=min_df)
+        for min_df in (settings.min_df, 1):
+            counter = _vectorizer(settings.ngram_max, min_df=min_df)
             try:
                 counts: csr_matrix = counter.fit_transform(texts)
             except ValueError:  # no word at all
@@ -173,43 +154,33 @@ class _TopicModel(BERTopic):  # type: ignore[misc]
 
 
 def _vectorizer(ngram_max: int, **options: Any) -> CountVectorizer:
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
     return CountVectorizer(
-        stop_words=sorted(ENGLISH_STOP_WORDS | lexicons.words("spoken_stop_words")),
+        stop_words=stop_words(),
         ngram_range=(1, ngram_max),
         token_pattern=KEYWORD_PATTERN,
         **options,
     )
 
 
-def _build(words: _WordVectors, parameters: TopicModelParameters) -> BERTopic:
+def stop_words() -> list[str]:
+    """Words that are no keywords: scikit-learn's stop words and those of spoken language."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return sorted(ENGLISH_STOP_WORDS | lexicons.words("spoken_stop_words"))
+
+
+def _build(words: _WordVectors, clusters: WardClusters, settings: FirmTopicSettings) -> BERTopic:
+    n_candidates = CANDIDATES_PER_KEYWORD * settings.n_keywords
     return _TopicModel(
         embedding_model=words,
-        umap_model=UMAP(
-            n_neighbors=parameters.umap_neighbors,
-            n_components=parameters.umap_components,
-            min_dist=parameters.umap_min_dist,
-            metric="cosine",
-            init=parameters.umap_start,
-            n_epochs=parameters.umap_epochs,
-            random_state=parameters.seed,
-            n_jobs=1,
-        ),
-        hdbscan_model=HDBSCAN(
-            min_cluster_size=parameters.min_cluster_size,
-            min_samples=parameters.min_samples,
-            metric="euclidean",
-            cluster_selection_method=parameters.cluster_selection,
-            max_cluster_size=parameters.max_cluster_size,
-            core_dist_n_jobs=1,
-        ),
-        vectorizer_model=_vectorizer(parameters.ngram_max, vocabulary=words.vocabulary),
+        umap_model=BaseDimensionalityReduction(),
+        hdbscan_model=clusters,
+        vectorizer_model=_vectorizer(settings.ngram_max, vocabulary=words.vocabulary),
         ctfidf_model=ClassTfidfTransformer(),
         representation_model=MaximalMarginalRelevance(
-            diversity=parameters.mmr_diversity, top_n_words=parameters.n_keywords
+            diversity=settings.mmr_diversity, top_n_words=n_candidates
         ),
-        top_n_words=parameters.n_keywords,
+        top_n_words=n_candidates,
         calculate_probabilities=False,
         verbose=False,
     )

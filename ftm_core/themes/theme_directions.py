@@ -1,0 +1,100 @@
+"""Find the themes of a sample of sentences, each as a direction among the sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ftm_core.contracts.settings import ThemeSettings
+from ftm_core.themes.assignment import NO_THEME, nearest
+from ftm_core.topics.embedding import Vectors
+
+Labels = npt.NDArray[np.int64]
+Directions = npt.NDArray[np.float32]
+# Rounds in which sentences choose their theme and themes move to the mean of their sentences.
+ROUNDS = 2
+SMALLEST_CLUSTER = 10
+SENTENCES_PER_CLUSTER = 50
+FEWEST_SENTENCES = 5
+LARGEST_SHARE = 0.01
+_NOTHING = 1e-9
+
+
+def smallest_cluster(n_sample: int, n_sentences: int, settings: ThemeSettings) -> int:
+    """Sentences of the sample in its smallest cluster, for ``min_theme_size`` in the quarter.
+
+    At least SMALLEST_CLUSTER, below which clusters are chance, however small the sample's share;
+    in a quarter of few sentences it shrinks to one in SENTENCES_PER_CLUSTER of them.
+    """
+    in_sample = round(settings.min_theme_size * n_sample / max(n_sentences, 1))
+    most = max(FEWEST_SENTENCES, n_sample // SENTENCES_PER_CLUSTER)
+    return min(max(SMALLEST_CLUSTER, in_sample), most)
+
+
+def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings) -> Labels:
+    """A cluster per sentence of shape (n,), -1 for none, by UMAP and HDBSCAN.
+
+    ``vectors`` are unit vectors of shape (n, dimensions), ``smallest`` is the size of the smallest
+    cluster. Deterministic for given vectors and settings. Too few sentences for two clusters give
+    no cluster. Clusters larger than LARGEST_SHARE of the sample size are taken apart: excess of
+    mass prefers a few clusters that hold everything to many that are about one thing.
+    """
+    from hdbscan import HDBSCAN
+    from umap import UMAP
+
+    from ftm_core.topics.compiled import keep_compiled
+
+    n = len(vectors)
+    if n < max(2 * smallest, settings.umap_components + 3):
+        return np.full(n, NO_THEME, np.int64)
+    keep_compiled()
+    embedded = UMAP(
+        n_neighbors=min(settings.umap_neighbors, n - 1),
+        n_components=settings.umap_components,
+        min_dist=0.0,
+        metric="cosine",
+        random_state=settings.seed,
+        n_jobs=1,
+    ).fit_transform(vectors)
+    labels = HDBSCAN(
+        min_cluster_size=smallest,
+        min_samples=settings.min_samples,
+        cluster_selection_method="eom",
+        max_cluster_size=round(LARGEST_SHARE * settings.sample_size),
+        core_dist_n_jobs=1,
+    ).fit_predict(embedded)
+    return np.asarray(labels, np.int64)
+
+
+def mean_directions(vectors: Vectors, labels: Labels) -> Directions:
+    """The mean of each label's vectors, brought to length 1; labels without sentences vanish."""
+    sums = np.zeros((int(labels.max(initial=-1)) + 1, vectors.shape[1]))
+    np.add.at(sums, labels[labels >= 0], vectors[labels >= 0])
+    lengths = np.linalg.norm(sums, axis=1)
+    alive = lengths > _NOTHING
+    return np.asarray(sums[alive] / lengths[alive, None], np.float32)
+
+
+def refined(vectors: Vectors, directions: Directions, settings: ThemeSettings) -> Directions:
+    """Directions after ROUNDS of spherical k-means over the sentences near enough to one."""
+    for _ in range(ROUNDS):
+        if not len(directions):
+            break
+        labels, similarity = nearest(vectors, directions)
+        labels[similarity < settings.min_similarity] = NO_THEME
+        directions = mean_directions(vectors, labels)
+    return directions
+
+
+def joined(directions: Directions, similarity: float) -> Directions:
+    """Directions with those made one whose cosine is ``similarity`` or more on average.
+
+    Average linkage: https://doi.org/10.1007/BF02291478.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    if len(directions) < 2:
+        return directions
+    tree = linkage(directions.astype(np.float64), "average", "cosine")
+    groups = fcluster(tree, 1 - similarity, "distance")
+    return mean_directions(directions, groups.astype(np.int64) - 1)

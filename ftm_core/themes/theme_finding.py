@@ -1,0 +1,225 @@
+"""Find the themes of a quarter: fitted on a sample of its sentences, assigned to all of them.
+
+1. Center the sentence vectors and flatten their top directions (sentence_space).
+2. Cluster a seeded sample, stratified by firm, by UMAP and HDBSCAN (theme_directions).
+3. Sharpen the space by the variance within clusters, and join directions that say the same.
+4. Assign every sentence to the nearest theme in one pass (assignment).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.themes import theme_keywords
+from ftm_core.themes.assignment import (
+    NO_THEME,
+    Assignment,
+    largest_first,
+    nearest,
+    with_context,
+    without_dominance,
+)
+from ftm_core.themes.evidence import LEADING_SENTENCES
+from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences
+from ftm_core.themes.sentence_space import SentenceSpace, flattened_space, sharpened_space
+from ftm_core.themes.theme_directions import (
+    Directions,
+    cluster_sample,
+    joined,
+    mean_directions,
+    refined,
+    smallest_cluster,
+)
+from ftm_core.themes.theme_groups import group_themes
+from ftm_core.themes.theme_kinds import kind_of
+from ftm_core.themes.theme_sample import draws, stratified_sample
+from ftm_core.topics.compact_vectors import dequantize
+from ftm_core.topics.embedding import Embedder
+
+# Sentences on which directions are refined: the sample of the clustering and more of its kind.
+REFINING_SAMPLE = 100_000
+WORDS_IN_GROUP_NAME = 4
+
+
+@dataclass(frozen=True)
+class FoundTheme:
+    """One theme: its texts come from its most central sentences."""
+
+    keywords: tuple[str, ...]
+    label: str
+    kind: str
+    group: int
+    group_name: str
+    n_firms: int
+    n_sentences: int
+    leading_sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FoundThemes:
+    """All themes of a quarter, largest first, and the assignment of its kept sentences.
+
+    ``directions`` has a row per theme: the mean of its sentences' vectors less the mean of all,
+    in the embedding space, of length 1, so that themes of different quarters can be compared.
+    """
+
+    themes: tuple[FoundTheme, ...]
+    directions: Directions
+    assignment: Assignment
+
+
+def find_themes(embedder: Embedder, settings: Settings, folder: str) -> FoundThemes:
+    """Worker task: the themes of the sentences that ``write_sentences`` put into ``folder``."""
+    return themes_of(read_sentences(Path(folder)), settings.themes)
+
+
+def themes_of(sentences: QuarterSentences, settings: ThemeSettings) -> FoundThemes:
+    """Find and describe the themes; depends on the set of sentences and the settings alone."""
+    # One thread: sums over many sentences would follow the number of cores in their last bits.
+    with threadpool_limits(1):
+        assignment = assign_sentences(sentences, settings)
+        themes = _describe(sentences, assignment, settings)
+        directions = _in_embedding_space(sentences, assignment.themes)
+    if not themes:
+        return FoundThemes((), directions, assignment)
+    groups = group_themes(directions, settings.themes_per_group)
+    return FoundThemes(_with_groups(themes, groups), directions, assignment)
+
+
+def assign_sentences(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
+    """The theme of every kept sentence, numbered largest first, -1 for none."""
+    n_kept = len(sentences.kept)
+    labels = np.full(n_kept, NO_THEME, np.int64)
+    similarity = np.zeros(n_kept, np.float32)
+    space, directions = fit_directions(sentences, settings)
+    if not len(directions):
+        return Assignment(labels, similarity)
+    for block in sentences.blocks():
+        labels[block], similarity[block] = nearest(
+            space.place(sentences.vectors[block]), directions
+        )
+    positions = sentences.table["position"].to_numpy()[sentences.kept].astype(np.int64)
+    firms = sentences.codes("firm_id")
+    labels = with_context(labels, similarity, sentences.codes("transcript_id"), positions, settings)
+    labels, _ = largest_first(without_dominance(labels, similarity, firms, settings), firms)
+    return Assignment(labels, similarity)
+
+
+def fit_directions(
+    sentences: QuarterSentences, settings: ThemeSettings
+) -> tuple[SentenceSpace, Directions]:
+    """The space in which sentences are compared, and the direction of each theme in it."""
+    if not len(sentences.kept):
+        return SentenceSpace(np.zeros(0), np.zeros((0, 0))), np.zeros((0, 0), np.float32)
+    vectors = sentences.vectors
+    space = flattened_space(
+        (vectors[block] for block in sentences.blocks()), settings.flattened_directions
+    )
+    drawn = draws(
+        sentences.table["sentence_id"].take(sentences.kept).to_pylist(), settings.seed
+    )
+    firms = sentences.codes("firm_id")
+    sample = stratified_sample(firms, drawn, settings.sample_size)
+    placed = space.place(vectors[sample])
+    smallest = smallest_cluster(len(sample), len(vectors), settings)
+    clusters = cluster_sample(placed, smallest, settings)
+    directions = mean_directions(placed, clusters)
+    if not len(directions):
+        return space, directions
+    wider = vectors[stratified_sample(firms, drawn, max(REFINING_SAMPLE, settings.sample_size))]
+    placed = space.place(wider)
+    directions = refined(placed, directions, settings)
+    labels, similarity = nearest(placed, directions)
+    labels[similarity < settings.min_similarity] = NO_THEME
+    space = sharpened_space(space, placed, labels)
+    placed = space.place(wider)
+    directions = joined(mean_directions(placed, labels), settings.join_similarity)
+    return space, refined(placed, directions, settings)
+
+
+def _describe(
+    sentences: QuarterSentences, assignment: Assignment, settings: ThemeSettings
+) -> list[FoundTheme]:
+    n_themes = int(assignment.themes.max(initial=-1)) + 1
+    if not n_themes:
+        return []
+    firms = sentences.codes("firm_id")
+    texts = sentences.table["raw_text"]
+    members = _most_central_first(assignment)
+    central = [rows[: theme_keywords.SENTENCES_PER_THEME] for rows in members]
+    said = [texts.take(sentences.kept[rows]).to_pylist() for rows in central]
+    keywords = theme_keywords.count_terms(said, settings.ngram_max).keywords(settings.n_keywords)
+    themes = []
+    for rows, central_rows, own_texts, own_keywords in zip(
+        members, central, said, keywords, strict=True
+    ):
+        leading = _one_per_firm(firms[central_rows])
+        themes.append(
+            FoundTheme(
+                keywords=own_keywords,
+                label=theme_keywords.label_of(own_keywords),
+                kind=kind_of(own_texts),
+                group=0,
+                group_name="",
+                n_firms=len(np.unique(firms[rows])),
+                n_sentences=len(rows),
+                leading_sentences=tuple(own_texts[place] for place in leading),
+            )
+        )
+    return themes
+
+
+def _with_groups(
+    themes: list[FoundTheme], groups: npt.NDArray[np.int64]
+) -> tuple[FoundTheme, ...]:
+    """The themes with their group, which is named by the keywords that its themes share most."""
+    from dataclasses import replace
+
+    said = [[" . ".join(theme.keywords)] * theme.n_firms for theme in themes]
+    names = [
+        theme_keywords.label_of(words)
+        for words in theme_keywords.count_terms(said, 1).grouped(groups).keywords(
+            WORDS_IN_GROUP_NAME
+        )
+    ]
+    return tuple(
+        replace(theme, group=int(group), group_name=names[group])
+        for theme, group in zip(themes, groups.tolist(), strict=True)
+    )
+
+
+def _most_central_first(assignment: Assignment) -> list[npt.NDArray[np.int64]]:
+    """The kept rows of each theme, equally central ones in their order."""
+    order = np.lexsort((-assignment.similarity.round(5), assignment.themes))
+    order = order[assignment.themes[order] >= 0]
+    counts = np.bincount(assignment.themes[order])
+    return np.split(order, np.cumsum(counts)[:-1])
+
+
+def _one_per_firm(firms: npt.NDArray[np.int64]) -> list[int]:
+    """Positions of the first sentence of each firm, LEADING_SENTENCES at most."""
+    _, first = np.unique(firms, return_index=True)
+    return sorted(first.tolist())[:LEADING_SENTENCES]
+
+
+def _in_embedding_space(
+    sentences: QuarterSentences, labels: npt.NDArray[np.int64]
+) -> Directions:
+    n_themes = int(labels.max(initial=-1)) + 1
+    if not n_themes:
+        return np.zeros((0, 0), np.float32)
+    sums = np.zeros((n_themes, sentences.vectors.shape[1]))
+    total = np.zeros(sentences.vectors.shape[1])
+    for block in sentences.blocks():
+        vectors, own = dequantize(sentences.vectors[block]), labels[block]
+        total += vectors.sum(axis=0, dtype=np.float64)
+        np.add.at(sums, own[own >= 0], vectors[own >= 0])
+    means = sums / np.bincount(labels[labels >= 0])[:, None] - total / len(labels)
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(means / np.maximum(lengths, 1e-9), np.float32)
