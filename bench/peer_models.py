@@ -72,8 +72,9 @@ class KnownVectors:
 
 def ftm(corpus: Corpus) -> Found:
     """Topics of each firm, then themes of all topics, without LLM and in one process."""
-    from ftm_core.contracts.settings import Settings
     from ftm_core.themes.theme_model import TopicPoint, find_themes
+
+    from ftm_core.contracts.settings import Settings
     from ftm_core.topics.firm_model import model_firm
 
     settings, embedder = Settings(), KnownVectors(corpus)

@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from ftm_core.themes.theme_model import ThemeDraft, TopicPoint, find_themes
 
 from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.themes import theme_model
-from ftm_core.themes.theme_model import ThemeDraft, TopicPoint, find_themes
 from ftm_core.topics.embedding import load_embedder
 
 RESULTS = Path(__file__).parent / "results"

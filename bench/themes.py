@@ -3,7 +3,7 @@
 Run from the project root: ``python -m bench.themes``. Embeds the sample quarter and both MAEC
 quarters once with the bundled model (vectors are cached in ``--cache``), filters out small talk,
 and finds themes by ftm and by BERTopic over all sentences. Prints subject recovery
-(``ftm_core.quality.subjects``) for MAEC; planted themes recovered, ARI and stability for the sample.
+(``ftm_core.quality.subjects``) for MAEC; planted themes, ARI and stability for the sample.
 """
 
 from __future__ import annotations
@@ -80,7 +80,11 @@ def load(name: str, rows: pa.Table, cache: Path) -> Corpus:
     rows = rows.sort_by(by)
     texts, speakers = rows["raw_text"].to_pylist(), rows["speaker_type"].to_pylist()
     kept = np.array(
-        [n for n, pair in enumerate(zip(texts, speakers, strict=True)) if is_set_aside(*pair) is None]
+        [
+            n
+            for n, pair in enumerate(zip(texts, speakers, strict=True))
+            if is_set_aside(*pair) is None
+        ]
     )
     stored = cache / f"{name}_{len(kept)}.npy"
     if stored.exists():
@@ -156,7 +160,9 @@ def sample_figures(corpus: Corpus, found: list[np.ndarray]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache/themes"))
-    parser.add_argument("--sample", type=Path, default=Path("data"), help="where sample is ingested")
+    parser.add_argument(
+        "--sample", type=Path, default=Path("data"), help="where sample is ingested"
+    )
     parser.add_argument("--subjects", type=Path, default=maec_file().parents[1] / "matters.csv")
     parser.add_argument("--quarters", nargs="*", default=list(MAEC))
     parser.add_argument("--seeds", type=int, default=len(SEEDS))

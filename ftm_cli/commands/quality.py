@@ -31,9 +31,17 @@ def quality_command(
         bool,
         typer.Option(
             "--stability",
-            help="Cluster the topics anew by several seeds and compare; takes longer.",
+            help="Find the themes again by several seeds and compare; takes longer.",
         ),
     ] = False,
+    patterns: Annotated[
+        Path | None,
+        typer.Option(
+            "--patterns",
+            help="CSV of subjects and regular expressions: measures subject recovery.",
+            show_default=False,
+        ),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Measure topics and themes: coherence, diversity, coverage, grounding, stability, recovery.
@@ -54,12 +62,18 @@ def quality_command(
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.quality.measure import measure_quality
+    from ftm_core.quality.subjects import read_subjects
 
     storage = open_data(data)
     chosen = chosen_quarter(storage, quarter)
     settings = resolve(project_file=Path(PROJECT_FILE)).settings.quality
     report = measure_quality(
-        storage, chosen, settings, _key(storage, chosen, key), with_stability=stability
+        storage,
+        chosen,
+        settings,
+        _key(storage, chosen, key),
+        with_stability=stability,
+        subjects=read_subjects(patterns) if patterns is not None else (),
     )
     if json_output:
         print_json(report.as_json())

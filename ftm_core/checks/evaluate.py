@@ -24,8 +24,7 @@ from ftm_core.quality.recovery import own_key
 from ftm_core.storage import Storage
 from ftm_core.themes.tables import failed_wholly
 
-# Written by no run yet.
-CHECKED_TABLES = tuple(name for name in TABLES if name != "theme_exposures")
+CHECKED_TABLES = tuple(TABLES)
 _TOPIC_SAMPLE = "SELECT firm_name, topic_id, representation, summary FROM firm_topics LIMIT 10"
 _THEME_SAMPLE = "SELECT theme_id, name, description, n_firms, n_topics FROM themes LIMIT 5"
 _CONTRIBUTION_SAMPLE = (

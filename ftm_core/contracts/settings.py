@@ -160,7 +160,7 @@ class ThemeSettings(_Group):
     umap_neighbors: int = _setting(15, "THEME_UMAP_NEIGHBORS", "UMAP neighbors", rows=True, ge=2)
     umap_components: int = _setting(5, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
     min_theme_size: int = _setting(
-        28, "THEME_MIN_SIZE", "sentences of a quarter in its smallest cluster", rows=True, ge=2
+        24, "THEME_MIN_SIZE", "sentences of a quarter in its smallest cluster", rows=True, ge=2
     )
     min_samples: int = _setting(2, "THEME_MIN_SAMPLES", "HDBSCAN min_samples", rows=True, ge=1)
     join_similarity: float = _setting(

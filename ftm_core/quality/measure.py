@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualitySettings
@@ -16,10 +18,10 @@ from ftm_core.quality.duplicates import duplicate_names
 from ftm_core.quality.figures import Measure, QualityReport, at_least, at_most, mean, share
 from ftm_core.quality.recovery import PURE_THEME, Key, Recovery, compare
 from ftm_core.quality.stability import SEEDS, stability
+from ftm_core.quality.subjects import Subject, subject_recovery
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
 from ftm_core.text.grounding import Sources
-from ftm_core.text.small_talk import is_set_aside
 
 EXAMPLES_SHOWN = 5
 # Coherence reads calls word by word: of a large quarter as many as this, spread evenly over it.
@@ -33,7 +35,7 @@ _COHERENCES: dict[Kind, tuple[str, str]] = {
 _ROWS_AT_ONCE = 10_000
 _SENTENCE_COLUMNS = (
     "sentence_id", "firm_id", "transcript_id", "raw_text", "speaker_type", "position",
-    "local_topic_id", "earnings_call_date",
+    "local_topic_id", "earnings_call_date", "is_small_talk", "theme_id",
 )  # fmt: skip
 
 Call = tuple[str, dt.date]
@@ -46,10 +48,11 @@ def measure_quality(
     key: Key | None = None,
     *,
     with_stability: bool = False,
+    subjects: Sequence[Subject] = (),
 ) -> QualityReport:
-    """Measure a finished quarter, against ``key`` too where one is given.
+    """Measure a finished quarter, against ``key`` and ``subjects`` too where they are given.
 
-    ``with_stability`` clusters its topics anew by several seeds, which takes the embedding model.
+    ``with_stability`` finds its themes again by several seeds.
 
     Raises InputError when the quarter is not finished, or ``key`` is of another quarter.
     """
@@ -64,6 +67,7 @@ def measure_quality(
         *_text_measures(quarter_rows, settings),
         *(_stability_measures(finished, settings) if with_stability else ()),
         *(_recovery_measures(recovery, settings) if recovery is not None else ()),
+        *(_subject_measures(quarter_rows, subjects) if subjects else ()),
     ]
     return QualityReport(
         str(quarter), storage.uri, finished.identity.run_id, tuple(measures), recovery
@@ -80,9 +84,9 @@ class _Rows:
 
         self.themes = read(keys.themes(quarter), schemas.THEMES)
         self.contributions = read(keys.theme_contributions(quarter), schemas.THEME_CONTRIBUTIONS)
+        self.exposures = read(keys.theme_exposures(quarter), schemas.THEME_EXPOSURES)
         self.topics = read(keys.processed_table("topics", quarter), schemas.TOPICS)
         self.firms = read(keys.processed_table("firms", quarter), schemas.FIRMS)
-        self._theme_of_topic = {row["topic_id"]: row["theme_id"] for row in self.contributions}
         calls = sorted(_call(row) for row in self.firms)
         self.n_calls = len(calls)
         self.chosen_calls = {level: _spread(calls, most) for level, most in CALLS_JUDGED.items()}
@@ -90,6 +94,7 @@ class _Rows:
         self.n_sentences = self.n_small_talk = self.n_in_topic = self.n_in_theme = 0
         self.topic_of_place: dict[tuple[str, int], str | None] = {}
         self.theme_of_place: dict[tuple[str, int], str | None] = {}
+        self.spoken: list[tuple[str, str | None]] = []
         self.texts_of_topic: dict[str, list[str]] = {row["topic_id"]: [] for row in self.topics}
         table = read_table(
             storage,
@@ -103,13 +108,13 @@ class _Rows:
 
     def _take(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
-            small_talk = is_set_aside(row["raw_text"], row["speaker_type"]) is not None
+            small_talk = row["is_small_talk"]
             local = row["local_topic_id"]
             topic = f"{row['firm_id']}_{local}" if local >= 0 else None
-            # A topic whose summary failed is no row, yet its sentences are clustered.
-            theme = self._theme_of_topic.get(topic) if topic is not None else None
+            theme = row["theme_id"]
             place = (row["transcript_id"], row["position"])
             self.topic_of_place[place], self.theme_of_place[place] = topic, theme
+            self.spoken.append((row["raw_text"], theme))
             self.n_sentences += 1
             self.n_in_topic += topic is not None
             self.n_in_theme += theme is not None
@@ -189,8 +194,8 @@ def _coverage_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measu
         f"{len(reached)} of {len(firms)}",
     )
     firms_of: dict[str, Counter[str]] = {}
-    for row in rows.contributions:
-        firms_of.setdefault(row["theme_id"], Counter())[row["firm_id"]] += 1
+    for row in rows.exposures:
+        firms_of.setdefault(row["theme_id"], Counter())[row["firm_id"]] += row["n_sentences"]
     shares = [
         (count / group.total(), theme, firm)
         for theme, group in sorted(firms_of.items())
@@ -205,6 +210,18 @@ def _coverage_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measu
         settings.max_dominance,
         "" if top is None else f"{top[2]} in {top[1]}",
     )
+
+
+def _subject_measures(rows: _Rows, subjects: Sequence[Subject]) -> Iterator[Measure]:
+    number = {row["theme_id"]: place for place, row in enumerate(rows.themes)}
+    themes = np.array([number.get(theme or "", -1) for _, theme in rows.spoken], np.int64)
+    found = subject_recovery([text for text, _ in rows.spoken], themes, subjects)
+    worst = sorted(found.subjects, key=lambda subject: (subject.f1, subject.name))[:3]
+    lowest = ", ".join(f"{subject.name} {subject.f1:.2f}" for subject in worst)
+    yield Measure(
+        "subject-recovery", "Best F1 of a theme, mean over subjects", found.mean, "", False,
+        f"{len(found.subjects)} subjects, {found.n_too_rare} too rare; lowest: {lowest}",
+    )  # fmt: skip
 
 
 def _stability_measures(finished: FinishedQuarter, settings: QualitySettings) -> Iterator[Measure]:

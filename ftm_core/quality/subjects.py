@@ -28,7 +28,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class RecoveredSubject:
-    """A subject, its marked sentences, and the theme that matches it best (-1: none) with its F1."""
+    """A subject, its marked sentences, and its best theme (-1: none) with the F1 of the two."""
 
     name: str
     n_sentences: int

@@ -27,8 +27,8 @@ from ftm_core.report.tables import QuarterTables
 from ftm_core.report.themes import ThemeEntry, theme_entries
 from ftm_core.report.timeline import Timeline, read_timeline
 from ftm_core.report.topic_map import VectorsOf, topic_map
-from ftm_core.storage import Storage
 from ftm_core.report.topic_vectors import vectors_of
+from ftm_core.storage import Storage
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,7 @@ def without_dominance(
     order = np.lexsort((-similarity, labels))
     order = order[labels[order] >= 0]
     bounds = np.flatnonzero(np.diff(labels[order], prepend=-1, append=-1))
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds.tolist()):
         rows = order[start:stop]
         chosen = _within_share(firms[rows], settings.max_firm_dominance)
         if len(np.unique(firms[rows][chosen])) < settings.min_firms:

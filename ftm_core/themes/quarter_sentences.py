@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ftm_core.contracts import schemas
-from ftm_core.storage import Storage, tables
 from ftm_core.data.map_output import MapOutput
+from ftm_core.storage import Storage, tables
 from ftm_core.topics import compact_vectors
 from ftm_core.topics.compact_vectors import Bytes
 

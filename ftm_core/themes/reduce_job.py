@@ -184,14 +184,6 @@ async def _describe(
     return described
 
 
-def _evidence(theme_id: str, draft: ThemeDraft, rows: Sequence[dict[str, Any]]) -> ThemeEvidence:
-    """The summaries of a theme's most central topics, each of another firm."""
-    by_firm: dict[str, str] = {}
-    for member in draft.members:
-        by_firm.setdefault(rows[member]["firm_id"], rows[member]["summary"])
-    return ThemeEvidence(theme_id, draft.keywords, tuple(by_firm.values())[:LEADING_SENTENCES])
-
-
 async def _unless_stopped(work: asyncio.Task[_Result], context: ReduceContext) -> _Result:
     """Await ``work``, or cancel it and raise InterruptedRunError on a stop."""
     stop = asyncio.create_task(context.stop.wait())
@@ -261,9 +253,7 @@ class _ThemeTables:
             ),
         ):
             where = self.context.storage.describe(key)
-            stamped = schemas.stamp(
-                table, schema, run_id=self.context.output.run_id, where=where
-            )
+            stamped = schemas.stamp(table, schema, run_id=self.context.output.run_id, where=where)
             tables.write_table(self.context.storage, key, stamped)
         return self._topic_themes(contributions, rows)
 

@@ -30,7 +30,9 @@ class TopicThemes:
 
     def themes_of(self, topics: pa.Table) -> pa.Array:
         """The own theme of each row of ``topics``, null for none."""
-        return pa.array([self.own.get(name) for name in topics["topic_id"].to_pylist()], pa.string())
+        return pa.array(
+            [self.own.get(name) for name in topics["topic_id"].to_pylist()], pa.string()
+        )
 
 
 def sentiment_rows(

@@ -80,9 +80,7 @@ class SentenceThemes:
 
     def of(self, sentences: pa.Table) -> pa.Array:
         """The theme of each row of ``sentences``, null for none."""
-        places = pc.index_in(
-            sentences["sentence_id"].combine_chunks(), value_set=self.sentence_ids
-        )
+        places = pc.index_in(sentences["sentence_id"].combine_chunks(), value_set=self.sentence_ids)
         return self.theme_ids.take(places)
 
 

@@ -121,9 +121,7 @@ def fit_directions(
     space = flattened_space(
         (vectors[block] for block in sentences.blocks()), settings.flattened_directions
     )
-    drawn = draws(
-        sentences.table["sentence_id"].take(sentences.kept).to_pylist(), settings.seed
-    )
+    drawn = draws(sentences.table["sentence_id"].take(sentences.kept).to_pylist(), settings.seed)
     firms = sentences.codes("firm_id")
     sample = stratified_sample(firms, drawn, settings.sample_size)
     placed = space.place(vectors[sample])
@@ -175,18 +173,16 @@ def _describe(
     return themes
 
 
-def _with_groups(
-    themes: list[FoundTheme], groups: npt.NDArray[np.int64]
-) -> tuple[FoundTheme, ...]:
+def _with_groups(themes: list[FoundTheme], groups: npt.NDArray[np.int64]) -> tuple[FoundTheme, ...]:
     """The themes with their group, which is named by the keywords that its themes share most."""
     from dataclasses import replace
 
     said = [[" . ".join(theme.keywords)] * theme.n_firms for theme in themes]
     names = [
         theme_keywords.label_of(words)
-        for words in theme_keywords.count_terms(said, 1).grouped(groups).keywords(
-            WORDS_IN_GROUP_NAME
-        )
+        for words in theme_keywords.count_terms(said, 1)
+        .grouped(groups)
+        .keywords(WORDS_IN_GROUP_NAME)
     ]
     return tuple(
         replace(theme, group=int(group), group_name=names[group])
@@ -208,9 +204,7 @@ def _one_per_firm(firms: npt.NDArray[np.int64]) -> list[int]:
     return sorted(first.tolist())[:LEADING_SENTENCES]
 
 
-def _in_embedding_space(
-    sentences: QuarterSentences, labels: npt.NDArray[np.int64]
-) -> Directions:
+def _in_embedding_space(sentences: QuarterSentences, labels: npt.NDArray[np.int64]) -> Directions:
     n_themes = int(labels.max(initial=-1)) + 1
     if not n_themes:
         return np.zeros((0, 0), np.float32)

@@ -69,9 +69,7 @@ class WardClusters:
         return self
 
 
-def fit_topics(
-    texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettings
-) -> FittedTopics:
+def fit_topics(texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettings) -> FittedTopics:
     """Cluster ``vectors`` and describe each cluster by keywords of its ``texts``.
 
     Deterministic for given input and settings. Too few texts for two clusters, or texts without a

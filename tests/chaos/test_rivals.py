@@ -53,7 +53,7 @@ def test_fault_5_fault_6_fault_7_a_quarter_belongs_to_one_run_until_it_ends(
     for number, batch in ((0, "2023Q1_batch_0000"), (7, "2023Q1_batch_0000"), (0, "old_batch")):
         for key, schema in (
             (keys.firm_topics_part(Q, batch, number), schemas.FIRM_TOPICS),
-            (keys.sentences_part(Q, batch, number), schemas.SENTENCES),
+            (keys.sentences_part(Q, batch, number), schemas.MAP_SENTENCES),
         ):
             table = schemas.table_from_rows([], schema, run_id="another-run", where=key)
             tables.write_table(place.storage, key, table)

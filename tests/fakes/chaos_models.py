@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from ftm_core.themes.theme_model import ThemeDraft, TopicPoint
 from ftm_core.topics.firm_model import FirmModel, TopicDraft
+from tests.fakes.given_themes import given_themes
 
 
 class RuleWorkers:
@@ -28,7 +29,11 @@ class RuleWorkers:
         await asyncio.sleep(0)
         if isinstance(arguments[0], pa.Table):
             return self._model(arguments[0])
-        return _themes(arguments[0])
+        return given_themes(
+            arguments[0],
+            [f"subject{number}" for number in range(self._topics)],
+            lambda row: f"subject{row['local_topic_id']}",
+        )
 
     def _model(self, sentences: pa.Table) -> FirmModel:
         rows = sentences.to_pylist()
@@ -52,16 +57,6 @@ class RuleWorkers:
             for number, row in enumerate(rows[: self._topics])
         )
         labels = tuple(range(len(topics))) + (-1,) * (len(rows) - len(topics))
-        return FirmModel(firm_id, topics, labels, n_set_aside=0)
-
-
-def _themes(points: Sequence[TopicPoint]) -> list[ThemeDraft]:
-    subjects = sorted({point.keywords[0] for point in points})
-    members = {
-        subject: tuple(place for place, point in enumerate(points) if point.keywords[0] == subject)
-        for subject in subjects
-    }
-    return [
-        ThemeDraft((subject, "cost"), places, len({points[place].firm_id for place in places}))
-        for subject, places in members.items()
-    ]
+        return FirmModel(
+            firm_id, topics, labels, np.arange(len(rows)), np.ones((len(rows), 2), np.int8)
+        )

@@ -13,7 +13,7 @@ import datetime as dt
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -39,12 +39,13 @@ from ftm_core.run_inputs import run_inputs
 from ftm_core.storage import Storage
 from ftm_core.storage.local import LocalStorage
 from ftm_core.themes.reduce_job import ReduceContext, run_reduce
-from ftm_core.themes.theme_model import ThemeDraft, TopicPoint
+from ftm_core.themes.theme_finding import FoundThemes
 from ftm_core.topics.firm_model import INPUT_COLUMNS, FirmModel, TopicDraft
 from ftm_core.topics.summaries import summarize_firm
 from ftm_core.topics.workers import ModelWorkers
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
 from ftm_core.transcripts.sentences import Sentence
+from tests.fakes.given_themes import given_themes
 from tests.fakes.llm_forms import in_form, properties_of
 
 QUARTER = Quarter(2023, 1)
@@ -225,7 +226,8 @@ def _model(firm_id: str, rows: list[dict[str, Any]], shape: _Shape) -> FirmModel
                     vector=(1.0,),
                 )
             )
-    return FirmModel(firm_id, tuple(topics), tuple(labels), n_set_aside=0)
+    kept = np.array([place for place, row in enumerate(rows) if row["raw_text"] != _SMALL_TALK])
+    return FirmModel(firm_id, tuple(topics), tuple(labels), kept, np.ones((len(kept), 2), np.int8))
 
 
 async def _reduce(quarter: SmallQuarter, client: LlmClient, shape: _Shape) -> None:
@@ -252,15 +254,17 @@ class _GivenThemes:
     def __init__(self, with_themes: bool) -> None:
         self._with_themes = with_themes
 
-    async def call(
-        self, function: Callable[..., Any], points: Sequence[TopicPoint], *rest: Any
-    ) -> list[ThemeDraft]:
-        drafts = []
-        for keyword in (PRICING, FREIGHT) if self._with_themes else ():
-            members = [place for place, point in enumerate(points) if point.keywords[0] == keyword]
-            firms = np.unique([points[place].firm_id for place in members])
-            drafts.append(ThemeDraft((keyword, "cost"), tuple(members), len(firms)))
-        return drafts
+    async def call(self, function: Callable[..., Any], folder: str) -> FoundThemes:
+        return given_themes(folder, (PRICING, FREIGHT) if self._with_themes else (), _subject_of)
+
+
+def _subject_of(row: Mapping[str, Any]) -> str | None:
+    """The subject of a sentence that one was written for."""
+    name = f"Firm {row['firm_id'][1:]}"
+    for subject, texts in _SPOKEN.items():
+        if row["raw_text"] in [text.format(firm=name) for text in texts]:
+            return subject
+    return None
 
 
 def _answer(request: httpx.Request) -> httpx.Response:

@@ -4,6 +4,7 @@
 -- of: themes_for_sentiment
 WITH nested AS (
   SELECT
+    theme_id,
     topic_id,
     n_sentences,
     len(sentences) AS n,
@@ -15,7 +16,7 @@ WITH nested AS (
 SELECT topic_id || CASE
     WHEN nested.n = 0 THEN ' has no sentence'
     WHEN n_sentences <> nested.n THEN ' says ' || n_sentences || ', has ' || nested.n
-    ELSE ' does not have its topic''s sentences as spoken and in order'
+    ELSE ' does not have its sentences in ' || theme_id || ' as spoken and in order'
   END AS violation
-FROM nested LEFT JOIN topic_digests t USING (topic_id)
+FROM nested LEFT JOIN topic_digests t USING (theme_id, topic_id)
 WHERE nested.n = 0 OR n_sentences <> nested.n OR nested.digest IS DISTINCT FROM t.digest;

@@ -1,13 +1,24 @@
--- title: n_topics and n_firms equal the contributions
+-- title: n_topics equals the contributions, n_firms and n_sentences the sentences
 -- group: themes
 -- unit: themes
 -- of: themes
-WITH counted AS (
-  SELECT theme_id, count(DISTINCT topic_id) AS n_topics, count(DISTINCT firm_id) AS n_firms
-  FROM theme_contributions
+WITH topics AS (
+  SELECT theme_id, count(DISTINCT topic_id) AS n FROM theme_contributions GROUP BY theme_id
+),
+spoken AS (
+  SELECT theme_id, count(*) AS n, count(DISTINCT firm_id) AS n_firms
+  FROM sentences
+  WHERE theme_id IS NOT NULL
   GROUP BY theme_id
 )
-SELECT theme_id || ' says ' || t.n_topics || ' topics of ' || t.n_firms || ' firms, counted '
-  || coalesce(c.n_topics, 0) || ' of ' || coalesce(c.n_firms, 0) AS violation
-FROM themes t LEFT JOIN counted c USING (theme_id)
-WHERE t.n_topics <> coalesce(c.n_topics, 0) OR t.n_firms <> coalesce(c.n_firms, 0);
+SELECT theme_id || ' says ' || concat_ws(', ',
+    CASE WHEN t.n_topics <> coalesce(topics.n, 0)
+      THEN t.n_topics || ' topics, counted ' || coalesce(topics.n, 0) END,
+    CASE WHEN t.n_firms <> coalesce(spoken.n_firms, 0)
+      THEN t.n_firms || ' firms, counted ' || coalesce(spoken.n_firms, 0) END,
+    CASE WHEN t.n_sentences <> coalesce(spoken.n, 0)
+      THEN t.n_sentences || ' sentences, counted ' || coalesce(spoken.n, 0) END
+  ) AS violation
+FROM themes t LEFT JOIN topics USING (theme_id) LEFT JOIN spoken USING (theme_id)
+WHERE t.n_topics <> coalesce(topics.n, 0) OR t.n_firms <> coalesce(spoken.n_firms, 0)
+  OR t.n_sentences <> coalesce(spoken.n, 0);

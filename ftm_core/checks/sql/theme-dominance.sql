@@ -1,9 +1,9 @@
--- title: No firm has more than {max_firm_dominance:.0%} of a theme's topics
+-- title: No firm has more than {max_firm_dominance:.0%} of a theme's sentences
 -- group: themes
 -- unit: themes
 -- of: themes
 WITH counted AS (
-  SELECT theme_id, firm_id, count(*) AS n FROM theme_contributions GROUP BY ALL
+  SELECT theme_id, firm_id, count(*) AS n FROM sentences WHERE theme_id IS NOT NULL GROUP BY ALL
 ),
 shares AS (
   SELECT theme_id, firm_id, n / sum(n) OVER (PARTITION BY theme_id) AS share FROM counted

@@ -1,7 +1,7 @@
 -- title: There are themes
 -- group: themes
 SELECT count(DISTINCT topic_id) || ' topics of ' || count(DISTINCT firm_id) || ' firms held none: a theme '
-  || 'needs several similar topics of at least ' || $min_firms || ' firms, and no firm may have '
+  || 'needs similar sentences of at least ' || $min_firms || ' firms, and no firm may have '
   || 'more than ' || round(100 * $max_firm_dominance)::INTEGER || '% of them; run the quarter with '
   || 'more firms' AS violation
 FROM firm_topics

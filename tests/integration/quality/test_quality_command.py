@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 
 from ftm_cli.app import app
 from ftm_core.contracts import keys
-from ftm_core.contracts.settings import Settings, ThemeSettings
+from ftm_core.contracts.settings import ThemeSettings
 from ftm_core.quality import measure
-from ftm_core.themes.theme_model import ThemeDraft, TopicPoint
+from ftm_core.themes.assignment import Assignment
+from ftm_core.themes.quarter_sentences import QuarterSentences
 from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table, read_rows
 
 
@@ -117,30 +118,19 @@ def test_themes_that_follow_a_given_key_are_pure(
     assert found["ari"]["value"] == 1.0
 
 
-class NoEmbedder:
-    """Stands in for the embedding model where the clustering is given."""
-
-    def embed(self, texts: list[str]) -> np.ndarray:
-        return np.zeros((len(texts), 3), np.float32)
-
-
 def test_stability_is_the_mean_agreement_of_the_seeds(
     finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four seeds part prices from freight, one does not: six of ten pairs agree, four by chance."""
 
-    def cluster(
-        points: list[TopicPoint], texts: list[str], vectors: np.ndarray, settings: Settings
-    ) -> list[ThemeDraft]:
-        if settings.themes.seed == ThemeSettings().seed:
-            return [ThemeDraft(("all",), tuple(range(len(points))), 6)]
-        return [
-            ThemeDraft((word,), tuple(n for n, text in enumerate(texts) if word in text), 6)
-            for word in ("price", "freight")
-        ]
+    def assign(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
+        texts = sentences.table["raw_text"].take(sentences.kept).to_pylist()
+        parted = [int("price" in text) for text in texts]
+        if settings.seed == ThemeSettings().seed:
+            parted = [0] * len(texts)
+        return Assignment(np.array(parted), np.ones(len(texts), np.float32))
 
-    monkeypatch.setattr("ftm_core.topics.embedding.load_embedder", lambda settings: NoEmbedder())
-    monkeypatch.setattr("ftm_core.quality.stability.cluster_points", cluster)
+    monkeypatch.setattr("ftm_core.quality.stability.assign_sentences", assign)
     assert "stability" not in measures(finished_quarter)
     found = measures(finished_quarter, "--stability")["stability"]
     assert found["value"] == pytest.approx(0.6)

@@ -39,7 +39,7 @@ def finished_firm(firm_id: str, n_topics: int = 2, *, failed_topics: int = 0) ->
         tuple(topic_row(firm_id, number) for number in range(n_topics - failed_topics)),
         schemas.table_from_rows(
             [sentence_row(firm_id, number) for number in range(3)],
-            schemas.SENTENCES,
+            schemas.MAP_SENTENCES,
             run_id="worker",
             where=firm_id,
         ),

@@ -123,7 +123,7 @@ class World:
             topics.update(read["firm_id"].to_pylist())
             assert read.num_rows == part.n_topics
             sentence_key = keys.sentences_part(Q, self.batch.batch_id, part.number)
-            read = firms_of(store, sentence_key, schemas.SENTENCES)
+            read = firms_of(store, sentence_key, schemas.MAP_SENTENCES)
             sentences.update(read["firm_id"].to_pylist())
             assert set(sentences) >= set(part.firm_ids)
         assert set(sentences) == set(checkpoint.completed_firm_ids)

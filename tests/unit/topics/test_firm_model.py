@@ -1,4 +1,4 @@
-"""How the firm level fits its parameters to the length of a call."""
+"""One firm's calls to topics, and what becomes of its sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftm_core.contracts.settings import FirmTopicSettings
-from ftm_core.topics.firm_model import INPUT_COLUMNS, model_firm, scaled_parameters
+from ftm_core.topics.firm_model import INPUT_COLUMNS, model_firm
 
 
 class NotingEmbedder:
@@ -61,15 +61,16 @@ def test_a_mask_in_place_of_a_name_is_not_shown_to_the_embedding_model() -> None
     assert all("<UNK>" in text for topic in model.topics for text in topic.leading_texts)
 
 
-def test_short_calls_scale_the_parameters_and_long_ones_do_not() -> None:
-    settings = FirmTopicSettings()
+def test_firm_model_small_talk_has_no_vector() -> None:
+    """Every sentence becomes a row; small talk is marked, never embedded and in no topic."""
+    embedder = NotingEmbedder()
+    texts = ["Good morning, everyone.", *(f"Freight rates fell on lane {n}." for n in range(12))]
+    sentences = call_of(texts)
 
-    short, long = scaled_parameters(settings, 69), scaled_parameters(settings, 96)
+    rows = model_firm(sentences, embedder, FirmTopicSettings()).sentence_rows(sentences)
 
-    assert (short.min_cluster_size, short.umap_neighbors) == (4, 10)
-    assert (long.min_cluster_size, long.umap_neighbors) == (6, 15)
-    assert long.min_samples == short.min_samples == settings.min_samples
-
-
-def test_what_is_set_smaller_stays_as_set() -> None:
-    assert scaled_parameters(FirmTopicSettings(min_cluster_size=2), 20).min_cluster_size == 2
+    assert rows["is_small_talk"].to_pylist() == [True] + [False] * 12
+    assert rows["vector"][0].as_py() is None
+    assert len(rows["vector"][1].as_py()) == 8
+    assert rows["local_topic_id"][0].as_py() == -1
+    assert len(embedder.shown) == 12

@@ -8,9 +8,9 @@ from bertopic import BERTopic
 
 from ftm_core.contracts.settings import FirmTopicSettings
 from ftm_core.topics import topic_model
-from ftm_core.topics.topic_model import NO_TOPIC, TopicModelParameters, fit_topics
+from ftm_core.topics.topic_model import NO_TOPIC, fit_topics
 
-PARAMETERS = TopicModelParameters(**FirmTopicSettings().model_dump())
+PARAMETERS = FirmTopicSettings(sentences_per_topic=10)
 SUBJECTS = {
     "freight": "Ocean freight and trucking rates fell on lane {n}",
     "hiring": "We hired welders and wages rose in plant {n}",

@@ -1,0 +1,152 @@
+"""Themes from sentences: found, assigned, held to firms, and the same whatever the order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftm_core.contracts.settings import ThemeSettings
+from ftm_core.themes.assignment import with_context, without_dominance
+from ftm_core.themes.quarter_sentences import QuarterSentences
+from ftm_core.themes.sentence_space import flattened_space
+from ftm_core.themes.theme_finding import themes_of
+from ftm_core.themes.theme_groups import group_themes
+from ftm_core.themes.theme_sample import draws, stratified_sample
+from ftm_core.topics.compact_vectors import quantize
+
+SUBJECTS = ("freight", "wages", "tariffs", "dividends")
+
+
+def quarter_of(n_firms: int = 12, per_subject: int = 4) -> QuarterSentences:
+    """Every firm speaks of every subject in sentences that lie close together."""
+    chance = np.random.default_rng(7)
+    centers = chance.normal(size=(len(SUBJECTS), 48))
+    rows, vectors = [], []
+    for firm in range(n_firms):
+        for position in range(per_subject * len(SUBJECTS)):
+            subject = position // per_subject
+            rows.append(
+                {
+                    "sentence_id": f"F{firm:02d}_{position:03d}",
+                    "firm_id": f"F{firm:02d}",
+                    "transcript_id": f"T{firm:02d}",
+                    "raw_text": f"Our {SUBJECTS[subject]} moved in region {position} again.",
+                    "position": position,
+                }
+            )
+            vectors.append(centers[subject] + chance.normal(0, 0.3, 48))
+    stacked = np.asarray(vectors, np.float32)
+    stacked /= np.linalg.norm(stacked, axis=1, keepdims=True)
+    return QuarterSentences(pa.Table.from_pylist(rows), np.arange(len(rows)), quantize(stacked))
+
+
+@pytest.fixture(scope="module")
+def settings() -> ThemeSettings:
+    return ThemeSettings(flattened_directions=0)
+
+
+def test_themes_each_subject_becomes_one(settings: ThemeSettings) -> None:
+    quarter = quarter_of()
+
+    found = themes_of(quarter, settings)
+
+    texts = quarter.table["raw_text"].to_pylist()
+    of_theme = [
+        {next(name for name in SUBJECTS if name in texts[row]) for row in rows}
+        for rows in (np.flatnonzero(found.assignment.themes == n) for n in range(4))
+    ]
+    assert len(found.themes) == 4
+    assert sorted(map(tuple, of_theme)) == sorted((name,) for name in SUBJECTS)
+    assert {theme.keywords[0].split()[0] for theme in found.themes} <= {*SUBJECTS, "region"}
+    assert all(len(set(theme.leading_sentences)) > 2 for theme in found.themes)
+
+
+def test_themes_same_input_gives_the_same(settings: ThemeSettings) -> None:
+    first, second = themes_of(quarter_of(), settings), themes_of(quarter_of(), settings)
+
+    assert first.themes == second.themes
+    np.testing.assert_array_equal(first.assignment.themes, second.assignment.themes)
+
+
+def test_themes_empty_quarter_has_none(settings: ThemeSettings) -> None:
+    quarter = quarter_of()
+    empty = QuarterSentences(quarter.table, np.zeros(0, np.int64), np.zeros((0, 0), np.int8))
+
+    assert themes_of(empty, settings).themes == ()
+
+
+def test_sample_takes_its_share_of_every_firm() -> None:
+    firms = np.repeat([0, 1, 2], [1000, 100, 1])
+    ids = [f"S{row}" for row in range(len(firms))]
+
+    chosen = stratified_sample(firms, draws(ids, 42), 200)
+
+    assert np.bincount(firms[chosen]).tolist() == [182, 18, 1]
+
+
+def test_sample_depends_on_ids_alone() -> None:
+    """Whatever the order of the rows, the same sentences are chosen."""
+    ids = np.array([f"S{row}" for row in range(300)])
+    firms = np.arange(300) % 7
+    order = np.random.default_rng(0).permutation(300)
+
+    straight = ids[stratified_sample(firms, draws(ids.tolist(), 1), 50)]
+    shuffled = ids[order][stratified_sample(firms[order], draws(ids[order].tolist(), 1), 50)]
+
+    assert sorted(straight) == sorted(shuffled)
+
+
+def test_context_lowers_the_threshold_beside_a_sure_one() -> None:
+    settings = ThemeSettings(min_similarity=0.3, context_similarity=0.1)
+    labels = np.array([0, 0, 0, 0, 1])
+    similarity = np.array([0.5, 0.2, 0.05, 0.2, 0.2], np.float32)
+    calls, positions = np.array([0, 0, 0, 1, 1]), np.array([0, 1, 2, 3, 4])
+
+    kept = with_context(labels, similarity, calls, positions, settings)
+
+    assert kept.tolist() == [0, 0, -1, -1, -1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 5)), max_size=80),
+    st.sampled_from([0.2, 0.4, 0.5, 1.0]),
+    st.integers(1, 4),
+)
+def test_dominance_holds_for_any_input(
+    rows: list[tuple[int, int]], share: float, min_firms: int
+) -> None:
+    settings = ThemeSettings(max_firm_dominance=share, min_firms=min_firms)
+    labels = np.array([label for label, _ in rows], np.int64)
+    firms = np.array([firm for _, firm in rows], np.int64)
+    similarity = np.linspace(1, 0, len(rows), dtype=np.float32)
+
+    kept = without_dominance(labels, similarity, firms, settings)
+
+    assert np.all((kept == labels) | (kept == -1))
+    for theme in set(kept.tolist()) - {-1}:
+        counts = np.bincount(firms[kept == theme])
+        assert counts.max() <= share * counts.sum() + 1e-9
+        assert np.count_nonzero(counts) >= min_firms
+
+
+def test_flattened_space_brings_down_the_first_direction() -> None:
+    chance = np.random.default_rng(3)
+    vectors = chance.normal(size=(400, 32)) * np.r_[6.0, np.ones(31)]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rounded = quantize(vectors.astype(np.float32))
+
+    variances = np.var(flattened_space([rounded], 1).place(rounded), axis=0)
+
+    assert variances[0] < 2 * np.median(variances)
+
+
+def test_groups_hold_similar_themes() -> None:
+    directions = np.repeat(np.eye(3, 8, dtype=np.float32), 4, axis=0)
+    directions += np.random.default_rng(0).normal(0, 0.01, directions.shape).astype(np.float32)
+
+    groups = group_themes(directions, 4)
+
+    assert groups.tolist() == [0] * 4 + [1] * 4 + [2] * 4
