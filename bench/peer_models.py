@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ftm_core.memory import peak_memory_mib
@@ -59,46 +58,20 @@ class Found:
     words: dict[int, list[str]]
 
 
-class KnownVectors:
-    """Stands where the product embeds: gives the vectors that all share."""
-
-    def __init__(self, corpus: Corpus) -> None:
-        self._row = {text: row for row, text in enumerate(corpus.texts)}
-        self._vectors = corpus.vectors
-
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        return self._vectors[[self._row[text] for text in texts]]
-
-
 def ftm(corpus: Corpus) -> Found:
-    """Topics of each firm, then themes of all topics, without LLM and in one process."""
-    from ftm_core.themes.theme_model import TopicPoint, find_themes
+    """Themes of all sentences, their words by c-TF-IDF, without LLM and in one process."""
+    from ftm_core.contracts.settings import ThemeSettings
+    from ftm_core.themes.quarter_sentences import QuarterSentences
+    from ftm_core.themes.theme_finding import themes_of
+    from ftm_core.topics.compact_vectors import quantize
 
-    from ftm_core.contracts.settings import Settings
-    from ftm_core.topics.firm_model import model_firm
-
-    settings, embedder = Settings(), KnownVectors(corpus)
-    points, vectors = [], []
-    topic_of: dict[str, str] = {}
-    for firm_id in corpus.rows["firm_id"].unique().to_pylist():
-        sentences = corpus.rows.filter(pc.equal(corpus.rows["firm_id"], firm_id))
-        for topic in model_firm(sentences, embedder, settings.firm_topics).topics:
-            points.append(
-                TopicPoint(topic.topic_id, firm_id, "", topic.keywords, topic.leading_texts)
-            )
-            vectors.append(topic.vector)
-            topic_of.update(dict.fromkeys(topic.sentence_ids, topic.topic_id))
-    themes = find_themes(embedder, settings, points, np.array(vectors, np.float32))
-    theme_of = {
-        points[member].topic_id: number
-        for number, theme in enumerate(themes)
-        for member in theme.members
-    }
-    labels = [
-        theme_of.get(topic_of.get(sentence, ""), NO_TOPIC)
-        for sentence in corpus.rows["sentence_id"].to_pylist()
-    ]
-    return Found(labels, {n: list(theme.keywords) for n, theme in enumerate(themes)})
+    rows = corpus.rows.rename_columns(
+        ["raw_text" if name == "text" else name for name in corpus.rows.column_names]
+    )
+    sentences = QuarterSentences(rows, np.arange(rows.num_rows), quantize(corpus.vectors))
+    found = themes_of(sentences, ThemeSettings())
+    words = {number: list(theme.keywords) for number, theme in enumerate(found.themes)}
+    return Found(found.assignment.themes.tolist(), words)
 
 
 def bertopic(corpus: Corpus) -> Found:

@@ -45,6 +45,8 @@ from ftm_core.topics.firm_model import INPUT_COLUMNS
 MASK = re.compile("<unk>", re.IGNORECASE)
 OURS = ("ftm", "bertopic")
 NO_TOPIC = -1
+# Share of a topic's words that must name a subject; below it a topic is small talk.
+MIN_SUBSTANCE = 0.22
 
 
 def sentences(data: Path, quarter: Quarter, n_firms: int | None) -> tuple[pa.Table, Key | None]:
@@ -101,7 +103,7 @@ def judge(told: dict[str, Any], rows: pa.Table, key: Key | None) -> dict[str, fl
         if len(firms_of[topic]) >= settings.min_firms
         and max(firms_of[topic].values()) / firms_of[topic].total() <= settings.max_firm_dominance
     ]
-    empty = [topic for topic in topics if share_of_matter(texts_of[topic]) < settings.min_substance]
+    empty = [topic for topic in topics if share_of_matter(texts_of[topic]) < MIN_SUBSTANCE]
     words = CallWords()
     for call, text in zip(rows["transcript_id"].to_pylist(), rows["text"].to_pylist(), strict=True):
         words.add(call, text)

@@ -68,7 +68,7 @@ def measure(n_topics: int, n_firms: int, n_themes: int) -> dict[str, object]:
             quality = measure_quality(quarter.storage, QUARTER, quarter.settings.quality, None)
         with stage("themes, map and heatmap"):
             tables = QuarterTables(quarter.storage, QUARTER, quarter.run_id)
-            views = quarter_views(tables, vectors_of, quarter.settings.themes.levelled_directions)
+            views = quarter_views(tables, vectors_of, quarter.settings.themes.flattened_directions)
         with stage("page"):
             content = dataclasses.replace(content, views=views, quality=quality)
             page = render_page(content, "nothing")
