@@ -51,16 +51,10 @@ class Loop:
         model = BERTopic(
             embedding_model=self.model,
             umap_model=UMAP(
-                n_neighbors=chosen.umap_neighbors,
-                n_components=chosen.umap_components,
-                min_dist=chosen.umap_min_dist,
-                metric="cosine",
-                random_state=chosen.seed,
+                n_neighbors=15, n_components=10, min_dist=0.0, metric="cosine", random_state=42
             ),
             hdbscan_model=HDBSCAN(
-                min_cluster_size=chosen.min_cluster_size,
-                min_samples=chosen.min_samples,
-                cluster_selection_method=chosen.cluster_selection,
+                min_cluster_size=6, min_samples=2, cluster_selection_method="leaf"
             ),
             # BERTopic counts documents of joined sentences, where min_df 2 would leave no word of
             # one topic alone (docs/architecture.md), so the loop's is 1.

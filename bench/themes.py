@@ -146,7 +146,7 @@ def sample_figures(corpus: Corpus, found: list[np.ndarray]) -> dict[str, float]:
 
     rows = [sample_recovery(corpus, labels) for labels in found]
     pairs = [adjusted_rand_score(*pair) for pair in itertools.combinations(found, 2)]
-    values = {
+    values: dict[str, list[float]] = {
         "themes": [int(labels.max()) + 1 for labels in found],
         "recovered": [len(row.recovered) for row in rows],
         "pure_of_all": [len(row.pure_of_all) for row in rows],

@@ -47,7 +47,9 @@ def flattened_space(blocks: Iterable[Bytes], n_directions: int) -> SentenceSpace
     apart, and no longer before all else. After Mu and Viswanath, All-but-the-Top, ICLR 2018, who
     remove them altogether. Reads all ``blocks`` once.
     """
-    total, products, n_sentences = 0.0, 0.0, 0
+    total: Matrix | float = 0.0
+    products: Matrix | float = 0.0
+    n_sentences = 0
     for block in blocks:
         vectors = dequantize(block)
         total = total + vectors.sum(axis=0, dtype=np.float64)

@@ -19,7 +19,8 @@ def quantize(vectors: Vectors) -> Bytes:
     a vector and its rounded form is above 0.9995.
     """
     largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0)
-    return np.rint(vectors * (_LARGEST / np.maximum(largest, 1e-9))).astype(np.int8)
+    scaled = vectors * (_LARGEST / np.maximum(largest, 1e-9))
+    return np.asarray(np.rint(scaled), np.int8)
 
 
 def dequantize(rounded: Bytes) -> Vectors:
