@@ -22,6 +22,12 @@ def browse_command(
         str | None,
         typer.Option("--topic", help="A topic: shows its sentences.", show_default=False),
     ] = None,
+    procedure: Annotated[
+        bool,
+        typer.Option(
+            "--procedure", help="List themes about the call itself too: thanks, slides, questions."
+        ),
+    ] = False,
     quarter: OptionalQuarterOption = None,
     data: DataOption = None,
 ) -> None:
@@ -52,7 +58,7 @@ def browse_command(
     elif theme_id:
         _print(_theme_lines(browser.theme(theme_id)))
     else:
-        _print(_list_lines(browser.themes(), str(chosen)))
+        _print(_list_lines(browser.themes(), str(chosen), procedure))
 
 
 def _print(lines: Iterable[str]) -> None:
@@ -60,13 +66,25 @@ def _print(lines: Iterable[str]) -> None:
         typer.echo(line)
 
 
-def _list_lines(themes: list[dict[str, Any]], quarter: str) -> Iterator[str]:
+def _list_lines(themes: list[dict[str, Any]], quarter: str, procedure: bool) -> Iterator[str]:
+    """Groups of similar themes, in the order of their largest theme, and under each its themes."""
     if not themes:
         yield f"{quarter} has no themes."
-    for theme in themes:
-        size = f"{theme['n_firms']} firms, {theme['n_topics']} topics"
-        yield f"{theme['theme_id']}  {theme['name']}  ({size})"
-        yield f"    {', '.join(theme['keywords'])}"
+    shown = [theme for theme in themes if procedure or theme["kind"] != "procedure"]
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for theme in shown:
+        groups.setdefault(theme["group_id"], []).append(theme)
+    for number, members in enumerate(groups.values()):
+        if number:
+            yield ""
+        yield f"{members[0]['group_name']}  ({len(members)} themes)"
+        for theme in members:
+            size = f"{theme['n_firms']} firms, {theme['n_topics']} topics, {theme['kind']}"
+            yield f"  {theme['theme_id']}  {theme['name']}  ({size})"
+            yield f"      {', '.join(theme['keywords'])}"
+    if len(shown) < len(themes):
+        yield ""
+        yield f"{len(themes) - len(shown)} themes about the call itself: `ftm browse --procedure`."
 
 
 def _theme_lines(view: ThemeView) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ftm_core.text import lexicons
 from ftm_core.text.tokens import MASK, WORD, uncontracted
@@ -45,3 +45,15 @@ def share_of_matter(sentences: Iterable[str]) -> float:
                 for word in words
             )
     return n_naming / n_words if n_words else 0.0
+
+
+def share_of_courtesies(sentences: Sequence[str]) -> float:
+    """Sentences that thank, welcome, hand over or look forward, as a share from 0 to 1."""
+    found = sum(bool(_COURTESY.search(MASK.sub(" ", text).replace("’", "'"))) for text in sentences)
+    return found / len(sentences) if sentences else 0.0
+
+
+def share_with_numbers(sentences: Sequence[str]) -> float:
+    """Sentences with a digit, as a share from 0 to 1."""
+    found = sum(any(letter.isdigit() for letter in text) for text in sentences)
+    return found / len(sentences) if sentences else 0.0

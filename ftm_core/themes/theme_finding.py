@@ -37,7 +37,7 @@ from ftm_core.themes.theme_directions import (
     smallest_cluster,
 )
 from ftm_core.themes.theme_groups import group_themes
-from ftm_core.themes.theme_kinds import kind_of
+from ftm_core.themes.theme_kinds import ThemeTalk, kind_of
 from ftm_core.themes.theme_sample import draws, stratified_sample
 from ftm_core.topics.compact_vectors import dequantize
 from ftm_core.topics.embedding import Embedder
@@ -45,6 +45,8 @@ from ftm_core.topics.embedding import Embedder
 # Sentences on which directions are refined: the sample of the clustering and more of its kind.
 REFINING_SAMPLE = 100_000
 WORDS_IN_GROUP_NAME = 4
+# Central sentences whose wording tells the kind of a theme.
+SENTENCES_FOR_KIND = 50
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def _describe(
             FoundTheme(
                 keywords=own_keywords,
                 label=theme_keywords.label_of(own_keywords),
-                kind=kind_of(own_texts),
+                kind=kind_of(own_keywords, ThemeTalk.of(own_texts[:SENTENCES_FOR_KIND])),
                 group=0,
                 group_name="",
                 n_firms=len(np.unique(firms[rows])),

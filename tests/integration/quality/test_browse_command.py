@@ -25,7 +25,7 @@ def browse(quarter: SmallQuarter, *arguments: str) -> Result:
 def test_themes_lead_to_topics_and_topics_to_sentences(finished_quarter: SmallQuarter) -> None:
     listed = browse(finished_quarter)
     assert listed.exit_code == 0, listed.output
-    assert "theme_2023Q1_001  Pricing in the quarter  (6 firms, 7 topics)" in listed.stdout
+    assert "  theme_2023Q1_001  Pricing in the quarter  (6 firms, 7 topics, " in listed.stdout
     of_theme = browse(finished_quarter, "theme_2023Q1_001")
     assert "Companies tell how pricing changed over the year." in of_theme.stdout
     assert "F1_0  Firm 1  (3 sentences)" in of_theme.stdout
