@@ -194,6 +194,7 @@ def rows_of(storage: Storage) -> Rows:
     for key in (
         keys.themes(Q),
         keys.theme_contributions(Q),
+        keys.theme_exposures(Q),
         *(keys.processed_table(name, Q) for name in keys.PROCESSED_TABLES),
         keys.sentiment_ready(Q),
     ):
