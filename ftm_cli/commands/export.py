@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
+from ftm_cli.options import (
+    AllQuartersOption,
+    DataOption,
+    JsonOption,
+    OptionalQuarterOption,
+    QuartersOption,
+)
 
 
 class ExportFormat(StrEnum):
@@ -34,6 +40,11 @@ def export_command(
         ),
     ] = None,
     quarter: OptionalQuarterOption = None,
+    quarters: QuartersOption = None,
+    every: AllQuartersOption = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Start the panel over: IDs of its themes may change.")
+    ] = False,
     data: DataOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -42,29 +53,41 @@ def export_command(
     DuckDB gives one database with a table each, the others a file a table. In CSV, lists are JSON
     within their cell.
 
-    JSON: {quarter, format, tables: [{table, n_rows, path}]}.
+    With --quarters or --all it exports the panel: panel_themes and panel_exposures of these
+    quarters, where panel_theme_id names a theme over time. A quarter that comes later adds to the
+    panel and renames nothing.
+
+    JSON: {quarter, format, tables: [{table, n_rows, path}]}; quarter is `panel` for a panel.
 
     Examples:
 
         ftm export --format csv --quarter 2023Q1
 
         ftm export --format duckdb --output event-study
+
+        ftm export --quarters 2016Q3..2017Q1 --format csv
     """  # fmt: skip
     import dataclasses
 
     from ftm_cli.console import print_json, print_table, progress_listener
-    from ftm_cli.targets import chosen_quarter
+    from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data
-    from ftm_core.themes.export import export_quarter
+    from ftm_core.data.panel import extend_panel
+    from ftm_core.themes.export import export_panel, export_quarter
 
     storage = open_data(data)
-    chosen = chosen_quarter(storage, quarter)
-    folder = output or Path("export") / str(chosen)
+    chosen = select_finished(storage, quarter, quarters, every)
+    name = "panel" if quarters is not None or every else str(chosen[0])
+    folder = output or Path("export") / name
     with progress_listener() as listener:
-        tables = export_quarter(storage, chosen, export_format, folder, listener)
+        if name == "panel":
+            panel = extend_panel(storage, chosen, rebuild=rebuild)
+            tables = export_panel(panel, export_format, folder, listener)
+        else:
+            tables = export_quarter(storage, chosen[0], export_format, folder, listener)
     if json_output:
         listed = [dataclasses.asdict(table) for table in tables]
-        print_json({"quarter": str(chosen), "format": str(export_format), "tables": listed})
+        print_json({"quarter": name, "format": str(export_format), "tables": listed})
     else:
         rows = [(table.table, table.n_rows, table.path) for table in tables]
-        print_table(f"Exported {chosen}", ("table", "rows", "file"), rows)
+        print_table(f"Exported {name}", ("table", "rows", "file"), rows)

@@ -32,10 +32,10 @@ def runs_command(
     """
     from ftm_cli.console import print_json, say
     from ftm_cli.operations.costs import read_prices
-    from ftm_cli.targets.quarters import parse_quarters
     from ftm_cli.targets.reports import runs_report
     from ftm_cli.views.history import show_runs
     from ftm_cli.views.target import announced_target
+    from ftm_core.contracts.quarters import parse_quarters
 
     chosen = announced_target(target, data)
     runs = chosen.history(limit)

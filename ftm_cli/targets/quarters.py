@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,41 +9,13 @@ from ftm_cli.targets.base import QuarterPlan, Target
 from ftm_cli.targets.data import chosen_quarter
 from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import InputError, RunRefusedError
-from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.quarters import MAX_QUARTERS, Quarter, parse_quarters
 from ftm_core.data.lease import changes, read_identity
 from ftm_core.data.listing import quarters_with_themes
 from ftm_core.storage import Storage
 
-# A longer range is taken for a typing error.
-MAX_QUARTERS = 200
-_RANGE = re.compile(r"(?P<first>[^.,\s]+)\.\.(?P<last>[^.,\s]+)")
 # Inputs that differ from quarter to quarter, or by choice.
 _OWN_INPUTS = ("transcripts", "max_firms")
-
-
-def parse_quarters(text: str) -> tuple[list[Quarter], bool]:
-    """Quarters of ``2016Q3..2017Q1`` or ``2016Q3,2017Q1``, oldest first, and whether a range.
-
-    Both ends of a range are included. Raises InputError for anything else.
-    """
-    match = _RANGE.fullmatch(text)
-    if match is None:
-        return sorted({Quarter.parse(part.strip()) for part in text.split(",")}), False
-    first, last = Quarter.parse(match["first"]), Quarter.parse(match["last"])
-    if first > last:
-        raise InputError(
-            f"quarters {text!r}", "end before they begin", "Write the earlier quarter first."
-        )
-    found = [first]
-    while found[-1] < last:
-        found.append(found[-1].next())
-        if len(found) > MAX_QUARTERS:
-            raise InputError(
-                f"quarters {text!r}",
-                f"are more than {MAX_QUARTERS}",
-                "Check the years, or run the command for a part of them.",
-            )
-    return found, True
 
 
 def select_quarters(

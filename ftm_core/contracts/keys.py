@@ -141,6 +141,11 @@ def processed_table(table: str, quarter: Quarter) -> str:
     return f"processed/{table}/quarter={quarter}/{table}.parquet"
 
 
+def panel_themes() -> str:
+    """Which theme of which quarter is which theme of the panel."""
+    return "processed/panel/panel_themes.parquet"
+
+
 def sentiment_ready(quarter: Quarter) -> str:
     """Theme by firm by topic with its sentences nested, for sentiment scoring."""
     return f"sentiment-ready/quarter={quarter}/themes_for_sentiment.parquet"

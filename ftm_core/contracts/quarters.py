@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from ftm_core.contracts.errors import InputError
 
+# A longer range is taken for a typing error.
+MAX_QUARTERS = 200
+
+_RANGE = re.compile(r"(?P<first>[^.,\s]+)\.\.(?P<last>[^.,\s]+)")
 _PATTERN = re.compile(r"^([0-9]{4})Q([1-4])$")
 
 
@@ -72,3 +76,28 @@ class Quarter:
 
     def __str__(self) -> str:
         return f"{self.year:04d}Q{self.number}"
+
+
+def parse_quarters(text: str) -> tuple[list[Quarter], bool]:
+    """Quarters of ``2016Q3..2017Q1`` or ``2016Q3,2017Q1``, oldest first, and whether a range.
+
+    Both ends of a range are included. Raises InputError for anything else.
+    """
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        return sorted({Quarter.parse(part.strip()) for part in text.split(",")}), False
+    first, last = Quarter.parse(match["first"]), Quarter.parse(match["last"])
+    if first > last:
+        raise InputError(
+            f"quarters {text!r}", "end before they begin", "Write the earlier quarter first."
+        )
+    found = [first]
+    while found[-1] < last:
+        found.append(found[-1].next())
+        if len(found) > MAX_QUARTERS:
+            raise InputError(
+                f"quarters {text!r}",
+                f"are more than {MAX_QUARTERS}",
+                "Check the years, or run the command for a part of them.",
+            )
+    return found, True

@@ -145,6 +145,19 @@ THEME_EXPOSURES = pa.schema(
     ]
 )
 
+# Which theme of which quarter is which theme of the panel; rows are only ever added.
+PANEL_THEMES = pa.schema(
+    [
+        _field("panel_theme_id", _TEXT),
+        _field("theme_id", _TEXT),
+        _field("quarter", _TEXT),
+        _field("name", _TEXT),
+        _field("similarity", pa.float64(), nullable=True),
+        _field("direction", _VECTOR),
+        _field("run_id", _TEXT),
+    ]
+)
+
 FIRMS = pa.schema(
     [
         _field("firm_id", _TEXT),

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,7 @@ from ftm_core.contracts.errors import InputError, StorageError
 from ftm_core.contracts.events import Listener, StageAdvanced, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.finished import open_finished
+from ftm_core.data.panel import Panel
 from ftm_core.storage import Storage
 from ftm_core.storage.files import check_output_folder, storage_error
 
@@ -64,6 +65,40 @@ class _Source:
         return int(pq.ParquetFile(target).metadata.num_rows)
 
 
+class _PanelTable:
+    """One table of a panel to export: a stream of its quarters."""
+
+    def __init__(self, name: str, tables: Callable[[], Iterator[pa.Table]]) -> None:
+        self.name = name
+        self._tables = tables
+        self.schema = next(tables()).schema
+
+    def row_groups(self) -> Iterator[pa.Table]:
+        """The rows, a bounded piece at a time."""
+        return self._tables()
+
+    def copy_to(self, target: Path) -> int:
+        """Write the rows as Parquet; returns how many there are."""
+        n_rows = 0
+        with pq.ParquetWriter(target, self.schema) as writer:
+            for table in self.row_groups():
+                writer.write_table(table)
+                n_rows += table.num_rows
+        return n_rows
+
+
+def export_panel(panel: Panel, kind: str, folder: Path, listener: Listener) -> list[ExportedTable]:
+    """Write ``panel_themes`` and ``panel_exposures`` into ``folder``, as ``export_quarter`` does.
+
+    Raises InputError for an unknown format, StorageError when the folder cannot be written.
+    """
+    sources = [
+        _PanelTable("panel_themes", lambda: iter([panel.theme_table()])),
+        _PanelTable("panel_exposures", panel.exposure_tables),
+    ]
+    return _export(sources, kind, "panel", folder, listener)
+
+
 def export_quarter(
     storage: Storage, quarter: Quarter, kind: str, folder: Path, listener: Listener
 ) -> list[ExportedTable]:
@@ -73,15 +108,20 @@ def export_quarter(
     sentences are JSON within the cell. Raises InputError for an unknown format or an unfinished
     quarter, StorageError when the folder cannot be written.
     """
+    open_finished(storage, quarter)
+    return _export(_sources(storage, quarter), kind, str(quarter), folder, listener)
+
+
+def _export(
+    sources: Sequence[_Exported], kind: str, name: str, folder: Path, listener: Listener
+) -> list[ExportedTable]:
     if kind not in FORMATS:
         raise InputError(f"format {kind}", "is not known", f"Use one of {', '.join(FORMATS)}.")
     check_output_folder(folder)
-    open_finished(storage, quarter)
-    sources = _sources(storage, quarter)
     listener(StageStarted(STAGE, len(sources), "tables"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return FORMATS[kind](sources, folder, quarter, listener)
+        return FORMATS[kind](sources, folder, name, listener)
     except OSError as error:
         raise storage_error(error, str(folder)) from error
 
@@ -98,12 +138,13 @@ def _sources(storage: Storage, quarter: Quarter) -> list[_Source]:
     return [_Source(storage, name, key, schema) for name, key, schema in tables]
 
 
-_Write = Callable[[_Source, Path], int]
+_Exported = _Source | _PanelTable
+_Write = Callable[[_Exported, Path], int]
 
 
 def _file_a_table(suffix: str, write: _Write) -> Callable[..., list[ExportedTable]]:
     def export(
-        sources: list[_Source], folder: Path, quarter: Quarter, listener: Listener
+        sources: Sequence[_Exported], folder: Path, name: str, listener: Listener
     ) -> list[ExportedTable]:
         exported = []
         for source in sources:
@@ -117,7 +158,7 @@ def _file_a_table(suffix: str, write: _Write) -> Callable[..., list[ExportedTabl
     return export
 
 
-def _write_csv(source: _Source, path: Path) -> int:
+def _write_csv(source: _Exported, path: Path) -> int:
     plain = pa.schema(
         [
             pa.field(field.name, pa.string() if pa.types.is_nested(field.type) else field.type)
@@ -143,7 +184,7 @@ def _without_nesting(table: pa.Table, plain: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=plain)
 
 
-def _write_jsonl(source: _Source, path: Path) -> int:
+def _write_jsonl(source: _Exported, path: Path) -> int:
     n_rows = 0
     with path.open("w", encoding="utf-8") as file:
         for table in source.row_groups():
@@ -163,12 +204,12 @@ def _json(value: Any) -> str:
 
 
 def _write_duckdb(
-    sources: list[_Source], folder: Path, quarter: Quarter, listener: Listener
+    sources: Sequence[_Exported], folder: Path, name: str, listener: Listener
 ) -> list[ExportedTable]:
     """One database with a table each; an earlier database is replaced as a whole."""
     import duckdb
 
-    path = folder / f"ftm_{quarter}.duckdb"
+    path = folder / f"ftm_{name}.duckdb"
     counts = []
     with _replaced(path) as temporary, _duckdb_errors(path):
         with duckdb.connect(str(temporary)) as database:
@@ -219,7 +260,7 @@ def _replaced(path: Path) -> Iterator[Path]:
 
 FORMATS: dict[str, Callable[..., list[ExportedTable]]] = {
     "csv": _file_a_table("csv", _write_csv),
-    "parquet": _file_a_table("parquet", _Source.copy_to),
+    "parquet": _file_a_table("parquet", lambda source, path: source.copy_to(path)),
     "jsonl": _file_a_table("jsonl", _write_jsonl),
     "duckdb": _write_duckdb,
 }

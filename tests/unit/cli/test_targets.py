@@ -17,12 +17,12 @@ from ftm_cli.operations.local_monitoring import LocalMonitor
 from ftm_cli.targets import chosen_target, resolve_target
 from ftm_cli.targets.base import RunOptions
 from ftm_cli.targets.local import LocalTarget
-from ftm_cli.targets.quarters import parse_quarters, require_same_inputs, select_quarters
+from ftm_cli.targets.quarters import require_same_inputs, select_quarters
 from ftm_cli.targets.reports import plan_report
 from ftm_cli.targets.results import SCHEMAS
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
-from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.quarters import Quarter, parse_quarters
 from ftm_core.contracts.states import FailureCause, RunState, parse_failure
 from ftm_core.data.lease import this_process
 from ftm_core.storage.local import LocalStorage
