@@ -72,8 +72,8 @@ def test_panel_follows_a_theme_and_begins_another(tmp_path: Path) -> None:
     build(tmp_path, LAST, [vector(0.9, 0.1), vector(0.0, 0.0, 1.0)])
     themes = ftm_core.open_panel(tmp_path, "2022Q3..2023Q1").themes()
     by_theme = dict(zip(themes["theme_id"], themes["panel_theme_id"], strict=True))
-    assert by_theme["theme_2022Q3_000"] == "panel_2022Q3_000"
-    assert by_theme["theme_2023Q1_000"] == "panel_2022Q3_000"
+    assert by_theme["theme_2022Q3_001"] == "panel_2022Q3_001"
+    assert by_theme["theme_2023Q1_001"] == "panel_2022Q3_001"
 
 
 def test_panel_later_quarter_renames_nothing(tmp_path: Path) -> None:
