@@ -17,7 +17,7 @@ def test_chunks_in_a_bucket_equal_those_in_a_folder(
 ) -> None:
     rows = [sentence_row(firm) for firm in range(1, 8)] + [sentence_row(9, raw_text="")]
     source = write_corpus(tmp_path / "calls.csv", rows)
-    options = IngestOptions(firms_per_chunk=3)
+    options = IngestOptions(firms_per_chunk=3, accept_rejects=True)
     storage = s3_server.storage(bucket, "research")
     s3_server.faults.append(Fault("PUT", times=2))
     in_bucket = ingest(source, QUARTER, storage, options).manifest
