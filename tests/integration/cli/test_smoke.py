@@ -100,10 +100,11 @@ def test_a_preflight_that_fails_starts_nothing_and_ends_at_0(deployed: Project) 
 
 
 def test_without_capacity_it_ends_at_0(deployed: Project) -> None:
-    deployed.stage.deploy_state_machine(SUCCEEDING)
+    """The run has begun by then, since vLLM waits for its plan: it is stopped."""
+    deployed.stage.deploy_state_machine(LONG)
     deployed.stage.set(no_capacity="We currently do not have sufficient g5.xlarge capacity.")
     assert deployed.ftm(*SMOKE, FTM_CAPACITY_WAIT="1").code == 75
-    assert statuses(deployed) == []
+    assert statuses(deployed) == ["ABORTED"]
     assert deployed.stage.desired_counts() == (0, 0)
 
 
