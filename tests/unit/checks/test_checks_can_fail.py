@@ -34,6 +34,7 @@ SENTENCES = keys.processed_table("sentences", QUARTER)
 FIRMS = keys.processed_table("firms", QUARTER)
 THEMES = keys.themes(QUARTER)
 CONTRIBUTIONS = keys.theme_contributions(QUARTER)
+EXPOSURES = keys.theme_exposures(QUARTER)
 SENTIMENT = keys.sentiment_ready(QUARTER)
 TOPIC_TABLES = (TOPIC_PART, TOPICS)
 THEME_1, THEME_2 = "theme_2023Q1_001", "theme_2023Q1_002"
@@ -181,7 +182,7 @@ def stripped_for_sentiment(row: Row) -> None:
 
 
 def renamed_theme(storage: Storage) -> None:
-    for key in (THEMES, CONTRIBUTIONS, TOPICS, SENTIMENT):
+    for key in (THEMES, CONTRIBUTIONS, EXPOSURES, SENTENCES, TOPICS, SENTIMENT):
         each(storage, key, put(theme_id="theme_1"), theme_id=THEME_1)
 
 
@@ -195,7 +196,7 @@ def theme_texts(**values: str) -> Tamper:
 
 
 def second_theme_of(*firms: str) -> Tamper:
-    """The second theme keeps the topics of some firms only, consistently in all tables."""
+    """The second theme keeps the sentences of some firms only, consistently in all tables."""
 
     def kept(row: Row) -> bool:
         return row["theme_id"] != THEME_2 or row["firm_id"] in firms
@@ -204,11 +205,13 @@ def second_theme_of(*firms: str) -> Tamper:
         return [row if kept(row) else {**row, "theme_id": None} for row in rows]
 
     def tamper(storage: Storage) -> None:
-        for key in (CONTRIBUTIONS, SENTIMENT):
+        for key in (CONTRIBUTIONS, EXPOSURES, SENTIMENT):
             edit_table(storage, key, lambda rows: [row for row in rows if kept(row)])
-        edit_table(storage, TOPICS, release)
-        n_topics = len(firms) + ("F3" in firms)
-        each(storage, THEMES, put(n_topics=n_topics, n_firms=len(firms)), theme_id=THEME_2)
+        for key in (TOPICS, SENTENCES):
+            edit_table(storage, key, release)
+        n_calls = len(firms) + ("F3" in firms)
+        counts = put(n_topics=n_calls, n_firms=len(firms), n_sentences=2 * n_calls)
+        each(storage, THEMES, counts, theme_id=THEME_2)
 
     return tamper
 
@@ -216,6 +219,20 @@ def second_theme_of(*firms: str) -> Tamper:
 def unknown_theme(storage: Storage) -> None:
     for key in (CONTRIBUTIONS, TOPICS, SENTIMENT):
         each(storage, key, put(theme_id="theme_2023Q1_009"), topic_id="F1_0")
+    for key in (EXPOSURES, SENTENCES):
+        each(storage, key, put(theme_id="theme_2023Q1_009"), theme_id=THEME_1, firm_id="F1")
+
+
+def unknown_theme_of_a_sentence(storage: Storage) -> None:
+    """One sentence and its exposure name a theme that is not there; no topic contributes to it."""
+    each(storage, SENTENCES, put(theme_id="theme_2023Q1_009"), sentence_id="F6_T61_0004")
+    each(storage, EXPOSURES, put(n_sentences=1, share=1 / 6), theme_id=THEME_2, firm_id="F6")
+
+    def add(rows: list[Row]) -> list[Row]:
+        (own,) = [r for r in rows if r["theme_id"] == THEME_2 and r["firm_id"] == "F6"]
+        return [*rows, {**own, "theme_id": "theme_2023Q1_009"}]
+
+    edit_table(storage, EXPOSURES, add)
 
 
 def no_answers(storage: Storage) -> None:
@@ -227,14 +244,19 @@ def reverse_sentences(row: Row) -> None:
     row["sentences"].reverse()
 
 
+# What cannot be counted where the sentences cannot be read.
+COUNTED_FROM_SENTENCES = {
+    "sentences-table", "theme-counts", "theme-min-firms", "contribution-sentences",
+    "exposure-sentences", "exposure-identifiers", "sentiment-sentences",
+}  # fmt: skip
 # The check that must fail, what was done to the output, and the checks that then fail with it.
 CASES: list[tuple[str, str, Tamper, set[str]]] = [
     ("table-files", "schema version", metadata(SENTENCES, schemas.VERSION_KEY, b"0"),
-     {"sentences-table"}),
+     COUNTED_FROM_SENTENCES),
     ("table-files", "damaged file", lambda storage: storage.write(SENTENCES, b"PAR1 torn"),
-     {"sentences-table"}),
+     COUNTED_FROM_SENTENCES),
     ("table-files", "missing themes", lambda storage: storage.delete(THEMES),
-     {"themes-present", "contribution-references", "sentiment-texts"}),
+     {"themes-present", "contribution-references", "exposure-sentences", "sentiment-texts"}),
     ("run-ids", "table of another run", metadata(FIRMS, schemas.RUN_KEY, b"another"), set()),
     ("same-input", "transcripts replaced", other_input, set()),
     ("firms-add-up", "firm from nowhere", firm_from_nowhere, set()),
@@ -260,8 +282,9 @@ CASES: list[tuple[str, str, Tamper, set[str]]] = [
     ("llm-answers", "answers lost", no_answers, {"theme-answers"}),
     ("topic-ids", "renamed topic", renamed_topic, set()),
     ("topic-unique", "topic twice", with_first_row_twice(TOPIC_PART, TOPICS), {"firms-table"}),
-    ("topic-sentences", "sentence without its topic", unlabelled_sentence, set()),
-    ("topic-sentences", "count", topics(n_sentences=9), {"contribution-identifiers"}),
+    ("topic-sentences", "sentence without its topic", unlabelled_sentence,
+     {"contribution-sentences"}),
+    ("topic-sentences", "count", topics(n_sentences=9), set()),
     ("sentences-as-ingested", "stop words stripped", stripped_everywhere, {"llm-answers"}),
     ("theme-ids", "renamed theme", renamed_theme, set()),
     ("theme-texts", "keywords for a description", theme_texts(description="pricing, cost"),
@@ -272,7 +295,19 @@ CASES: list[tuple[str, str, Tamper, set[str]]] = [
     ("theme-min-firms", "theme of one firm", second_theme_of("F3"), {"theme-dominance"}),
     ("theme-dominance", "one firm's theme", second_theme_of("F1", "F2", "F3"), set()),
     ("contribution-references", "unknown theme", unknown_theme,
-     {"theme-counts", "sentiment-texts"}),
+     {"theme-counts", "exposure-sentences", "sentiment-texts"}),
+    ("contribution-sentences", "count",
+     rows_of(CONTRIBUTIONS, put(n_sentences=1), topic_id="F1_0"), set()),
+    ("exposure-sentences", "count", rows_of(EXPOSURES, put(n_sentences=1), firm_id="F1"), set()),
+    ("exposure-sentences", "share", rows_of(EXPOSURES, put(share=0.9), firm_id="F1"), set()),
+    ("exposure-sentences", "call missing", without_first_row(EXPOSURES), set()),
+    ("exposure-sentences", "row twice", with_first_row_twice(EXPOSURES), set()),
+    ("exposure-sentences", "unknown theme", unknown_theme_of_a_sentence, {"theme-counts"}),
+    ("exposure-identifiers", "permno", rows_of(EXPOSURES, put(permno=1), firm_id="F1"), set()),
+    ("exposure-identifiers", "today for a call date",
+     rows_of(EXPOSURES, put(earnings_call_date=dt.date.today()), firm_id="F1"), set()),
+    ("exposure-identifiers", "another firm", rows_of(EXPOSURES, put(firm_id="F2"), firm_id="F1"),
+     set()),
     ("contribution-identifiers", "permno", rows_of(CONTRIBUTIONS, put(permno=1), topic_id="F1_0"),
      set()),
     ("contribution-identifiers", "call date",

@@ -12,11 +12,11 @@ import pytest
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Event, Note
-from ftm_core.data.map_output import read_map_output
 from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
-from ftm_core.themes.tables import DownstreamReport, write_downstream
+from ftm_core.themes.packaging import package_quarter
+from ftm_core.themes.tables import DownstreamReport
 from tests.fakes.small_quarter import (
     QUARTER,
     SmallQuarter,
@@ -39,10 +39,7 @@ TABLES = {
 
 def package(quarter: SmallQuarter, said: list[Event] | None = None) -> DownstreamReport:
     said = [] if said is None else said
-    output = read_map_output(quarter.storage, QUARTER, quarter.plan, quarter.run_id)
-    return write_downstream(
-        quarter.storage, output, quarter.manifest, run_id=quarter.run_id, listener=said.append
-    )
+    return package_quarter(quarter.storage, QUARTER, said.append)
 
 
 def spoken(quarter: SmallQuarter) -> dict[str, str]:
@@ -195,7 +192,7 @@ def test_firms_without_permno_are_left_out_of_sentiment_alone(small_quarter: Sma
     [
         (CONTRIBUTIONS, lambda rows: [rows[0], *rows], "has topic F1_0 twice"),
         (CONTRIBUTIONS, lambda rows: [{**rows[0], "theme_id": "theme_x"}], "which is no theme"),
-        (CONTRIBUTIONS, lambda rows: [{**rows[0], "topic_id": "F9_0"}], "have no topic"),
+        (CONTRIBUTIONS, lambda rows: [{**rows[0], "topic_id": "F9_0"}], "F9_0, which is no topic"),
         (CONTRIBUTIONS, lambda rows: [{**rows[0], "firm_id": "F2"}], "contributed by F2"),
         (TOPIC_PART, lambda rows: [rows[0], *rows], "more than once"),
         (TOPIC_PART, lambda rows: [{**rows[0], "n_sentences": 9}, *rows[1:]], "says 9 sentences"),
