@@ -97,8 +97,10 @@ def test_an_empty_variable_counts_as_not_given() -> None:
         ("MAX_FAILURE_RATE", "1.01"),
         ("MAX_FAILURE_RATE", "-0.1"),
         ("MAX_FIRM_DOMINANCE", "0"),
-        ("FIRM_CLUSTER_SELECTION", "best"),
-        ("FIRM_UMAP_NEIGHBORS", "1"),
+        ("LLM_ANSWER_MODE", "best"),
+        ("FIRM_MIN_TOPIC_SIZE", "1"),
+        ("THEME_UMAP_NEIGHBORS", "1"),
+        ("THEME_MIN_SIMILARITY", "1.1"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_name_and_origin(name: str, value: str) -> None:
@@ -165,4 +167,10 @@ def test_row_settings_are_those_that_rows_depend_on() -> None:
     assert chosen["themes"]["min_firms"] == 3
     assert "map" not in chosen
     # Neither a secret nor where the server is belongs into run.json.
-    assert set(chosen["llm"]) == {"model_name", "summary_max_tokens", "theme_max_tokens", "seed"}
+    assert set(chosen["llm"]) == {
+        "model_name",
+        "summary_max_tokens",
+        "theme_max_tokens",
+        "answer_mode",
+        "seed",
+    }

@@ -89,5 +89,7 @@ def sentence_row(firm_id: str, position: int) -> dict[str, Any]:
         "speaker_type": "CEO",
         "position": position,
         "local_topic_id": 0,
+        "is_small_talk": False,
         "quarter": "2023Q1",
+        "vector": bytes(4),
     }
