@@ -135,6 +135,8 @@ def fit_directions(
     wider = vectors[stratified_sample(firms, drawn, max(REFINING_SAMPLE, settings.sample_size))]
     placed = space.place(wider)
     directions = refined(placed, directions, settings)
+    if not len(directions):  # no sentence is as close to a theme as ``min_similarity`` asks
+        return space, directions
     labels, similarity = nearest(placed, directions)
     labels[similarity < settings.min_similarity] = NO_THEME
     space = sharpened_space(space, placed, labels)

@@ -17,7 +17,7 @@ LISTED = {
 }
 
 
-def tested() -> dict[int, set[str]]:
+def files_by_fault() -> dict[int, set[str]]:
     found: dict[int, set[str]] = defaultdict(set)
     for path in (ROOT / "tests").rglob("test_*.py"):
         for name in TEST.findall(path.read_text(encoding="utf-8")):
@@ -31,10 +31,10 @@ def test_failure_modes_are_numbered_without_a_gap() -> None:
 
 
 def test_failure_modes_list_every_fault_in_a_test_name() -> None:
-    assert set(tested()) == set(LISTED)
+    assert set(files_by_fault()) == set(LISTED)
 
 
 @pytest.mark.parametrize("number", sorted(LISTED))
 def test_failure_mode_names_files_with_its_tests(number: int) -> None:
     assert LISTED[number]
-    assert LISTED[number] <= tested()[number]
+    assert LISTED[number] <= files_by_fault()[number]

@@ -137,7 +137,10 @@ def test_a_table_with_other_columns_or_types_is_refused() -> None:
         (table.drop_columns(["name"]), "has columns"),
         (table.select([*table.column_names[::-1]]), "has columns"),
         (table.append_column("more", pa.array([1])), "has columns"),
-        (table.set_column(table.column_names.index("n_topics"), "n_topics", pa.array([1.0])), "file column n_topics: is double"),
+        (
+            table.set_column(table.column_names.index("n_topics"), "n_topics", pa.array([1.0])),
+            "file column n_topics: is double",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             schemas.check_columns(changed, schemas.THEMES, where="file")

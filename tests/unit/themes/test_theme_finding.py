@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftm_core.contracts import keys, schemas
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.records import Checkpoint, Part
 from ftm_core.contracts.settings import ThemeSettings
+from ftm_core.data.map_output import MapOutput
+from ftm_core.storage import tables
+from ftm_core.storage.local import LocalStorage
 from ftm_core.themes.assignment import with_context, without_dominance
-from ftm_core.themes.quarter_sentences import QuarterSentences
+from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences, write_sentences
 from ftm_core.themes.sentence_space import flattened_space
-from ftm_core.themes.theme_finding import themes_of
+from ftm_core.themes.theme_finding import FoundThemes, themes_of
 from ftm_core.themes.theme_groups import group_themes
 from ftm_core.themes.theme_sample import draws, stratified_sample
-from ftm_core.topics.compact_vectors import quantize
+from ftm_core.topics.compact_vectors import quantize, to_arrow
 
 SUBJECTS = ("freight", "wages", "tariffs", "dividends")
 
@@ -43,6 +53,34 @@ def quarter_of(n_firms: int = 12, per_subject: int = 4) -> QuarterSentences:
     return QuarterSentences(pa.Table.from_pylist(rows), np.arange(len(rows)), quantize(stacked))
 
 
+def map_output(
+    storage: LocalStorage, sentences: QuarterSentences, parts: Sequence[np.ndarray]
+) -> MapOutput:
+    """Write the sentences as parts with the given rows, the way the map does."""
+    quarter = Quarter.parse("2023Q1")
+    n_rows = sentences.table.num_rows
+    known = {
+        "permno": pa.nulls(n_rows, pa.int64()),
+        "earnings_call_date": pa.array([dt.date(2023, 2, 1)] * n_rows),
+        "speaker_type": pa.array(["CEO"] * n_rows),
+        "local_topic_id": pa.array([0] * n_rows),
+        "is_small_talk": pa.array([False] * n_rows),
+        "quarter": pa.array(["2023Q1"] * n_rows),
+        "vector": to_arrow(sentences.vectors, sentences.kept, n_rows),
+    }
+    names = schemas.MAP_SENTENCES.names
+    columns = [known[name] if name in known else sentences.table[name] for name in names]
+    table = pa.table(columns, names=names).cast(schemas.MAP_SENTENCES)
+    written = []
+    for number, rows in enumerate(parts):
+        key = keys.sentences_part(quarter, "2023Q1_batch_0000", number)
+        part = schemas.stamp(table.take(rows), schemas.MAP_SENTENCES, run_id="run", where=key)
+        tables.write_table(storage, key, part)
+        written.append(Part(number, (f"F{number:02d}",), 0, len(rows)))
+    point = Checkpoint("2023Q1_batch_0000", "2023Q1", "run", ("F00",), tuple(written), "")
+    return MapOutput(quarter, "run", 1, (point,), ())
+
+
 @pytest.fixture(scope="module")
 def settings() -> ThemeSettings:
     return ThemeSettings(flattened_directions=0)
@@ -62,6 +100,46 @@ def test_themes_each_subject_becomes_one(settings: ThemeSettings) -> None:
     assert sorted(map(tuple, of_theme)) == sorted((name,) for name in SUBJECTS)
     assert {theme.keywords[0].split()[0] for theme in found.themes} <= {*SUBJECTS, "region"}
     assert all(len(set(theme.leading_sentences)) > 2 for theme in found.themes)
+
+
+def test_fault_4_theme_settings_change_the_themes() -> None:
+    """Each setting alone shows in what is found."""
+    quarter = quarter_of()
+    by_default = themes_of(quarter, ThemeSettings(flattened_directions=0))
+
+    def found(**changed: float) -> FoundThemes:
+        return themes_of(quarter, ThemeSettings(flattened_directions=0, **changed))  # type: ignore[arg-type]
+
+    assert len(by_default.themes) == len(SUBJECTS)
+    assert found(min_firms=13).themes == ()
+    assert all(len(theme.keywords) <= 1 for theme in found(n_keywords=1).themes)
+    assert {theme.group for theme in found(themes_per_group=1).themes} == {0, 1, 2, 3}
+    assert {theme.group for theme in found(themes_per_group=4).themes} == {0}
+    strict = found(min_similarity=0.999, context_similarity=0.999)
+    assert np.sum(strict.assignment.themes >= 0) < np.sum(by_default.assignment.themes >= 0)
+
+
+def test_fault_19_row_order_and_parts_change_no_theme(
+    settings: ThemeSettings, tmp_path: Path
+) -> None:
+    """However the map cut and ordered its parts, the sentences and themes are the same."""
+    quarter = quarter_of()
+    order = np.random.default_rng(5).permutation(quarter.table.num_rows)
+    found = []
+    for number, parts in enumerate(([np.arange(len(order))], np.array_split(order, 5))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        storage = LocalStorage(folder / "data")
+        write_sentences(storage, map_output(storage, quarter, parts), folder)
+        read = read_sentences(folder)
+        found.append((read.table, themes_of(read, settings)))
+
+    (table, first), (other_table, second) = found
+    assert len(first.themes) == len(SUBJECTS)
+    assert table["sentence_id"].to_pylist() == other_table["sentence_id"].to_pylist()
+    assert first.themes == second.themes
+    np.testing.assert_array_equal(first.assignment.themes, second.assignment.themes)
+    np.testing.assert_array_equal(first.directions, second.directions)
 
 
 def test_themes_same_input_gives_the_same(settings: ThemeSettings) -> None:
