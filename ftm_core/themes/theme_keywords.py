@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from ftm_core.text.tokens import KEYWORD_PATTERN
 from ftm_core.topics.keywords import choose_keywords
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 # Sentences that stand for a theme: enough for stable counts, and a bound for the largest quarter.
 SENTENCES_PER_THEME = 300
@@ -30,6 +32,8 @@ class TermCounts:
 
     def grouped(self, groups: npt.NDArray[np.int64]) -> TermCounts:
         """The counts of groups of themes; ``groups`` numbers the group of each theme."""
+        from scipy.sparse import csr_matrix
+
         rows = np.arange(len(groups))
         member = csr_matrix((np.ones(len(groups)), (groups, rows)))
         return TermCounts(csr_matrix(member @ self.counts), self.terms)
@@ -54,6 +58,7 @@ class TermCounts:
 
 def count_terms(sentences: Sequence[Sequence[str]], ngram_max: int) -> TermCounts:
     """Terms of the sentences that stand for each theme, stop words left out."""
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
     from ftm_core.topics.topic_model import stop_words
