@@ -43,7 +43,7 @@ def test_fault_5_fault_6_fault_7_a_quarter_belongs_to_one_run_until_it_ends(
 
     # With settings changed, refused; the change is named, and nothing is touched.
     before = contents(place)
-    changed = place.start(FIRM_SEED="7")
+    changed = place.start(THEME_SEED="7")
     assert changed.wait() == ExitCode.USAGE
     assert "seed" in changed.output
     assert "--restart" in changed.output

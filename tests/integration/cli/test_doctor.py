@@ -75,9 +75,10 @@ def test_here_a_dead_holder_failed_firms_and_changed_settings_are_told(unpinned:
         identity["finished"] = None
 
     edit_json(storage, keys.run_identity(QUARTER), die)
-    found = problems(unpinned.ftm("doctor", "--json"))
+    found = problems(unpinned.ftm("doctor", "--json", THEME_SEED="7"))
     run = next(item for about, item in found.items() if about.startswith("run "))
     assert "no longer exists" in run["what"]
     assert any(str(pid) in line for line in run["evidence"])
     assert "2 of 7 firms" in found["failures"]["what"]
+    assert any("seed" in line for line in found["settings"]["evidence"])
     assert "--restart" in found["settings"]["next_step"]
