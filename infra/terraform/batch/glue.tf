@@ -16,23 +16,31 @@ locals {
       ["sentence_id", "string"], ["firm_id", "string"], ["permno", "bigint"],
       ["transcript_id", "string"], ["earnings_call_date", "date"], ["raw_text", "string"],
       ["speaker_type", "string"], ["position", "int"], ["local_topic_id", "int"],
+      ["is_small_talk", "boolean"], ["theme_id", "string"],
     ]
     topics = [
       ["firm_id", "string"], ["firm_name", "string"], ["permno", "bigint"], ["gvkey", "string"],
       ["earnings_call_date", "date"], ["topic_id", "string"], ["local_topic_id", "int"],
       ["representation", "string"], ["summary", "string"], ["naming_method", "string"],
-      ["keywords", "array<string>"], ["n_sentences", "int"], ["sentence_ids", "array<string>"],
+      ["summary_mode", "string"], ["keywords", "array<string>"], ["n_sentences", "int"],
+      ["sentence_ids", "array<string>"],
       ["processing_timestamp", "timestamp"], ["llm_model", "string"], ["prompt_version", "string"],
       ["theme_id", "string"],
     ]
     themes = [
-      ["theme_id", "string"], ["name", "string"], ["description", "string"],
-      ["keywords", "array<string>"], ["n_topics", "int"], ["n_firms", "int"],
+      ["theme_id", "string"], ["name", "string"], ["label", "string"], ["description", "string"],
+      ["keywords", "array<string>"], ["kind", "string"], ["group_id", "int"],
+      ["group_name", "string"], ["n_firms", "int"], ["n_topics", "int"], ["n_sentences", "int"],
     ]
     theme_contributions = [
       ["theme_id", "string"], ["firm_id", "string"], ["firm_name", "string"], ["permno", "bigint"],
       ["gvkey", "string"], ["earnings_call_date", "date"], ["topic_id", "string"],
       ["n_sentences", "int"],
+    ]
+    theme_exposures = [
+      ["theme_id", "string"], ["firm_id", "string"], ["firm_name", "string"], ["permno", "bigint"],
+      ["gvkey", "string"], ["transcript_id", "string"], ["earnings_call_date", "date"],
+      ["n_sentences", "int"], ["share", "double"], ["leading_sentence_ids", "array<string>"],
     ]
     themes_for_sentiment = [
       ["theme_id", "string"], ["theme_name", "string"], ["theme_description", "string"],
@@ -44,8 +52,8 @@ locals {
     ]
   }
 
-  # A folder is a table. themes.parquet and theme_contributions.parquet share one, so that folder
-  # is one table of all their columns, and two views over it read one file each.
+  # A folder is a table. The themes, their contributions and their exposures share one, so that
+  # folder is one table of all their columns, and three views over it read one file each.
   tables = {
     firms                = { folder = "processed/firms", columns = local.columns.firms }
     sentences            = { folder = "processed/sentences", columns = local.columns.sentences }
@@ -53,16 +61,17 @@ locals {
     themes_for_sentiment = { folder = "sentiment-ready", columns = local.columns.themes_for_sentiment }
     theme_files = {
       folder  = "processed/themes"
-      columns = distinct(concat(local.columns.themes, local.columns.theme_contributions))
+      columns = distinct(concat([for name in local.views : local.columns[name]]...))
     }
   }
-  views = ["themes", "theme_contributions"]
+  views = ["themes", "theme_contributions", "theme_exposures"]
 
   # A view's own types are Trino's.
   view_types = {
     string          = "varchar"
     bigint          = "bigint"
     int             = "integer"
+    double          = "double"
     date            = "date"
     "array<string>" = "array(varchar)"
   }

@@ -6,7 +6,7 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,7 @@ def test_fault_26_the_jobs_role_covers_every_key() -> None:
         keys.sentences_part(quarter, batch, 1),
         keys.themes(quarter),
         keys.theme_contributions(quarter),
+        keys.theme_exposures(quarter),
         keys.sentiment_ready(quarter),
         keys.answers_prefix(quarter),
         *(keys.processed_table(table, quarter) for table in keys.PROCESSED_TABLES),
@@ -194,6 +195,7 @@ def _prefixes(name: str) -> tuple[str, ...]:
         ('aws_glue_catalog_table.datasets["themes_for_sentiment"]', schemas.THEMES_FOR_SENTIMENT),
         ('aws_glue_catalog_table.views["themes"]', schemas.THEMES),
         ('aws_glue_catalog_table.views["theme_contributions"]', schemas.THEME_CONTRIBUTIONS),
+        ('aws_glue_catalog_table.views["theme_exposures"]', schemas.THEME_EXPOSURES),
     ],
 )
 def test_fault_26_athena_sees_the_columns_that_are_written(
@@ -209,14 +211,22 @@ def test_fault_26_athena_sees_the_columns_that_are_written(
     assert columns == {field.name: _glue_type(field.type) for field in schema}
 
 
-@pytest.mark.parametrize("view", ["themes", "theme_contributions"])
-def test_views_read_one_file_of_the_themes_folder(verdicts: Verdicts, view: str) -> None:
+@pytest.mark.parametrize(
+    ("view", "key_of"),
+    [
+        ("themes", keys.themes),
+        ("theme_contributions", keys.theme_contributions),
+        ("theme_exposures", keys.theme_exposures),
+    ],
+)
+def test_views_read_one_file_of_the_themes_folder(
+    verdicts: Verdicts, view: str, key_of: Callable[[Quarter], str]
+) -> None:
     table = verdicts["batch"].plans["second_pass"][f'aws_glue_catalog_table.views["{view}"]']
     encoded = re.match(r"/\* Presto View: (.*) \*/", table["view_original_text"])
     assert encoded is not None
     described = json.loads(base64.b64decode(encoded.group(1)))
-    file = keys.themes(Quarter(2023, 1)) if view == "themes" else None
-    file = file or keys.theme_contributions(Quarter(2023, 1))
+    file = key_of(Quarter(2023, 1))
     assert f"LIKE '%/{file.rsplit('/', 1)[1]}'" in described["originalSql"]
     everything = verdicts["batch"].plans["second_pass"][
         'aws_glue_catalog_table.datasets["theme_files"]'
@@ -231,6 +241,7 @@ def test_views_read_one_file_of_the_themes_folder(verdicts: Verdicts, view: str)
     + [
         ("theme_files", keys.themes(Quarter(2023, 1))),
         ("theme_files", keys.theme_contributions(Quarter(2023, 1))),
+        ("theme_files", keys.theme_exposures(Quarter(2023, 1))),
         ("themes_for_sentiment", keys.sentiment_ready(Quarter(2023, 1))),
     ],
 )
@@ -252,5 +263,12 @@ def _glue_type(kind: pa.DataType) -> str:
         return f"struct<{inner}>"
     if pa.types.is_timestamp(kind):
         return "timestamp"
-    plain = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint", pa.date32(): "date"}
+    plain = {
+        pa.string(): "string",
+        pa.int32(): "int",
+        pa.int64(): "bigint",
+        pa.float64(): "double",
+        pa.bool_(): "boolean",
+        pa.date32(): "date",
+    }
     return plain[kind]

@@ -8,8 +8,8 @@ mock_provider "aws" {
 variables {
   s3_bucket_name      = "some-research-bucket"
   use_external_images = true
-  map_image_uri       = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-map:v1"
-  reduce_image_uri    = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-reduce:v1"
+  map_image_uri       = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-worker:v1"
+  reduce_image_uri    = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ftm-worker:v1"
   enable_vllm         = true
 }
 
