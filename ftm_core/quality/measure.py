@@ -96,6 +96,7 @@ class _Rows:
         self.theme_of_place: dict[tuple[str, int], str | None] = {}
         self.spoken: list[tuple[str, str | None]] = []
         self.texts_of_topic: dict[str, list[str]] = {row["topic_id"]: [] for row in self.topics}
+        self.texts_of_theme: dict[str, list[str]] = {row["theme_id"]: [] for row in self.themes}
         table = read_table(
             storage,
             keys.processed_table("sentences", quarter),
@@ -126,6 +127,8 @@ class _Rows:
                         self.words[level].add(row["transcript_id"], row["raw_text"])
             if topic in self.texts_of_topic:
                 self.texts_of_topic[topic].append(row["raw_text"])
+            if theme in self.texts_of_theme:
+                self.texts_of_theme[theme].append(row["raw_text"])
 
 
 def _spread(calls: Sequence[Call], most: int) -> frozenset[Call]:
@@ -234,7 +237,6 @@ def _stability_measures(finished: FinishedQuarter, settings: QualitySettings) ->
 
 
 def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
-    nothing = Sources(())
     sources = {
         row["topic_id"]: Sources([row["firm_name"], *rows.texts_of_topic[row["topic_id"]]])
         for row in rows.topics
@@ -248,17 +250,13 @@ def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
         ],
         settings,
     )
-    members: dict[str, Sources] = {}
-    for row in rows.contributions:
-        theme = row["theme_id"]
-        members[theme] = members.get(theme, nothing) | sources.get(row["topic_id"], nothing)
     yield _grounding(
         "descriptions-ungrounded",
         "Theme descriptions with a number or name not in their sentences",
         [
             (
                 row["theme_id"],
-                members.get(row["theme_id"], nothing).ungrounded(row["description"]),
+                Sources(rows.texts_of_theme[row["theme_id"]]).ungrounded(row["description"]),
             )
             for row in rows.themes
         ],

@@ -13,6 +13,11 @@ from ftm_core.topics.firm_model import FirmModel, TopicDraft
 from tests.fakes.given_themes import given_themes
 
 
+def _subject(number: int) -> str:
+    """A name without a digit, which no sentence would bear out."""
+    return f"subject{'abcdefgh'[number]}" if number >= 0 else ""
+
+
 class RuleWorkers:
     """Each sentence of a firm is a topic; each position over the firms is a theme.
 
@@ -31,8 +36,8 @@ class RuleWorkers:
             return self._model(arguments[0])
         return given_themes(
             arguments[0],
-            [f"subject{number}" for number in range(self._topics)],
-            lambda row: f"subject{row['local_topic_id']}",
+            [_subject(number) for number in range(self._topics)],
+            lambda row: _subject(row["local_topic_id"]),
         )
 
     def _model(self, sentences: pa.Table) -> FirmModel:
@@ -49,7 +54,7 @@ class RuleWorkers:
                 firm_name=row["firm_name"],
                 permno=row["permno"],
                 gvkey=row["gvkey"],
-                keywords=(f"subject{number}", "cost"),
+                keywords=(_subject(number), "cost"),
                 sentence_ids=(row["sentence_id"],),
                 leading_texts=(f"{firm_id} on {number}. {row['raw_text']}",),
                 vector=(1.0,),

@@ -40,9 +40,14 @@ def write_large_tables(
             "theme_id": theme,
             "name": f"Matter {number}",
             "description": f"Companies tell of matter {number}.",
+            "label": ", ".join(_words(number)[:3]),
             "keywords": _words(number)[:5],
+            "kind": "subject",
+            "group_id": number,
+            "group_name": _words(number)[0],
             "n_topics": len(rows),
             "n_firms": len({row["firm_id"] for row in rows}),
+            "n_sentences": len(rows) * sentences,
             "quarter": str(QUARTER),
         }
         for number, (theme, rows) in enumerate(in_theme.items())
@@ -53,6 +58,12 @@ def write_large_tables(
         {name: row[name] for name in names} for rows in in_theme.values() for row in rows
     ]
     _write(quarter, keys.theme_contributions(QUARTER), schemas.THEME_CONTRIBUTIONS, contributions)
+    exposures = [
+        row
+        for theme, rows in in_theme.items()
+        for row in _exposures(theme, rows, -(-topics // firms) * sentences)
+    ]
+    _write(quarter, keys.theme_exposures(QUARTER), schemas.THEME_EXPOSURES, exposures)
     _write(quarter, keys.processed_table("topics", QUARTER), schemas.TOPICS, topic_rows)
     spoken = [
         _sentence(row, place, identifier)
@@ -118,8 +129,32 @@ def _sentence(topic: dict[str, Any], place: int, identifier: str) -> dict[str, A
         "speaker_type": "CFO",
         "position": topic["local_topic_id"] * topic["n_sentences"] + place,
         "local_topic_id": topic["local_topic_id"],
+        "is_small_talk": False,
+        "theme_id": topic["theme_id"],
         "quarter": str(QUARTER),
     }
+
+
+def _exposures(theme: str, topics: list[dict[str, Any]], n_spoken: int) -> list[dict[str, Any]]:
+    """A row per firm; each has one call of at most ``n_spoken`` sentences."""
+    of_firm: dict[str, list[dict[str, Any]]] = {}
+    for topic in topics:
+        of_firm.setdefault(topic["firm_id"], []).append(topic)
+    copied = ("firm_id", "firm_name", "permno", "gvkey", "earnings_call_date", "quarter")
+    rows = []
+    for firm, own in of_firm.items():
+        said = [name for topic in own for name in topic["sentence_ids"]]
+        rows.append(
+            {
+                **{name: own[0][name] for name in copied},
+                "theme_id": theme,
+                "transcript_id": f"T{firm[1:]}",
+                "n_sentences": len(said),
+                "share": len(said) / n_spoken,
+                "leading_sentence_ids": said[:3],
+            }
+        )
+    return rows
 
 
 def _firm(number: int, topics: int, sentences: int) -> dict[str, Any]:

@@ -46,7 +46,6 @@ def test_figures_of_the_small_quarter_are_those_counted_by_hand(
     # pricing, cost; freight, cost.
     assert found["theme-diversity"]["value"] == 0.75
     assert found["summaries-ungrounded"]["value"] == 0.0
-    assert found["summaries-of-task"]["value"] == 0.0
     assert found["duplicate-names"]["value"] == 0.0
     assert "theme-purity" not in found
 
@@ -61,17 +60,6 @@ def test_themes_are_judged_by_more_calls_than_topics_are(
     assert "by the words of 2 of 7 calls" in found["topic-coherence"]["detail"]
     assert "by the words of 7 of 7 calls" in found["theme-coherence"]["detail"]
     assert found["theme-coherence"]["value"] == of_all["theme-coherence"]["value"]
-
-
-def test_summaries_that_speak_of_the_question_are_warned_of(small_quarter: SmallQuarter) -> None:
-    def of_the_task(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{**rows[0], "summary": "The sentence is a good example of brevity."}, *rows[1:]]
-
-    edit_table(small_quarter.storage, keys.processed_table("topics", QUARTER), of_the_task)
-    found = measures(small_quarter)["summaries-of-task"]
-    assert found["value"] == pytest.approx(1 / 13)
-    assert found["warning"]
-    assert "1 of 13" in found["detail"]
 
 
 def test_an_invented_figure_and_a_double_name_are_warned_of(small_quarter: SmallQuarter) -> None:

@@ -134,7 +134,7 @@ def test_a_theme_opens_to_firms_topics_and_sentences_by_keyboard(page: Page) -> 
     page.keyboard.press("Enter")
     expect(page.locator("#theme-1 button.open")).to_have_attribute("aria-expanded", "true")
     detail = page.locator("#theme-1 + tr")
-    expect(detail).to_contain_text("Firms (5)")
+    expect(detail).to_contain_text("Firms (5 of 6 shown)")
     expect(detail).to_contain_text("Topics (6)")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
