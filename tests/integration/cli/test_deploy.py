@@ -121,16 +121,16 @@ def test_a_fresh_account_is_planned_as_far_as_it_can_be(source: Project) -> None
 
 def test_each_step_that_was_not_shown_is_asked_about(source: Project) -> None:
     ended = source.ftm("deploy", given="y\ny\nn\n")
-    assert ended.code == 1
+    assert ended.code == 4
     assert "Apply ecs?" in words(ended)
-    assert "what was made stays" in words(ended)
+    assert "what was made is kept" in words(ended)
     assert has_state(source) == ["batch", "ecs"]
     assert kept(source)["image_tag"]
 
 
 def test_no_to_the_plan_changes_and_keeps_nothing(source: Project) -> None:
     before = (source.folder / "ftm.toml").read_text()
-    assert source.ftm("deploy", "--state-bucket", "ftm-test-data", given="n\n").code == 1
+    assert source.ftm("deploy", "--state-bucket", "ftm-test-data", given="n\n").code == 4
     assert (source.folder / "ftm.toml").read_text() == before
 
 
@@ -223,8 +223,8 @@ def test_fault_23_a_destroy_asks_for_the_name_and_takes_vllm_to_zero(deployed: P
     deployed.stage.deploy_vllm()
     assert deployed.ftm("scale-up", "--yes").code == 0
     refused = deployed.ftm("destroy", given="yes\n")
-    assert refused.code == 2
-    assert "is not the pinned profile" in words(refused)
+    assert refused.code == 4
+    assert "is not the name of the pinned profile" in words(refused)
     assert deployed.stage.desired_counts() == (1, 1)
     assert has_state(deployed) == ["batch", "ecs", "stepfunctions"]
     done = deployed.ftm("destroy", "--json", given="research\n")

@@ -223,7 +223,8 @@ with store.open_output("folder/new") as one, store.open_output("folder/old") as 
 def small_table() -> pa.Table:
     rows = [
         {"theme_id": f"theme_2023Q1_{n:03d}", "name": f"Name {n}", "description": "Two. Sentences.",
-         "keywords": ["a", "b"], "n_topics": n, "n_firms": 2, "quarter": "2023Q1"}
+         "keywords": ["a", "b"], "n_topics": n, "n_firms": 2, "n_sentences": 2 * n, "label": "a, b",
+         "kind": "subject", "group_id": 0, "group_name": "a", "quarter": "2023Q1"}
         for n in range(5000)
     ]  # fmt: skip
     return schemas.table_from_rows(rows, schemas.THEMES, run_id="run-1", where="themes")

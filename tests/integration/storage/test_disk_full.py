@@ -58,7 +58,8 @@ def test_a_full_disk_is_named_and_earlier_objects_stay(small_disk: Path) -> None
 def test_a_table_that_does_not_fit_leaves_the_earlier_one(small_disk: Path) -> None:
     store = LocalStorage(small_disk)
     row = {"theme_id": "t", "name": "n", "description": "d", "keywords": [], "n_topics": 1,
-           "n_firms": 2, "quarter": "2023Q1"}  # fmt: skip
+           "n_firms": 2, "n_sentences": 4, "label": "l", "kind": "subject", "group_id": 0,
+           "group_name": "g", "quarter": "2023Q1"}  # fmt: skip
     small = schemas.table_from_rows([row], schemas.THEMES, run_id="r", where="t")
     large = schemas.table_from_rows(
         [{**row, "name": os.urandom(1000).hex()} for _ in range(2000)],

@@ -142,7 +142,8 @@ def test_one_column_of_a_large_table_costs_a_part_of_it(
     digits = random.Random(1)
     rows = [
         {"theme_id": f"t{n}", "name": "n", "description": digits.randbytes(800).hex(),
-         "keywords": [], "n_topics": 1, "n_firms": 2, "quarter": "2023Q1"}
+         "keywords": [], "n_topics": 1, "n_firms": 2, "n_sentences": 4, "label": "l",
+         "kind": "subject", "group_id": 0, "group_name": "g", "quarter": "2023Q1"}
         for n in range(8000)
     ]  # fmt: skip
     tables.write_table(
