@@ -19,6 +19,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import uuid4
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/")
 _ACCOUNT = "123456789012"
@@ -215,21 +216,29 @@ def _body(environ: Environ) -> bytes:
 def _refuse(
     environ: Environ, respond: Respond, role: str, action: str, resource: str
 ) -> list[bytes]:
-    """Access denied, in the form of the protocol that the request speaks."""
+    """Access denied, in the form of the protocol that the request speaks.
+
+    As from AWS, each refusal has a request ID, which state machines put into a failure's cause.
+    """
+    request_id = str(uuid4())
     message = f"assumed-role/{role} is not authorized to perform: {action} on resource: {resource}"
     if "HTTP_X_AMZ_TARGET" in environ or action.startswith("batch:"):
         body = json.dumps({"__type": "AccessDeniedException", "message": message}).encode()
         kind = "application/json"
     else:
-        error = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+        told = f"<Code>AccessDenied</Code><Message>{message}</Message>"
+        identified = f"<RequestId>{request_id}</RequestId>"
         body = (
-            error if action.startswith("s3:") else f"<ErrorResponse>{error}</ErrorResponse>"
+            f"<Error>{told}{identified}</Error>"
+            if action.startswith("s3:")
+            else f"<ErrorResponse><Error>{told}</Error>{identified}</ErrorResponse>"
         ).encode()
         kind = "text/xml"
     headers = [
         ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("x-amzn-ErrorType", "AccessDeniedException"),
+        ("x-amzn-RequestId", request_id),
     ]
     respond("403 Forbidden", headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

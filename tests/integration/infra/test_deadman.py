@@ -94,6 +94,18 @@ def policy(verdicts: Mapping[str, ModuleVerdict]) -> dict[str, Any]:
     return dict(json.loads(planned['aws_iam_role_policy.created["deadman"]']["policy"]))
 
 
+def with_short_retries(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """The machine with a second between attempts: a refusal that stays is then found at once."""
+    states = {
+        name: state
+        | {"Retry": [rule | {"IntervalSeconds": 1, "BackoffRate": 1} for rule in state["Retry"]]}
+        if "Retry" in state
+        else state
+        for name, state in machine["States"].items()
+    }
+    return {**machine, "States": states}
+
+
 @pytest.fixture(scope="module")
 def account(
     deadman: Mapping[str, Any],
@@ -140,7 +152,9 @@ def account(
             name="ftm-quarter-processor", definition=json.dumps(SHORT_RUN), roleArn=role
         )
         arn = states.create_state_machine(
-            name="ftm-vllm-deadman", definition=json.dumps(deadman), roleArn=role
+            name="ftm-vllm-deadman",
+            definition=json.dumps(with_short_retries(deadman)),
+            roleArn=role,
         )["stateMachineArn"]
         yield Account(emulator, queue, arn)
 
