@@ -82,8 +82,6 @@ def _play_scheduler(stage: Stage) -> None:
 
     plain_set = FakeAutoScalingGroup.set_desired_capacity
     plain_services = EC2ContainerServiceBackend.describe_services
-    # Failed activities by group, newest first; AWS keeps them for six weeks.
-    refused: dict[str, list[dict[str, str]]] = {}
     instances: dict[str, int] = {}
     since: dict[str, tuple[int, float]] = {}
     healthy_at: list[tuple[int, float]] = [(0, 0.0)]
@@ -92,21 +90,23 @@ def _play_scheduler(stage: Stage) -> None:
         if stage.no_capacity and new_capacity:
             self.desired_capacity = new_capacity
             activity = {
-                "ActivityId": str(len(refused.get(self.name, []))),
+                "ActivityId": str(len(getattr(self, "refused", []))),
                 "AutoScalingGroupName": self.name,
                 "Cause": "a user request",
                 "StartTime": dt.datetime.now(dt.UTC).isoformat(),
                 "StatusCode": "Failed",
                 "StatusMessage": stage.no_capacity,
             }
-            refused.setdefault(self.name, []).insert(0, activity)
+            # Newest first. They are kept with their group, so that a reset ends both.
+            self.refused = [activity, *getattr(self, "refused", [])]
             return
         plain_set(self, new_capacity)
         instances["count"] = len(self.instance_states)
 
     def describe_scaling_activities(self: Any) -> ActionResult:
         name = self._get_param("AutoScalingGroupName")
-        return ActionResult({"Activities": refused.get(name, [])})
+        group = self.autoscaling_backend.autoscaling_groups.get(name)
+        return ActionResult({"Activities": getattr(group, "refused", [])})
 
     def describe_services(self: Any, cluster: str, names: list[str]) -> Any:
         services, failures = plain_services(self, cluster, names)
