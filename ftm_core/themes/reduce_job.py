@@ -13,21 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ftm_core.contracts import keys, schemas
+from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import ChecksFailedError, InputError, InterruptedRunError
 from ftm_core.contracts.events import Listener, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import (
-    Failure,
-    FailuresManifest,
-    Manifest,
-    ReduceState,
-    to_json,
-    utc_now,
-)
+from ftm_core.contracts.records import Failure, Manifest, ReduceState, utc_now
 from ftm_core.contracts.settings import Settings
-from ftm_core.data.json_records import read_record, write_record
+from ftm_core.data.catalog import TABLES, TableSpec
 from ftm_core.data.map_output import MapOutput, read_topics
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.item_texts import ThemeText
 from ftm_core.storage import Storage, tables
@@ -88,15 +82,15 @@ async def run_reduce(context: ReduceContext) -> ReduceOutcome:
     InterruptedRunError with every answer so far kept.
     """
     judge_failures(context.output, context.settings)
-    quarter = context.output.quarter
-    stands = await asyncio.to_thread(_standing_outcome, context.storage, quarter, context.output)
+    store = QuarterStore(context.storage, context.output.quarter)
+    stands = await asyncio.to_thread(_standing_outcome, store, context.output)
     if stands is not None:
         return stands
     with tempfile.TemporaryDirectory(prefix="ftm-themes-") as folder:
-        return await _reduce(context, Path(folder))
+        return await _reduce(context, store, Path(folder))
 
 
-async def _reduce(context: ReduceContext, folder: Path) -> ReduceOutcome:
+async def _reduce(context: ReduceContext, store: QuarterStore, folder: Path) -> ReduceOutcome:
     storage, output, quarter = context.storage, context.output, context.output.quarter
     topics = (await asyncio.to_thread(read_topics, storage, output)).select(_TOPIC_COLUMNS)
     await asyncio.to_thread(write_sentences, storage, output, folder)
@@ -104,7 +98,7 @@ async def _reduce(context: ReduceContext, folder: Path) -> ReduceOutcome:
     theme_ids = _theme_ids(quarter, len(found.themes))
     described = await _describe(theme_ids, found, context)
     failures = tuple(item for item in described if isinstance(item, Failure))
-    await asyncio.to_thread(_write_failures, storage, quarter, failures)
+    await asyncio.to_thread(store.write_theme_failures, failures)
     if failures:
         raise ChecksFailedError(
             f"themes of {quarter}",
@@ -135,7 +129,8 @@ async def _reduce(context: ReduceContext, folder: Path) -> ReduceOutcome:
         downstream=downstream,
         unchanged=False,
     )
-    await asyncio.to_thread(_write_state, storage, output, outcome)
+    # Written last, when every table is complete.
+    await asyncio.to_thread(store.write_reduce_state, _state_of(output, outcome))
     return outcome
 
 
@@ -146,7 +141,7 @@ def judge_failures(output: MapOutput, settings: Settings) -> None:
         raise ChecksFailedError(
             f"map of {output.quarter}",
             f"{failed} of {output.n_firms} firms failed, more than the tolerated {allowed:.0%}",
-            "`ftm failures` lists them with their reasons; mend the cause and run again. Finished "
+            "`ftm failures` lists them with their reasons; fix the cause and run again. Finished "
             "firms are kept.",
         )
 
@@ -231,31 +226,26 @@ class _ThemeTables:
                 self.theme_ids, self.found.directions.tolist(), strict=True
             )
         ]
-        in_order = self.context.output.quarter
-        for key, schema, table in (
-            (keys.themes(in_order), schemas.THEMES, pa.Table.from_pylist(rows, schemas.THEMES)),
-            (
-                keys.theme_directions(in_order),
-                schemas.THEME_DIRECTIONS,
-                pa.Table.from_pylist(directions, schemas.THEME_DIRECTIONS),
+        written = {
+            "themes": pa.Table.from_pylist(rows, schemas.THEMES),
+            "theme_directions": pa.Table.from_pylist(directions, schemas.THEME_DIRECTIONS),
+            "theme_contributions": theme_rows.contribution_table(
+                contributions, self.topics, ids, quarter
             ),
-            (
-                keys.theme_contributions(in_order),
-                schemas.THEME_CONTRIBUTIONS,
-                theme_rows.contribution_table(contributions, self.topics, ids, quarter),
+            "theme_exposures": theme_rows.exposure_table(
+                self.sentences, self.found.assignment, self.calls, ids, quarter
             ),
-            (
-                keys.theme_exposures(in_order),
-                schemas.THEME_EXPOSURES,
-                theme_rows.exposure_table(
-                    self.sentences, self.found.assignment, self.calls, ids, quarter
-                ),
-            ),
-        ):
-            where = self.context.storage.describe(key)
-            stamped = schemas.stamp(table, schema, run_id=self.context.output.run_id, where=where)
-            tables.write_table(self.context.storage, key, stamped)
+        }
+        for name, table in written.items():
+            self._write_table(TABLES[name], table)
         return self._topic_themes(contributions, rows)
+
+    def _write_table(self, spec: TableSpec, table: pa.Table) -> None:
+        storage, output = self.context.storage, self.context.output
+        key = spec.key(output.quarter)
+        where = storage.describe(key)
+        stamped = schemas.stamp(table, spec.schema, run_id=output.run_id, where=where)
+        tables.write_table(storage, key, stamped)
 
     def sentence_themes(self) -> SentenceThemes:
         """The theme of each sentence that is in one, by id."""
@@ -310,20 +300,9 @@ class _ThemeTables:
         )
 
 
-def _write_failures(storage: Storage, quarter: Quarter, failures: tuple[Failure, ...]) -> None:
-    manifest = FailuresManifest(
-        batch_id=f"{quarter}_themes",
-        quarter=str(quarter),
-        n_failures=len(failures),
-        failures=failures,
-        timestamp=utc_now(),
-    )
-    storage.write(keys.theme_failures(quarter), to_json(manifest))
-
-
-def _write_state(storage: Storage, output: MapOutput, outcome: ReduceOutcome) -> None:
-    """Written last: says that all tables of the quarter stand and from what they were made."""
-    state = ReduceState(
+def _state_of(output: MapOutput, outcome: ReduceOutcome) -> ReduceState:
+    """What says that all tables of the quarter are complete and what they were made from."""
+    return ReduceState(
         run_id=output.run_id,
         map_output=output.fingerprint,
         n_topics=outcome.n_topics,
@@ -331,15 +310,12 @@ def _write_state(storage: Storage, output: MapOutput, outcome: ReduceOutcome) ->
         n_themes=outcome.n_themes,
         timestamp=utc_now(),
     )
-    write_record(storage, keys.reduce_state(output.quarter), state)
 
 
-def _standing_outcome(
-    storage: Storage, quarter: Quarter, output: MapOutput
-) -> ReduceOutcome | None:
+def _standing_outcome(store: QuarterStore, output: MapOutput) -> ReduceOutcome | None:
     """The earlier outcome when the themes were made from this very map output."""
     try:
-        state = read_record(storage, keys.reduce_state(quarter), ReduceState)
+        state = store.reduce_state
     except InputError:
         # A damaged record says nothing: the tables are made again.
         return None

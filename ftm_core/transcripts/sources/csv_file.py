@@ -16,29 +16,21 @@ from ftm_core.transcripts.sources.base import (
     Damage,
     Record,
     Row,
-    file_checksum,
     readable,
-    refuse_empty,
 )
-from ftm_core.transcripts.sources.encodings import find_encoding
+from ftm_core.transcripts.sources.text_file import TextFile
 
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 
 
-class CsvSource:
+class CsvSource(TextFile):
     """Rows are numbered as a spreadsheet numbers them: the header is row 1.
 
     The separator is the one that the header has most of. Blank lines are counted, but are no rows.
     """
 
-    unit = "kB"
-
     def __init__(self, path: Path, name: str | None = None, encoding: str | None = None) -> None:
-        self._path = path
-        self._name = name or path.name
-        self._position = 0
-        refuse_empty(path)
-        self._encoding = find_encoding(path, encoding)
+        super().__init__(path, name, encoding)
         self._separator = ","
         self._separator = self._find_separator()
         with self._open() as (_, reader):
@@ -68,21 +60,6 @@ class CsvSource:
             f"{self._name} is not UTF-8 text. It is read as {self._encoding.name}, "
             "which fits all of it; --encoding names another.",
         )
-
-    @property
-    def size(self) -> int:
-        """File size in kB."""
-        with readable(self._path):
-            return self._path.stat().st_size // 1000
-
-    @property
-    def read_so_far(self) -> int:
-        """Kilobytes read."""
-        return self._position // 1000
-
-    def checksum(self) -> str:
-        """SHA-256 of the file."""
-        return file_checksum(self._path)
 
     def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Yield every row; one whose fields do not match the header is a Damage."""

@@ -11,31 +11,19 @@ from typing import Any
 from ftm_core.contracts.errors import InputError
 from ftm_core.transcripts.rows import excerpt
 from ftm_core.transcripts.sources.base import (
-    LONGEST_RECORD,
     Damage,
     Record,
     Row,
-    file_checksum,
     readable,
-    refuse_empty,
 )
-from ftm_core.transcripts.sources.encodings import Encoding, find_encoding
+from ftm_core.transcripts.sources.text_file import TextFile, numbered_lines
 
 _ROWS_FOR_COLUMNS = 100
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class _JsonFile:
-    """What both forms share: size, checksum, encoding."""
-
-    unit = "kB"
-
-    def __init__(self, path: Path, name: str | None, encoding: str | None) -> None:
-        self._path = path
-        self._name = name or path.name
-        self._position = 0
-        refuse_empty(path)
-        self._encoding: Encoding = find_encoding(path, encoding)
+class _JsonFile(TextFile):
+    """What both forms share."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -43,21 +31,6 @@ class _JsonFile:
         if not self._encoding.detected:
             return ()
         return (f"{self._name} is not UTF-8 text. It is read as {self._encoding.name}.",)
-
-    @property
-    def size(self) -> int:
-        """File size in kB."""
-        with readable(self._path):
-            return self._path.stat().st_size // 1000
-
-    @property
-    def read_so_far(self) -> int:
-        """Kilobytes read."""
-        return self._position // 1000
-
-    def checksum(self) -> str:
-        """SHA-256 of the file."""
-        return file_checksum(self._path)
 
 
 class JsonLinesSource(_JsonFile):
@@ -107,19 +80,11 @@ class JsonLinesSource(_JsonFile):
             yield from self._wide_lines()
             return
         with readable(self._path), self._path.open("rb") as file:
-            number = 0
-            while line := file.readline(LONGEST_RECORD):
-                number += 1
-                if len(line) == LONGEST_RECORD and not line.endswith(b"\n"):
-                    raise InputError(
-                        f"{self._path} row {number}",
-                        f"is longer than {LONGEST_RECORD} bytes",
-                        "Write one object a line.",
-                    )
+            for number, line in numbered_lines(self._path, file, "Write one object a line."):
                 self._position = file.tell()
-                line = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-                if line.strip():
-                    yield number, line
+                content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+                if content.strip():
+                    yield number, content
 
     def _wide_lines(self) -> Iterator[tuple[int, bytes]]:
         """Lines of a file whose line ends are two or four bytes, as UTF-8."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from ftm_core.contracts.errors import InputError
 from ftm_core.transcripts.rows import excerpt
 from ftm_core.transcripts.sources.base import (
-    LONGEST_RECORD,
     Damage,
     Record,
     Row,
     file_checksum,
     readable,
 )
+from ftm_core.transcripts.sources.text_file import numbered_lines
 
 _CALL_FOLDER = re.compile(r"^([0-9]{4})([0-9]{2})([0-9]{2})_(.+)$")
 _TICKER_FOLDER = re.compile(r"^\d{8}_[A-Z0-9]{1,6}([.\-][A-Z0-9]{1,3})?$")
@@ -96,15 +96,7 @@ class MaecFolderSource:
         if not path.is_file():
             return
         with readable(path), path.open("rb") as file:
-            number = 0
-            while line := file.readline(LONGEST_RECORD):
-                number += 1
-                if len(line) == LONGEST_RECORD and not line.endswith(b"\n"):
-                    raise InputError(
-                        f"{path} row {number}",
-                        f"is longer than {LONGEST_RECORD} bytes",
-                        "Write one sentence a line.",
-                    )
+            for number, line in numbered_lines(path, file, "Write one sentence a line."):
                 try:
                     yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError:
