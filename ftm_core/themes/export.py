@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from ftm_core.contracts import keys, schemas
+from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import InputError, StorageError
 from ftm_core.contracts.events import Listener, StageAdvanced, StageStarted
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.catalog import TABLES
 from ftm_core.data.finished import open_finished
 from ftm_core.data.panel import Panel
 from ftm_core.storage import Storage
@@ -127,15 +128,7 @@ def _export(
 
 
 def _sources(storage: Storage, quarter: Quarter) -> list[_Source]:
-    tables = (
-        ("firms", keys.processed_table("firms", quarter), schemas.FIRMS),
-        ("sentences", keys.processed_table("sentences", quarter), schemas.SENTENCES),
-        ("topics", keys.processed_table("topics", quarter), schemas.TOPICS),
-        ("themes", keys.themes(quarter), schemas.THEMES),
-        ("theme_contributions", keys.theme_contributions(quarter), schemas.THEME_CONTRIBUTIONS),
-        ("themes_for_sentiment", keys.sentiment_ready(quarter), schemas.THEMES_FOR_SENTIMENT),
-    )
-    return [_Source(storage, name, key, schema) for name, key, schema in tables]
+    return [_Source(storage, spec.name, spec.key(quarter), spec.schema) for spec in TABLES.values()]
 
 
 _Exported = _Source | _PanelTable

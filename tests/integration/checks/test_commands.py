@@ -24,7 +24,8 @@ from tests.fakes.small_quarter import (
 )
 
 TABLES = [
-    "firms", "sentences", "topics", "themes", "theme_contributions", "themes_for_sentiment",
+    "firms", "sentences", "topics", "themes", "theme_contributions", "theme_exposures",
+    "theme_directions", "themes_for_sentiment",
 ]  # fmt: skip
 SENTIMENT = keys.sentiment_ready(QUARTER)
 
@@ -172,7 +173,7 @@ def export(quarter: SmallQuarter, kind: str, folder: Path) -> dict[str, Any]:
     assert shown.exit_code == 0, shown.output
     report: dict[str, Any] = json.loads(shown.stdout)
     assert [table["table"] for table in report["tables"]] == TABLES
-    assert [table["n_rows"] for table in report["tables"]] == [7, 49, 13, 2, 13, 11]
+    assert [table["n_rows"] for table in report["tables"]] == [7, 49, 13, 2, 13, 14, 2, 11]
     return report
 
 
