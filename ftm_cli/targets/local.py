@@ -35,6 +35,7 @@ from ftm_cli.targets.results import (
 from ftm_core.contracts.errors import FtmError, InterruptedRunError, LlmUnavailableError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.settings import Settings
 from ftm_core.contracts.states import RunState
 from ftm_core.data.lease import new_run_name
 from ftm_core.run_inputs import run_inputs
@@ -77,23 +78,7 @@ class LocalTarget:
     def plan(self, quarter: Quarter, options: RunOptions) -> QuarterPlan:
         """Batches, and the time that an earlier run in this data location lets expect."""
         settings = local_settings(options.settings)
-        manifest, batches = planned_batches(
-            self._storage,
-            quarter,
-            batch_size=settings.map.batch_size,
-            restart=options.restart,
-            max_firms=options.max_firms,
-        )
-        return QuarterPlan(
-            target=self.name,
-            quarter=quarter,
-            data=self.data,
-            run=options.run_name or new_run_name(quarter),
-            restart=options.restart,
-            batches=batches,
-            estimate=estimate_from_history(self._storage, batches, settings.llm),
-            inputs=run_inputs(manifest, settings),
-        )
+        return plan_on_this_data(self.name, self._storage, quarter, options, settings)
 
     def execute(
         self, plans: Sequence[QuarterPlan], options: RunOptions, listener: Listener
@@ -160,6 +145,32 @@ class LocalTarget:
 def quarter_of(run: str | None) -> Quarter | None:
     """The quarter that a run is named after; a run's name begins with its quarter."""
     return Quarter.parse(run.split("-")[0]) if run else None
+
+
+def plan_on_this_data(
+    target: TargetName, storage: Storage, quarter: Quarter, options: RunOptions, settings: Settings
+) -> QuarterPlan:
+    """The plan of a target whose jobs work on ``storage`` with ``settings``.
+
+    Raises InputError when the quarter has no transcripts.
+    """
+    manifest, batches = planned_batches(
+        storage,
+        quarter,
+        batch_size=settings.map.batch_size,
+        restart=options.restart,
+        max_firms=options.max_firms,
+    )
+    return QuarterPlan(
+        target=target,
+        quarter=quarter,
+        data=storage.uri,
+        run=options.run_name or new_run_name(quarter),
+        restart=options.restart,
+        batches=batches,
+        estimate=estimate_from_history(storage, batches, settings.llm),
+        inputs=run_inputs(manifest, settings),
+    )
 
 
 def failed_outcome(plan: QuarterPlan, error: FtmError, seconds: float) -> QuarterOutcome:

@@ -14,7 +14,6 @@ from ftm_cli.operations.findings import Finding, recorded_failures
 from ftm_cli.operations.following import Monitor
 from ftm_cli.operations.local_monitoring import LocalMonitor
 from ftm_cli.operations.local_run import local_settings
-from ftm_cli.operations.plan import planned_batches
 from ftm_cli.operations.preflight import Check, Look, check_local, look_at
 from ftm_cli.operations.smoke import SmokeTest, require_all
 from ftm_cli.operations.snapshots import Snapshot
@@ -26,8 +25,8 @@ from ftm_cli.targets.base import (
     RunRecord,
 )
 from ftm_cli.targets.data import open_data
-from ftm_cli.targets.history import estimate_from_history, recorded_runs
-from ftm_cli.targets.local import failed_outcome, quarter_of
+from ftm_cli.targets.history import recorded_runs
+from ftm_cli.targets.local import failed_outcome, plan_on_this_data, quarter_of
 from ftm_cli.targets.names import TargetName
 from ftm_cli.targets.results import FirmCounts, RunResult
 from ftm_cli.targets.slurm.cluster import Cluster, Job
@@ -54,7 +53,6 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings, setting_fields
 from ftm_core.contracts.states import RunState
 from ftm_core.data import lease
-from ftm_core.run_inputs import run_inputs
 from ftm_core.storage import Storage
 
 CRITERIA = ("The run ends finished",)
@@ -127,36 +125,19 @@ class SlurmTarget:
     def plan(self, quarter: Quarter, options: RunOptions) -> QuarterPlan:
         """Batches, and the time that an earlier run in this data location lets expect."""
         settings = self._settings(options.settings)
-        manifest, batches = planned_batches(
-            self._storage,
-            quarter,
-            batch_size=settings.map.batch_size,
-            restart=options.restart,
-            max_firms=options.max_firms,
-        )
-        name = options.run_name or lease.new_run_name(quarter)
+        plan = plan_on_this_data(self.name, self._storage, quarter, options, settings)
         open_tasks = tuple(
-            number for number, batch in enumerate(batches) if batch.finished < batch.firms
+            number for number, batch in enumerate(plan.batches) if batch.finished < batch.firms
         )
         scripts = RunScripts(
             quarter=str(quarter),
-            run=name,
+            run=plan.run,
             data=self.data,
             tasks=open_tasks,
             restart=options.restart,
             max_firms=options.max_firms,
         )
-        return QuarterPlan(
-            target=self.name,
-            quarter=quarter,
-            data=self.data,
-            run=name,
-            restart=options.restart,
-            batches=batches,
-            estimate=estimate_from_history(self._storage, batches, settings.llm),
-            inputs=run_inputs(manifest, settings),
-            native=SlurmPlan(scripts, settings),
-        )
+        return replace(plan, native=SlurmPlan(scripts, settings))
 
     def scripts(self, plans: Sequence[QuarterPlan], options: RunOptions) -> dict[str, str]:
         """Name and text of every script that ``start`` would submit."""
