@@ -37,7 +37,7 @@ from ftm_core.contracts.events import (
     StageStarted,
 )
 
-# Without a terminal, one line in this many seconds tells that the work goes on.
+# Without a terminal, one line in this many seconds shows that work continues.
 PLAIN_LINE_SECONDS = 30.0
 # Wider than any row: what reads a pipe wants one line for each row.
 _PIPE_WIDTH = 20_000

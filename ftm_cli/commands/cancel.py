@@ -1,4 +1,4 @@
-"""`ftm cancel`: stop a run that goes on by itself."""
+"""`ftm cancel`: stop a run that continues without its terminal."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def _carry_out(
 
 
 def _raise_first(outcomes: Sequence[QuarterOutcome]) -> None:
-    """Raise the error of the quarter that failed; of several, the one that retrying cannot mend."""
+    """Raise the error of the quarter that failed; of several, the one that retrying cannot fix."""
     from ftm_core.contracts.errors import RetryableError
 
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]

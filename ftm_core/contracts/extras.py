@@ -47,7 +47,7 @@ def require_extra(extra: str, user: str) -> None:
 
 
 def missing_extra(error: BaseException) -> MissingExtraError | None:
-    """The error to show for a failed import; None for all else that no extra would mend."""
+    """The error to show for a failed import; None for all else that no extra would fix."""
     if not isinstance(error, ModuleNotFoundError):
         return None
     module = (error.name or "").partition(".")[0]

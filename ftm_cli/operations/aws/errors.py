@@ -61,7 +61,7 @@ def translated(where: str, profile: str = "PROFILE") -> Iterator[None]:
 
 @contextlib.contextmanager
 def logging_in(profile: str) -> Iterator[None]:
-    """Turn whatever a provider of credentials raises into an AwsLoginError.
+    """Turn any error of a credentials provider into an AwsLoginError.
 
     A broken credential_process, cache or token file ends in Python's own errors, and an MFA code
     asked for without a terminal in EOFError.

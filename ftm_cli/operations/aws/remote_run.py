@@ -61,7 +61,7 @@ class RemoteOutcome:
 
 
 class LeftRunningError(AwsLoginError):
-    """The login was lost for good: the run goes on, and nobody follows it."""
+    """The login was lost for good. The run continues, and nobody follows it."""
 
 
 class RunFailedError(FtmError):
@@ -110,7 +110,7 @@ class RemoteRun:
 
         Raises RunFailedError or ChecksFailedError when the run fails, InterruptedRunError when it
         was stopped, CapacityError when vLLM gets no instance, and LeftRunningError when the login
-        was lost for good: the run then goes on without this command.
+        was lost for good: the run then continues without this command.
         """
         self._executions.check_deployed()
         with stopped_by_signals(), self.vllm_for_the_run():
@@ -155,7 +155,7 @@ class RemoteRun:
     def follow(self) -> Execution:
         """Follow the execution to its end, whichever that is.
 
-        A StopSignal passes; with scale none it becomes an error that says that the run goes on.
+        A StopSignal passes; with scale none it becomes an error that says that the run continues.
         """
         try:
             return self._follow()

@@ -165,7 +165,7 @@ class SlurmTarget:
     ) -> list[QuarterOutcome]:
         """Submit all quarters and follow them to their end.
 
-        A stop signal ends only the following: the jobs go on.
+        A stop signal ends only this command. The jobs continue.
         """
         results = self._submit(plans, options, listener)
         waiting = [plan for plan in plans if not results[plan.run].nothing_to_do]
