@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -179,8 +179,6 @@ def _describe(
 
 def _with_groups(themes: list[FoundTheme], groups: npt.NDArray[np.int64]) -> tuple[FoundTheme, ...]:
     """The themes with their group, which is named by the keywords that its themes share most."""
-    from dataclasses import replace
-
     said = [[" . ".join(theme.keywords)] * theme.n_firms for theme in themes]
     names = [
         theme_keywords.label_of(words)
