@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.sentence_splitting import labeled_turns, score
 from ftm_core.text.sentences import split
 from ftm_core.transcripts.sentences import Sentence, split_turns
 
@@ -76,8 +77,6 @@ def test_a_quotation_without_end_is_split_past_its_limit() -> None:
 
 def test_hand_labeled_boundaries_are_found_almost_all() -> None:
     """The bench compares other splitters on the same boundaries; the best of them reaches 0.982."""
-    from bench.sentence_splitting import labeled_turns, score
-
     found = score(split, labeled_turns(), repeats=0)
     assert found["boundaries"] >= 500
     assert found["F1"] >= 0.99
