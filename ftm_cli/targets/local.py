@@ -48,8 +48,11 @@ class LocalTarget:
 
     name = TargetName.LOCAL
     run_flags: frozenset[str] = frozenset(
-        {"--llm-base-url", "--llm-model-name", "--max-firms", "--batch-size", "--workers"}
-    )
+        {
+            "--llm-base-url", "--llm-model-name", "--local-model", "--max-firms", "--batch-size",
+            "--workers",
+        }
+    )  # fmt: skip
     costs_money = False
     smoke_steps: tuple[str, ...] = STEPS
     smoke_criteria: tuple[str, ...] = CRITERIA

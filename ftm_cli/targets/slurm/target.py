@@ -76,8 +76,8 @@ class SlurmTarget:
     name = TargetName.SLURM
     run_flags: frozenset[str] = frozenset(
         {
-            "--llm-base-url", "--llm-model-name", "--max-firms", "--batch-size", "--detach",
-            "--save-scripts",
+            "--llm-base-url", "--llm-model-name", "--local-model", "--max-firms", "--batch-size",
+            "--detach", "--save-scripts",
         }
     )  # fmt: skip
     costs_money = False
@@ -275,7 +275,8 @@ class SlurmTarget:
     def _serves(self, flags: Mapping[str, object]) -> str | None:
         """The model that a job on the GPU partition serves; None where the LLM is elsewhere."""
         settings = local_settings(flags)
-        if not self._config.gpu_partition or settings.llm.base_url:
+        named = settings.llm.base_url or settings.llm.local_model
+        if not self._config.gpu_partition or named:
             return None
         pending = local_settings({**flags, "llm.base_url": "http://pending.invalid/v1"})
         return pending.llm.model_name

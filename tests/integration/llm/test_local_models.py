@@ -170,6 +170,19 @@ def test_fault_d3_config_shows_the_local_model_that_a_run_uses(
     assert shown["llm.model_name"]["origin"] == "default"
 
 
+def test_run_takes_a_local_model(machine: Machine, tmp_path: Path) -> None:
+    """Its plan names the file's model: an option of `ftm run` that no target took went unseen."""
+    file = tmp_path / "tiny-q4.gguf"
+    file.write_bytes(gguf_bytes())
+    data = str(tmp_path / "data")
+    machine.ftm("ingest", "sample", "--quarter", "2023Q1", "--data", data, "--json")
+    plan = machine.ftm(
+        "run", "--quarter", "2023Q1", "--data", data, "--local-model", str(file),
+        "--dry-run", "--json",
+    )  # fmt: skip
+    assert "tiny-q4@" in json.dumps(plan)
+
+
 def test_a_server_and_a_file_named_in_one_way_are_refused(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from ftm_cli.app import app
 from ftm_cli.operations.local_monitoring import LocalMonitor
 from ftm_cli.targets import chosen_target, resolve_target
+from ftm_cli.targets.aws import AwsTarget
 from ftm_cli.targets.base import RunOptions
 from ftm_cli.targets.local import LocalTarget
 from ftm_cli.targets.quarters import require_same_inputs, select_quarters
 from ftm_cli.targets.reports import plan_report
 from ftm_cli.targets.results import SCHEMAS
+from ftm_cli.targets.slurm.target import SlurmTarget
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter, parse_quarters
@@ -36,6 +39,16 @@ EARLIER, LATER = Quarter(2022, 4), Quarter(2023, 1)
 def test_target_unknown_is_refused() -> None:
     with pytest.raises(InputError, match="local"):
         chosen_target("moon")
+
+
+def test_each_run_option_fits_a_target() -> None:
+    """An option that no target takes could never be given."""
+    common = {"--quarter", "--quarters", "--all", "--data", "--target", "--restart", "--dry-run"}
+    common |= {"--yes", "--json", "--help"}
+    command = get_command(app).commands["run"]  # type: ignore[attr-defined]
+    options = {name for parameter in command.params for name in parameter.opts if name[:2] == "--"}
+    taken = LocalTarget.run_flags | AwsTarget.run_flags | SlurmTarget.run_flags
+    assert options - common == taken
 
 
 def test_killed_run_has_one_state_in_monitor_and_runs(tmp_path: Path) -> None:
