@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 
 from ftm_core.contracts.errors import InputError
 
@@ -36,12 +37,13 @@ class MissingExtraError(InputError):
     """A part of ftm is used whose packages are not installed."""
 
 
-def require_extra(extra: str, user: str) -> None:
-    """Raise MissingExtraError unless all packages of an extra are installed.
+def require_extra(extra: str, user: str, modules: Sequence[str] = ()) -> None:
+    """Raise MissingExtraError unless the packages of an extra are installed.
 
-    ``user`` is what needs them, such as "A run on this machine". Nothing is imported.
+    ``user`` is what needs them, such as "A run on this machine", and ``modules`` those that it
+    needs: all of the extra when none are given. Nothing is imported.
     """
-    for module in EXTRAS[extra]:
+    for module in modules or EXTRAS[extra]:
         if not _is_installed(module):
             raise _missing(extra, module, user)
 

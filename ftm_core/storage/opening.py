@@ -14,6 +14,9 @@ from ftm_core.storage.local import LocalStorage
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+# What storage in a bucket imports.
+S3_MODULES = ("boto3", "botocore", "s3transfer", "urllib3")
+
 
 def open_storage(uri: str, *, s3_client: Callable[[], S3Client] | None = None) -> Storage:
     """Storage for a folder or ``s3://bucket[/prefix]``.
@@ -29,7 +32,8 @@ def open_storage(uri: str, *, s3_client: Callable[[], S3Client] | None = None) -
             raise InputError(
                 uri, "needs AWS access", "Pin a profile with `ftm pin-profile NAME` first."
             )
-        require_extra("aws", f"The bucket {bucket}")
+        # Jobs have these packages alone: the rest of the extra serves the command line.
+        require_extra("aws", f"The bucket {bucket}", S3_MODULES)
         from ftm_core.storage.s3 import S3Storage
 
         return S3Storage(s3_client(), bucket, prefix)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ftm_core.contracts.extras import EXTRAS, MissingExtraError, missing_extra, require_extra
+from ftm_core.worker import open_data
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -115,6 +116,17 @@ def test_require_extra_without_a_package_names_it(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"^A run: needs .*{module}.*'ftm\[{extra}\]'"):
         require_extra(extra, "A run")
+
+
+def test_worker_without_the_command_line_opens_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image has the extra `worker`: no package that only the command line needs."""
+    given = {name_of(line) for line in OPTIONAL["worker"]}
+    absent = [module for module in EXTRAS["aws"] if distribution_of(module) not in given]
+    assert "python_terraform" in absent
+    for module in absent:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert open_data("some-bucket").uri == "s3://some-bucket"
 
 
 def test_missing_extra_knows_only_our_own_modules() -> None:
