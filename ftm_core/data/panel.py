@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError, ObjectMissingError, StorageRetryableError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.frames import to_frame
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage import Storage
 
@@ -53,7 +54,7 @@ class Panel:
         ``panel_theme_name`` is the name in the first quarter of the theme. ``similarity`` is the
         cosine with the theme of the panel that it continues; missing where it began.
         """
-        return self.theme_table().to_pandas()  # type: ignore[no-any-return]
+        return to_frame(self.theme_table())
 
     def exposures(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per theme of the panel and call: how much of the call is about the theme.
@@ -62,7 +63,7 @@ class Panel:
         them.
         """
         tables = list(self.exposure_tables(columns))
-        return pa.concat_tables(tables).to_pandas()  # type: ignore[no-any-return]
+        return to_frame(pa.concat_tables(tables))
 
     def theme_table(self) -> pa.Table:
         """As ``themes``, in Arrow."""

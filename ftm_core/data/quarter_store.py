@@ -39,6 +39,7 @@ from ftm_core.data.checkpoints import read_checkpoint
 from ftm_core.data.database import QuarterDatabase, Source
 from ftm_core.data.failures import FailuresReport, collect_failures
 from ftm_core.data.finished import FinishedQuarter, open_finished
+from ftm_core.data.frames import to_frame
 from ftm_core.data.json_records import read_record, write_record
 from ftm_core.data.map_output import MapOutput, read_map_output
 from ftm_core.data.progress import Progress, ProgressReader
@@ -71,27 +72,27 @@ class QuarterStore:
 
     def themes(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per theme, largest first."""
-        return _frame(self.table("themes", columns))
+        return to_frame(self.table("themes", columns))
 
     def topics(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per topic of a firm, with the theme it belongs to."""
-        return _frame(self.table("topics", columns))
+        return to_frame(self.table("topics", columns))
 
     def sentences(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per sentence of the calls, with its topic."""
-        return _frame(self.table("sentences", columns))
+        return to_frame(self.table("sentences", columns))
 
     def contributions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per theme, firm and topic: the sentences that the topic has in the theme."""
-        return _frame(self.table("theme_contributions", columns))
+        return to_frame(self.table("theme_contributions", columns))
 
     def exposures(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per theme and call: how much of the call is about the theme."""
-        return _frame(self.table("theme_exposures", columns))
+        return to_frame(self.table("theme_exposures", columns))
 
     def firms(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per call, with the identifiers of its firm."""
-        return _frame(self.table("firms", columns))
+        return to_frame(self.table("firms", columns))
 
     def sql(self, query: str, parameters: Parameters | None = None) -> pd.DataFrame:
         """The rows of a DuckDB query over the tables of the quarter.
@@ -101,7 +102,7 @@ class QuarterStore:
         ``firm_topics`` and ``map_sentences``. ``parameters`` fill ``?`` or ``$name``.
         """
         with self.database() as database:
-            return _frame(database.query(query, parameters))
+            return to_frame(database.query(query, parameters))
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """One table (a name of ``sql``) as an Arrow table, or some of its columns.
@@ -316,12 +317,3 @@ class QuarterStore:
         for key in found:
             read_table(self.storage, key, schema, columns=[], run_id=run_id)
         return Source(schema, tuple(found))
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    """A DataFrame with dates as datetime64 and permno as a nullable integer."""
-    import pandas as pd
-
-    kinds = {pa.int64(): pd.Int64Dtype()}
-    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, date_as_object=False)
-    return frame

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +26,7 @@ from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import build_small_quarter
 
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "panel.md"
 FIRST, GAP, LAST = Quarter(2022, 3), Quarter(2022, 4), Quarter(2023, 1)
 DIMENSIONS = schemas.THEME_DIRECTIONS.field("direction").type
 
@@ -126,3 +130,28 @@ def test_export_of_a_range_writes_the_panel(
     assert {"panel_theme_id", "permno", "gvkey", "earnings_call_date", "share"} <= set(exposures)
     lines = (tmp_path / "export/panel/panel_exposures.csv").read_text().splitlines()
     assert len(lines) == len(exposures) + 1
+
+
+def test_how_to_joins_exposure_with_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Python of docs/how-to/panel.md as it stands: a plot, and each call's next return."""
+    build(tmp_path / "data", FIRST, [vector(1.0, 0.0), vector(0.0, 1.0)])
+    build(tmp_path / "data", LAST, [vector(0.9, 0.1), vector(0.0, 1.0)])
+    monkeypatch.chdir(tmp_path)
+    exposures = ftm_core.open_panel("data", "2022Q3..2023Q1").exposures()
+    calls = exposures.dropna(subset=["permno"])[["permno", "earnings_call_date"]].drop_duplicates()
+    dates = pd.to_datetime((calls["earnings_call_date"] + pd.Timedelta(days=1)).astype(str))
+    returns = pd.DataFrame({"permno": calls["permno"].astype("int64"), "date": dates})
+    returns["ret"] = 0.001 * np.arange(1, len(returns) + 1)
+    found: dict[str, Any] = {"returns": returns}
+    blocks = re.findall(r"^```python\n(.*?)^```$", HOW_TO.read_text(encoding="utf-8"), re.S | re.M)
+    exec("\n".join(blocks).replace("2016Q3..2017Q1", "2022Q3..2023Q1"), found)
+
+    assert "2022Q3" in (tmp_path / "three-themes.html").read_text(encoding="utf-8")
+    joined = found["joined"]
+    assert set(joined["panel_theme_id"]) == {"panel_2022Q3_001"}
+    assert len(joined) > 1
+    # A day after the call, and of that firm: each call finds the return made for it.
+    assert set(joined["ret"]) <= set(returns["ret"])
+    assert joined["ret"].is_unique
