@@ -37,16 +37,22 @@ def test_tutorial_panel_has_every_call_and_theme(variables: dict[str, Any]) -> N
     assert str(panel["earnings_call_date"].dtype).startswith("datetime64")
 
 
-def test_tutorial_share_is_of_all_sentences_of_the_call(variables: dict[str, Any]) -> None:
-    """Of the seven sentences of a call three are about pricing; F6 has no freight topic."""
+def test_tutorial_share_is_that_of_the_exposures(variables: dict[str, Any]) -> None:
+    """A call without a theme has the share 0; each other call has the share of its exposure."""
     panel: pd.DataFrame = variables["panel"]
-    of_f6 = panel[panel["firm_id"] == "F6"].set_index("theme_id")["share"]
+    exposures: pd.DataFrame = variables["exposures"].dropna(subset=["permno"])
+    silent = panel[panel["share"] == 0.0]
 
-    assert of_f6.to_dict() == {"theme_2023Q1_001": 3 / 7, "theme_2023Q1_002": 0.0}
+    assert len(silent) == len(panel) - len(exposures) > 0
+    keys = ["firm_id", "earnings_call_date", "theme_id"]
+    both = panel.merge(exposures, on=keys, suffixes=("", "_exposure"))
+    assert len(both) == len(exposures)
+    assert both["share"].tolist() == both["share_exposure"].tolist()
 
 
 def test_tutorial_sql_agrees_with_the_data_frames(variables: dict[str, Any]) -> None:
     largest: pd.DataFrame = variables["largest"]
-    table: pd.DataFrame = variables["table"]
+    exposures: pd.DataFrame = variables["exposures"]
 
-    assert sorted(largest["share"]) == pytest.approx(sorted(table.loc[table.share >= 0.1, "share"]))
+    assert len(largest) > 0
+    assert sorted(largest["share"]) == sorted(exposures.loc[exposures["share"] >= 0.1, "share"])
