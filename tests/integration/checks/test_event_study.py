@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.compute as pc
 import pytest
 
+from ftm_core import open_quarter
 from ftm_core.contracts.events import ignore
 from ftm_core.themes.export import export_quarter
 from tests.fakes.small_quarter import QUARTER, SmallQuarter
@@ -29,24 +31,40 @@ def results(
     return database, [database.execute(query).fetchall() for query in queries]
 
 
-def test_the_share_is_of_all_sentences_of_the_call(
+def test_the_share_is_that_of_the_exposures(
     results: tuple[duckdb.DuckDBPyConnection, list[list[Any]]],
 ) -> None:
+    """F3 held two calls. Three of a call's six sentences that are not small talk are on pricing."""
     database, _ = results
     found = database.execute(
-        "SELECT firm_id, permno, event_date::VARCHAR, theme_id, theme_sentences, call_sentences, "
-        "share_of_call FROM event_study_input WHERE firm_id IN ('F3', 'F6') "
+        "SELECT firm_id, permno, event_date::VARCHAR, theme_id, theme_sentences, share_of_call "
+        "FROM event_study_input WHERE firm_id IN ('F3', 'F6') "
         "ORDER BY theme_id, firm_id, event_date"
     ).fetchall()
-    # Seven sentences a call: three on pricing, two on freight; F6 has no freight topic.
     assert found == [
-        ("F3", 10003, "2023-01-03", "theme_2023Q1_001", 3, 7, 3 / 7),
-        ("F3", 10003, "2023-03-31", "theme_2023Q1_001", 3, 7, 3 / 7),
-        ("F6", 10006, "2023-01-06", "theme_2023Q1_001", 3, 7, 3 / 7),
-        ("F3", 10003, "2023-01-03", "theme_2023Q1_002", 2, 7, 2 / 7),
-        ("F3", 10003, "2023-03-31", "theme_2023Q1_002", 2, 7, 2 / 7),
-        ("F6", 10006, "2023-01-06", "theme_2023Q1_002", 0, 7, 0.0),
+        ("F3", 10003, "2023-01-03", "theme_2023Q1_001", 3, 3 / 6),
+        ("F3", 10003, "2023-03-31", "theme_2023Q1_001", 3, 3 / 6),
+        ("F6", 10006, "2023-01-06", "theme_2023Q1_001", 3, 3 / 6),
+        ("F3", 10003, "2023-01-03", "theme_2023Q1_002", 2, 2 / 6),
+        ("F3", 10003, "2023-03-31", "theme_2023Q1_002", 2, 2 / 6),
+        ("F6", 10006, "2023-01-06", "theme_2023Q1_002", 2, 2 / 6),
     ]
+
+
+def test_a_call_without_a_theme_has_the_share_0(finished_quarter: SmallQuarter) -> None:
+    """The document's join keeps calls that the exposures do not have."""
+    database = duckdb.connect()
+    for name in ("firms", "themes", "theme_exposures"):
+        table = open_quarter(finished_quarter.storage.uri, str(QUARTER)).table(name)
+        if name == "theme_exposures":
+            table = table.filter(pc.not_equal(table["firm_id"], "F6"))
+        database.register(name, table)
+    for query in _SQL.findall(DOCUMENT.read_text(encoding="utf-8"))[:2]:
+        database.execute(query)
+    shares = database.execute(
+        "SELECT theme_sentences, share_of_call FROM event_study_input WHERE firm_id = 'F6'"
+    ).fetchall()
+    assert shares == [(0, 0.0), (0, 0.0)]
 
 
 def test_the_document_s_own_check_comes_out(
