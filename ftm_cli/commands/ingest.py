@@ -44,7 +44,7 @@ def ingest_command(
     source: Annotated[
         list[str],
         typer.Argument(
-            help="Files, folders or globs: CSV, TSV, JSON, JSON Lines, Parquet, Stata, SAS, Excel, "
+            help="Files, folders or globs: CSV, TSV, JSON, JSON Lines, Parquet, Stata, Excel, "
             "text or XML with a file for each call, also in gzip or zip; or `sample` for the "
             "sample corpus.",
             show_default=False,

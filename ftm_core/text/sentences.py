@@ -13,9 +13,11 @@ LONGEST_SENTENCE = 1000
 
 _HAS_WORD = re.compile(r"\w")
 _LIST_NUMBER = re.compile(r"^\(?(\d{1,2}|[a-zA-Z])[.)]$")
-_OPEN_END = re.compile(r"\b(approx|incl|excl|est|avg|[ap]\.m)\.$", re.IGNORECASE)
-# Titles that sentencex does not know; the name that follows belongs to them.
-_TITLE_END = re.compile(r"\b(Ms|Messrs)\.$")
+_OPEN_END = re.compile(r"\b(approx|incl|excl|est|avg|eq|sect|vol|[ap]\.m)\.$", re.IGNORECASE)
+# Never the end of a sentence; sentencex does not know them.
+_NO_END = re.compile(r"\b(Ms|Messrs|Ft|[Ww]ww|WWW)\.$")
+# An end only where no small letter follows. Sources in small letters alone have no other sign.
+_END_BEFORE_CAPITAL = re.compile(r"\b(Mass|lbs|oz|yds|ex|approx|incl|excl|est|avg)\.$")
 # sentencex takes May, me, no, art and Ida for abbreviations in every place. In calls they end
 # sentences.
 _MISSED_END = re.compile(
@@ -92,6 +94,7 @@ def _belongs_to(earlier: str, words: str) -> bool:
     """Whether a break after an abbreviation such as "approx." cut a sentence in two."""
     if not earlier.endswith("."):
         return False
-    if _TITLE_END.search(earlier[-8:]):
+    end = earlier[-8:]
+    if _NO_END.search(end) or (words[0].islower() and _END_BEFORE_CAPITAL.search(end)):
         return True
-    return bool(_CONTINUES.match(words) and _OPEN_END.search(earlier[-8:]))
+    return bool(_CONTINUES.match(words) and _OPEN_END.search(end))

@@ -238,7 +238,12 @@ class _Job:
             emptied=emptied,
             skipped=dict(self.skipped.most_common()),
             n_older_versions=self._n_older,
-            warnings=(*warnings, *reader.source.warnings, *self._warnings),
+            warnings=(
+                *warnings,
+                *reader.source.warnings,
+                *reader.cleaner.warnings(),
+                *self._warnings,
+            ),
             seconds=time.monotonic() - started,
         )
 

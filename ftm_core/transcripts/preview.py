@@ -172,6 +172,7 @@ def _result(
     calls = tuple(_call(rows, splits=layout.splits) for rows in shown)
     used = set(columns.columns.values())
     told = [*warnings, *reader.source.warnings]
+    told += reader.cleaner.warnings()
     told += _warnings(reader, seen, calls)
     return Preview(
         source=where,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.transcripts.cleaning import TextCleaner
 from ftm_core.transcripts.layouts import (
     OPTIONAL,
     REQUIRED,
@@ -77,7 +78,8 @@ class RowReader:
     """Reads the rows of an opened source once.
 
     ``quarters`` are the wanted ones, None for all. ``n_rows`` counts the rows of the source: of
-    whole calls it counts calls. ``checker.emptied`` and ``versions`` are whole after the last row.
+    whole calls it counts calls. ``checker.emptied``, ``cleaner`` and ``versions`` are whole after
+    the last row.
     Raises InputError when the source's columns fit no layout.
     """
 
@@ -89,7 +91,8 @@ class RowReader:
         self._pattern = NamePattern(options.name_pattern)
         self.source = opened.source
         self.columns = self._column_map()
-        self.checker = RowChecker(self.columns, options.date_format)
+        self.cleaner = TextCleaner()
+        self.checker = RowChecker(self.columns, options.date_format, self.cleaner)
         self.versions = CallVersions(self.columns, self.checker)
         self._wanted = None if quarters is None else {str(quarter) for quarter in quarters}
         self._first = min((q.first_day for q in quarters), default=None) if quarters else None
@@ -158,14 +161,16 @@ class RowReader:
     def _calls(self) -> Iterator[Item]:
         """Every turn of every call; a call is rejected as a whole."""
         fiscal = self._fiscal_columns()
-        reader = CallReader(self.columns, self._opened.dates, self._options.date_format, fiscal)
+        reader = CallReader(
+            self.columns, self._opened.dates, self._options.date_format, fiscal, self.cleaner
+        )
         # Calls carry their values by our names; messages name the source's columns.
         own = ColumnMap(
             self.columns.layout,
             {name: name for name in _OWN},
             self.columns.as_recognised,
         )
-        checker = self.checker = RowChecker(own, self._options.date_format)
+        checker = self.checker = RowChecker(own, self._options.date_format, self.cleaner)
         self.versions = CallVersions(own, checker)
         self.versions.has_events = "event_id" in self.columns.columns
         wanted = tuple(dict.fromkeys([*self.columns.columns.values(), *fiscal.values()]))

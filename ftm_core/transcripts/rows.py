@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from ftm_core.transcripts import values as read
+from ftm_core.transcripts.cleaning import TextCleaner, unescaped
 from ftm_core.transcripts.layouts import ColumnMap
 from ftm_core.transcripts.values import UNKNOWN_SPEAKER
 
 _EXCERPT = 60
+_LONGEST_MARK = 4
 # Values repeat from row to row: a firm's name, a call's date. Each text is read once.
 _CACHE_SIZE = 50_000
 _Value = TypeVar("_Value")
@@ -57,14 +59,22 @@ class RowChecker:
     """Turns rows, keyed by the source's columns, into Components.
 
     ``emptied`` counts, by our name and the reason, the optional values that could not be read:
-    the row is accepted without them. ``date_format`` is that of the source's dates.
+    the row is accepted without them. ``date_format`` is that of the source's dates; ``cleaner``
+    cleans the texts.
     """
 
-    def __init__(self, columns: ColumnMap, date_format: str | None = None) -> None:
+    def __init__(
+        self,
+        columns: ColumnMap,
+        date_format: str | None = None,
+        cleaner: TextCleaner | None = None,
+    ) -> None:
         self._columns = columns
+        self._clean = (cleaner or TextCleaner()).clean
         self._date_format = date_format
         self.emptied: Counter[tuple[str, str]] = Counter()
         self._firm_id = _cached(read.parse_identifier)
+        self._name = _cached(_parse_name)
         self._identifier = _cached(read.parse_identifier)
         self._date = _cached(lambda value: read.parse_date(value, date_format))
         self._link_date = _cached(read.parse_date)
@@ -85,7 +95,7 @@ class RowChecker:
         try:
             component = Component(
                 firm_id=self._required(values, "firm_id", self._firm_id),
-                firm_name=self._required(values, "firm_name", self._identifier),
+                firm_name=self._required(values, "firm_name", self._name),
                 ticker=self._optional(values, "ticker", self._identifier),
                 permno=self._optional(values, "permno", self._permno),
                 gvkey=self._optional(values, "gvkey", self._gvkey),
@@ -152,8 +162,11 @@ class RowChecker:
             text = read.parse_text(given)
         except ValueError as error:
             raise _RejectedError("raw_text", given, str(error)) from error
-        if text is None:
+        text = self._clean(text).strip() if text is not None else ""
+        if not text:
             raise _RejectedError("raw_text", given, "the text is empty")
+        if len(text) <= _LONGEST_MARK and read.is_missing_text(text):
+            raise _RejectedError("raw_text", given, "marks a missing value")
         return text
 
 
@@ -187,6 +200,12 @@ def _cached(parse: Callable[[Any], _Value | None]) -> Callable[[Any], _Value | N
         return found
 
     return parsed
+
+
+def _parse_name(value: object) -> str | None:
+    """A firm's name; web sites and feeds write AT&amp;T."""
+    name = read.parse_identifier(value)
+    return unescaped(name) if name is not None else None
 
 
 def _check_dated_transcript(component: Component) -> None:

@@ -27,6 +27,8 @@ _GREATEST_PERMNO = 10**7 - 1
 _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "nat", "none", "null", "<na>", "\\n", "."}) | {
     f".{letter}" for letter in "abcdefghijklmnopqrstuvwxyz_"
 }
+# Those that nobody speaks as a whole turn, so that they are missing texts.
+_MISSING_TEXTS = frozenset({"nan", "nat", "null", "<na>", "na", "#n/a", "\\n", "."})
 _WHOLE = re.compile(r"([0-9]{1,18})(?:\.0+)?")
 _WHOLE_FLOAT = re.compile(r"[0-9]{1,18}\.0+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -108,6 +110,11 @@ def is_missing(value: object) -> bool:
         text = value.strip()
         return not text or text.lower() in _MISSING
     return False
+
+
+def is_missing_text(text: str) -> bool:
+    """Whether a spoken text is only the mark of a missing value."""
+    return text.lower() in _MISSING_TEXTS
 
 
 def parse_text(value: object) -> str | None:

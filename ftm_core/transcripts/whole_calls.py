@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ftm_core.transcripts.cleaning import TextCleaner
 from ftm_core.transcripts.layouts import ColumnMap
 from ftm_core.transcripts.sources.base import Row
 from ftm_core.transcripts.sources.dates import DatesTable
@@ -39,11 +40,13 @@ class CallReader:
         dates: DatesTable | None = None,
         date_format: str | None = None,
         fiscal_columns: Mapping[str, str] | None = None,
+        cleaner: TextCleaner | None = None,
     ) -> None:
         self._columns = columns.columns
         self._dates = dates
         self._date_format = date_format
         self._fiscal = fiscal_columns or {}
+        self._clean = (cleaner or TextCleaner()).clean
         self._seen: set[bytes] = set()
 
     def read(self, row: Row) -> WholeCall | str | None:
@@ -97,6 +100,18 @@ class CallReader:
                 values[name] = value
 
     def _turns(self, values: dict[str, Any]) -> list[Turn]:
+        listed = self._listed_turns(values)
+        if listed is not None:
+            return [turn._replace(text=self._clean(turn.text)) for turn in listed]
+        text = parse_text(values.get("raw_text"))
+        if text is None:
+            raise ValueError("the text is empty")
+        types = types_of_participants(parsed_list(values.get("participants")))
+        # Escaped line breaks hide names that stand on lines of their own.
+        return turns_of_text(self._clean(text), types)
+
+    def _listed_turns(self, values: dict[str, Any]) -> list[Turn] | None:
+        """Turns of nested lists; None when the call is one text."""
         types = types_of_participants(parsed_list(values.get("participants")))
         nested = parsed_list(values.get("turns"))
         if nested is not None:
@@ -109,14 +124,8 @@ class CallReader:
         ]
         if any(part is not None for part in both):
             return turns_of_list([turn for part in both if part for turn in part], types)
-        body = values.get("raw_text")
-        nested = parsed_list(body)
-        if nested is not None:
-            return turns_of_list(nested, types)
-        text = parse_text(body)
-        if text is None:
-            raise ValueError("the text is empty")
-        return turns_of_text(text, types)
+        nested = parsed_list(values.get("raw_text"))
+        return None if nested is None else turns_of_list(nested, types)
 
     def _name(self, values: dict[str, Any]) -> None:
         """Give the call an id where its source has none: its day and firm."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -21,17 +22,23 @@ from ftm_core.transcripts.sources.base import (
 from ftm_core.transcripts.sources.text_file import TextFile
 
 _SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
+# What MySQL, Spark and R write for a quote, a backslash or a line break inside a quoted field.
+_ESCAPED = re.compile(r"\\([\\\"]|(?=\r?\n))")
+_BLOCK = 1024 * 1024
 
 
 class CsvSource(TextFile):
     """Rows are numbered as a spreadsheet numbers them: the header is row 1.
 
-    The separator is the one that the header has most of. Blank lines are counted, but are no rows.
+    The separator is the one that the header has most of. A quote inside a quoted field is written
+    twice or after a backslash, whichever leaves fewer rows broken. Blank lines are counted, but are
+    no rows.
     """
 
     def __init__(self, path: Path, name: str | None = None, encoding: str | None = None) -> None:
         super().__init__(path, name, encoding)
         self._separator = ","
+        self._escaped = False
         self._separator = self._find_separator()
         with self._open() as (_, reader):
             header = self._next(reader, 1)
@@ -44,22 +51,30 @@ class CsvSource(TextFile):
                 str(path), f"has columns of one name ({', '.join(doubled)})", "Rename them."
             )
         self._header = header
+        self._escaped = self._has_escaped_quotes()
         self.columns = tuple(name for name in header if name)
 
     @property
     def form(self) -> str:
-        """Separator and encoding."""
-        return f"text with {_SEPARATORS[self._separator]}s, {self._encoding.name}"
+        """Separator, encoding, and quotes that are escaped in another way."""
+        escaped = r", quotes escaped as \"" if self._escaped else ""
+        return f"text with {_SEPARATORS[self._separator]}s, {self._encoding.name}{escaped}"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A detected encoding."""
-        if not self._encoding.detected:
-            return ()
-        return (
-            f"{self._name} is not UTF-8 text. It is read as {self._encoding.name}, "
-            "which fits all of it; --encoding names another.",
-        )
+        """A detected encoding, and quotes that are escaped by a backslash."""
+        told = []
+        if self._encoding.detected:
+            told.append(
+                f"{self._name} is not UTF-8 text. It is read as {self._encoding.name}, "
+                "which fits all of it; --encoding names another."
+            )
+        if self._escaped:
+            told.append(
+                f"{self._name} escapes quotes with a backslash, as MySQL, Spark and R do. It is "
+                "read that way."
+            )
+        return tuple(told)
 
     def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Yield every row; one whose fields do not match the header is a Damage."""
@@ -104,6 +119,29 @@ class CsvSource(TextFile):
                 best, most = separator, len(fields)
         return best
 
+    def _has_escaped_quotes(self) -> bool:
+        """Whether fewer rows are broken when a backslash escapes a quote."""
+        if self._encoding.codec.startswith("utf-8") and not _holds(self._path, b'\\"'):
+            return False
+        standard = self._n_broken(escaped=False)
+        return standard > 0 and self._n_broken(escaped=True) < standard
+
+    def _n_broken(self, *, escaped: bool) -> float:
+        """Rows whose fields do not match the header; infinite when a quote is never closed."""
+        self._escaped = escaped
+        n_broken = 0
+        with self._open() as (_, reader):
+            try:
+                while (fields := self._next(reader, 0)) is not None:
+                    n_broken += bool(fields) and (
+                        isinstance(fields, str) or len(fields) != len(self._header)
+                    )
+            except InputError:
+                return float("inf")
+            finally:
+                self._escaped = False
+        return n_broken
+
     def _wrapped(self, file: BinaryIO) -> io.TextIOWrapper:
         return io.TextIOWrapper(
             file, encoding=self._encoding.codec, errors=self._encoding.errors, newline=""
@@ -115,10 +153,12 @@ class CsvSource(TextFile):
         limit = csv.field_size_limit(LONGEST_RECORD)
         try:
             with readable(self._path), self._path.open("rb") as file:
-                yield (
-                    file,
-                    csv.reader(self._wrapped(file), delimiter=self._separator, strict=True),
-                )
+                # The name keeps the wrapper, and with it the file, open until the end.
+                text = self._wrapped(file)
+                lines: Iterable[str] = text
+                if self._escaped:
+                    lines = (_ESCAPED.sub(_doubled, line) for line in text)
+                yield file, csv.reader(lines, delimiter=self._separator, strict=True)
         finally:
             csv.field_size_limit(limit)
 
@@ -138,3 +178,19 @@ class CsvSource(TextFile):
                 "Close the quote; a quote inside a quoted field is written twice.",
             )
         return fault
+
+
+def _doubled(match: re.Match[str]) -> str:
+    """An escaped character as a standard CSV file has it."""
+    return '""' if match.group(1) == '"' else match.group(1)
+
+
+def _holds(path: Path, mark: bytes) -> bool:
+    """Whether a file has some bytes anywhere."""
+    last = b""
+    with readable(path), path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            if mark in last + block:
+                return True
+            last = block[-len(mark) :]
+    return False

@@ -1,4 +1,4 @@
-"""Transcripts from tables of Stata, Excel, SAS and Arrow (Feather)."""
+"""Transcripts from tables of Stata, Excel and Arrow (Feather)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_EXCEL_CELL = 32_767
 class FrameSource:
     """Rows are numbered from 1, in Excel as Excel numbers them; of a workbook the first sheet.
 
-    Stata and SAS files come a few thousand rows at a time.
+    Stata files come a few thousand rows at a time.
     """
 
     unit = "rows"
@@ -47,7 +47,7 @@ class FrameSource:
     @property
     def form(self) -> str:
         """Which program's file it is."""
-        return {"dta": "Stata", "xlsx": "Excel", "sas": "SAS", "feather": "Feather"}[self._kind]
+        return {"dta": "Stata", "xlsx": "Excel", "feather": "Feather"}[self._kind]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class FrameSource:
                 elif self._kind == "feather":
                     yield from self._feather()
                 else:
-                    yield from self._frames()
+                    yield from self._stata()
         except InputError:
             raise
         except (ValueError, KeyError, EOFError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -116,16 +116,12 @@ class FrameSource:
                 str(self._path), f"is not a readable {self.form} file ({cause})", "Export it again."
             ) from error
 
-    def _frames(self) -> Iterator[tuple[Sequence[Any], Iterator[Sequence[Any]]]]:
+    def _stata(self) -> Iterator[tuple[Sequence[Any], Iterator[Sequence[Any]]]]:
         import pandas as pd
 
-        if self._kind == "dta":
-            frames: Any = pd.read_stata(
-                self._path, chunksize=_ROWS_AT_ONCE, convert_categoricals=False
-            )
-        else:
-            frames = pd.read_sas(self._path, chunksize=_ROWS_AT_ONCE, encoding="infer")
-        with frames:
+        with pd.read_stata(
+            self._path, chunksize=_ROWS_AT_ONCE, convert_categoricals=False
+        ) as frames:
             for frame in frames:
                 columns = [
                     [None if missing else value for value, missing in zip(cells, gaps, strict=True)]

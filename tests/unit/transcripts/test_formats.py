@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,27 @@ def test_a_fiscal_quarter_never_stands_in_for_a_day(tmp_path: Path) -> None:
         ("calls.rds", b"X\n\x00\x00", r"data file of R.*write_parquet"),
         ("calls.pdf", b"%PDF-1.7", r"is a PDF.*pdftotext"),
         ("calls.html", b"<!DOCTYPE html><html>", r"web page"),
-        ("calls.nlp", b"token|speaker|ts\nWe|1|0", r"neither firm nor day"),
+        (
+            "calls.sas7bdat",
+            b"\x00" * 12 + b"\xc2\xea\x81\x60" + b"\x00" * 99,
+            r"proc export.*read_sas",
+        ),
+        (
+            "calls.xpt",
+            b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!",
+            r"200 char.*proc export",
+        ),
+        ("calls.nlp", b"token|speaker|ts\nWe|1|0", r"Earnings-22.*firm and the day.*nearest form"),
+        (
+            "clips.txt",
+            b"wav_filename|wav_filesize|transcript\na|1|b",
+            r"SPGISpeech.*nearest layout",
+        ),
+        ("document_ids.txt", b"1.F\n2.F\n3.F\n", r"only a year.*nearest layout is calls"),
+        ("id2firms.csv", b"document_id,firm_id,time\n1.F,A,2018\n", r"nearest layout is calls"),
         ("calls.bin", bytes(range(256)) * 4, r"binary file of no known form"),
-        ("calls.xls", b"\xd0\xcf\x11\xe0" + b"x" * 90, r"old Office"),
+        ("calls.xls", b"\xd0\xcf\x11\xe0" + b"x" * 90, r"old version of Excel"),
+        ("calls.doc", b"\xd0\xcf\x11\xe0" + b"x" * 90, r"old version of Word.*--convert-to txt"),
         ("calls.txt", b"Nothing here names a speaker.", r"no speakers are recognized"),
         ("calls.xml", b"<?xml version='1.0'?><news/>", r"unknown kind"),
         ("calls.csv", b"COMPANYID,TRANSCRIPTID,COMPONENTTEXT\n1,2,x\n", r"nearest layout, capital"),
@@ -122,6 +141,51 @@ def test_unknown_files_get_the_nearest_form_and_a_way_out(
     with pytest.raises(InputError, match=message):
         take_in(tmp_path / name, tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_word_document_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    parts = {"[Content_Types].xml": "<Types/>", "word/document.xml": "<w:document/>"}
+    path = tmp_path / "call.docx"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=r"is a Word document.*pandoc .* call\.docx .* call\.txt"):
+        take_in(path, tmp_path / "data")
+
+
+def test_sets_that_cannot_be_read_are_named_beside_tables(tmp_path: Path) -> None:
+    """The metadata of Earnings-22 and the lists of a set of documents are no calls."""
+    words = tmp_path / "earnings22" / "nlp"
+    words.mkdir(parents=True)
+    (words / "1.nlp").write_text("token|speaker|ts\nGood|1|0.1\n", encoding="utf-8")
+    formats.write_csv(words.parent / "metadata.csv", [{"file_id": 1, "company_name": "Acme"}])
+    with pytest.raises(InputError, match="as Earnings-21 and Earnings-22 have it"):
+        take_in(words.parent, tmp_path / "data")
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "documents.txt").write_text("we sold more\n" * 6, encoding="utf-8")
+    (folder / "document_ids.txt").write_text("1.F\n" * 6, encoding="utf-8")
+    with pytest.raises(InputError, match="each turn begins with"):
+        take_in(folder, tmp_path / "data")
+
+
+def test_firm_and_day_in_other_columns_are_named_by_options(tmp_path: Path) -> None:
+    """A self-made join often has the firm's name alone, and call_date."""
+    rows = [
+        {name: row[name] for name in row if name not in {"companyid", "mostimportantdateutc"}}
+        | {"call_date": row["mostimportantdateutc"]}
+        for row in formats.turn_rows()
+    ]
+    path = formats.write_csv(tmp_path / "calls.csv", rows)
+    with pytest.raises(InputError, match="lacks companyid, mostimportantdateutc for the nearest"):
+        take_in(path, tmp_path / "none")
+    columns = {"firm_id": "companyname", "earnings_call_date": "call_date"}
+    report = take_in(path, tmp_path / "data", columns=columns)
+    assert (report.manifest.n_firms, report.manifest.n_calls, report.n_rejects) == (2, 2, 0)
+    assert report.layout == "capital-iq earnings_call_date=call_date firm_id=companyname"
+    assert {row["firm_id"] for row in stored_rows(tmp_path / "data")} == {
+        call.name for call in formats.CALLS
+    }
 
 
 def test_several_files_and_globs_are_one_source(tmp_path: Path) -> None:

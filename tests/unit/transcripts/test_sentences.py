@@ -22,6 +22,10 @@ from ftm_core.transcripts.sentences import Sentence, split_turns
         ["We expect approx. 5 percent growth.", "The call ends at 5 p.m. Eastern Time."],
         ["Apple Co. Ltd. and Foo Ltd. are partners.", "It is fine... I think."],
         ["1. Price comes first.", "2. Volume comes second."],
+        ["Please visit www. acme.com or www.acme.com/ir.", "Thank you."],
+        ["Our website, www. acme.com, has it.", "WWW. Acme.com does, too."],
+        ["The plant in Ft. Worth is open.", "Vol. 2 is out.", "It weighs 9 lbs. less."],
+        ["We paid approx. half of it.", "Smith v. Jones is over.", "We ran 10 ft.", "We won."],
     ],
 )
 def test_call_language_is_split_at_sentence_ends_only(sentences: list[str]) -> None:
@@ -79,4 +83,4 @@ def test_hand_labeled_boundaries_are_found_almost_all() -> None:
     """The bench compares other splitters on the same boundaries; the best of them reaches 0.982."""
     found = score(split, labeled_turns(), repeats=0)
     assert found["boundaries"] >= 500
-    assert found["F1"] >= 0.99
+    assert found["F1"] >= 0.995
