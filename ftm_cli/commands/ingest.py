@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from ftm_cli.ingest_options import (
+    AcceptRejectsOption,
+    AllQuartersOption,
+    ColumnOption,
+    DateFormatOption,
+    DatesOption,
+    EncodingOption,
+    LayoutOption,
+    MemoryLimitOption,
+    NamePatternOption,
+    PreviewOption,
+    QuarterOption,
+    ReplaceOption,
+    SourceArgument,
+    StrictOption,
+    WithOption,
+)
 from ftm_cli.options import DataOption, JsonOption
 
 SAMPLE = "sample"
@@ -41,105 +58,22 @@ ingest_app = typer.Typer(
 
 @ingest_app.command(_FILES, hidden=True)
 def ingest_command(
-    source: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files, folders or globs: CSV, TSV, JSON, JSON Lines, Parquet, Stata, Excel, "
-            "text or XML with a file for each call, also in gzip or zip; or `sample` for the "
-            "sample corpus.",
-            show_default=False,
-        ),
-    ],
-    quarter: Annotated[
-        str | None,
-        typer.Option(
-            "--quarter",
-            "-q",
-            help="Calendar quarter of the calls, such as 2023Q1, or several: 2018Q1..2021Q4.",
-            show_default=False,
-        ),
-    ] = None,
-    all_quarters: Annotated[
-        bool, typer.Option("--all-quarters", help="Ingest every quarter that the source holds.")
-    ] = False,
-    preview: Annotated[
-        bool,
-        typer.Option("--preview", help="Show how the source is read, and write nothing."),
-    ] = False,
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            help="ftm, turns, capital-iq, maec or calls; inferred from the column names when left "
-            "out.",
-            show_default=False,
-        ),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="One of our columns and the source's name for it, such as permno=lpermno; "
-            "may be given many times.",
-            metavar="OURS=THEIRS",
-            show_default=False,
-        ),
-    ] = None,
-    with_table: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            help="Another table of the same database, joined by its ids; may be given many times.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = None,
-    dates: Annotated[
-        str | None,
-        typer.Option(
-            help="Table with the day of each call: file (or ticker and quarter) and call_date.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = None,
-    name_pattern: Annotated[
-        str | None,
-        typer.Option(
-            help="What file names tell, such as {date}_{ticker}.txt. Fields: date, ticker, "
-            "firm_id, firm_name, transcript_id, fiscal; * is anything.",
-            metavar="PATTERN",
-            show_default=False,
-        ),
-    ] = None,
-    date_format: Annotated[
-        str | None,
-        typer.Option(
-            help="Form of the dates in the terms of strptime, such as %m/%d/%Y.",
-            metavar="FORMAT",
-            show_default=False,
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            help="Encoding of the text, such as cp1252; found out when left out.",
-            show_default=False,
-        ),
-    ] = None,
+    source: SourceArgument,
+    quarter: QuarterOption = None,
+    all_quarters: AllQuartersOption = False,
+    preview: PreviewOption = False,
+    layout: LayoutOption = None,
+    column: ColumnOption = None,
+    with_table: WithOption = None,
+    dates: DatesOption = None,
+    name_pattern: NamePatternOption = None,
+    date_format: DateFormatOption = None,
+    encoding: EncodingOption = None,
     data: DataOption = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Remove the quarter's transcripts first.")
-    ] = False,
-    accept_rejects: Annotated[
-        bool,
-        typer.Option(
-            "--accept-rejects", help="Ingest the other rows though more than 2 % are rejected."
-        ),
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the source if one row is rejected.")
-    ] = False,
-    memory_limit: Annotated[
-        str, typer.Option(help="Memory that sorting may take, such as 512MB.")
-    ] = "256MB",
+    replace: ReplaceOption = False,
+    accept_rejects: AcceptRejectsOption = False,
+    strict: StrictOption = False,
+    memory_limit: MemoryLimitOption = "256MB",
     json_output: JsonOption = False,
 ) -> None:
     """Ingest transcripts: check every row, split turns into sentences, write chunks by quarter.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from ftm_core.transcripts.ingest import IngestReport
+    from ftm_core.transcripts.ingest_report import IngestReport
     from ftm_core.transcripts.preview import Preview
     from ftm_core.transcripts.rejects import Reject
 
@@ -253,7 +253,7 @@ def show_preview(preview: Preview, *, as_json: bool) -> None:
     facts = [
         ("layout", f"{preview.layout}: {preview.describes}"),
         ("form", preview.form),
-        ("rows read", read),
+        ("calls read" if preview.describes.endswith("call") else "rows read", read),
         ("days of calls", days),
         ("turns by quarter", _listed(preview.quarters) or "none"),
         ("turns by speaker type", _listed(preview.turns_by_speaker) or "none"),
@@ -264,10 +264,10 @@ def show_preview(preview: Preview, *, as_json: bool) -> None:
     if preview.n_older_versions:
         facts.append(("older versions of calls", f"{preview.n_older_versions:,}"))
     if preview.skipped:
-        facts.append(("skipped", _listed(preview.skipped)))
+        facts.append(("files and calls skipped", _listed(preview.skipped)))
     print_table(f"Preview of {preview.source}", ("", ""), facts)
     if preview.columns:
-        print_table("Columns", ("ours", "the source's"), list(preview.columns.items()))
+        print_table("Columns", ("ftm column", "source column"), list(preview.columns.items()))
     for call in preview.calls:
         title = (
             f"{call.firm_name} (firm {call.firm_id}), {call.earnings_call_date}, transcript "
@@ -288,6 +288,13 @@ def show_preview(preview: Preview, *, as_json: bool) -> None:
         )
     for warning in preview.warnings:
         say(f"Warning: {warning}", style="yellow")
+    if preview.quarters:
+        first, last = min(preview.quarters), max(preview.quarters)
+        several = "" if first == last else f", --quarter {first}..{last}"
+        say(
+            f"Nothing was written. To ingest, give --quarter {first}{several} or --all-quarters "
+            "in place of --preview."
+        )
 
 
 def _show_counts(title: str, counts: Mapping[str, int]) -> None:

@@ -5,28 +5,25 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from ftm_core.contracts import events, keys, records
-from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.lease import refuse_if_running
-from ftm_core.data.transcript_chunks import find_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.probe import probe
 from ftm_core.text.sentences import LONGEST_SENTENCE
 from ftm_core.transcripts.assembling import Assembler, FirmRows
-from ftm_core.transcripts.chunks import (
-    FIRMS_PER_CHUNK,
-    ChunkWriter,
-    clear_quarter,
-)
-from ftm_core.transcripts.rejects import Reject, RejectedRowsError, RejectLog, printable
+from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, ChunkWriter
+from ftm_core.transcripts.ingest_report import IngestReport, QuarterResult
+from ftm_core.transcripts.judging import judge
+from ftm_core.transcripts.publishing import publish, standing_manifests
+from ftm_core.transcripts.rejects import Reject, RejectLog, printable
 from ftm_core.transcripts.row_reader import (
     Accepted,
     OtherQuarter,
@@ -39,8 +36,6 @@ from ftm_core.transcripts.sources import OpenOptions, open_source
 from ftm_core.transcripts.splitting import Splitter
 from ftm_core.transcripts.staging import MEMORY_LIMIT, Staging
 
-# Above this share of rejected rows a source is refused: most likely it is read in a wrong way.
-MAX_REJECTED_SHARE = 0.02
 _READ = "read"
 _WRITE = "write"
 _ROWS_PER_EVENT = 1000
@@ -65,62 +60,6 @@ class IngestOptions(ReadOptions):
     n_workers: int | None = None
     name: str | None = None
     firms_per_chunk: int = FIRMS_PER_CHUNK
-
-
-@dataclass(frozen=True)
-class QuarterResult:
-    """What one quarter of an ingest came to; turns are those that are stored."""
-
-    quarter: Quarter
-    manifest: records.Manifest
-    already_ingested: bool = False
-    n_turns: int = 0
-    turns_by_speaker: Mapping[str, int] = field(default_factory=dict)
-    rejects_place: str | None = None
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What an ingest came to; ``rejects`` are the first rejected rows, the files hold all.
-
-    ``other_quarters`` counts rows of quarters that were not asked for, ``emptied`` optional values
-    that could not be read, ``skipped`` files and calls that were left out, each by reason.
-    ``n_older_versions`` counts transcripts that another version of their call replaces.
-    """
-
-    layout: str
-    form: str
-    quarters: tuple[QuarterResult, ...]
-    n_rows: int
-    n_rejects: int
-    rejects: tuple[Reject, ...]
-    rejects_by_reason: Mapping[str, int]
-    other_quarters: Mapping[str, int]
-    emptied: Mapping[str, int]
-    skipped: Mapping[str, int]
-    n_older_versions: int
-    warnings: tuple[str, ...]
-    seconds: float
-
-    @property
-    def already_ingested(self) -> bool:
-        """Whether every quarter was there from this content."""
-        return all(result.already_ingested for result in self.quarters)
-
-    @property
-    def quarter(self) -> Quarter:
-        """The first quarter."""
-        return self.quarters[0].quarter
-
-    @property
-    def manifest(self) -> records.Manifest:
-        """The manifest of the first quarter."""
-        return self.quarters[0].manifest
-
-    @property
-    def rejects_place(self) -> str | None:
-        """Where the rejected rows of the first quarter are."""
-        return self.quarters[0].rejects_place
 
 
 def ingest(
@@ -152,7 +91,7 @@ def ingest(
         if options.replace:
             for quarter in wanted or ():
                 refuse_if_running(storage, quarter)
-        standing = _standing(storage, wanted or (), checksum, options)
+        standing = standing_manifests(storage, wanted or (), checksum, replace=options.replace)
         if wanted is not None and len(standing) == len(wanted):
             return _nothing_to_do(reader, standing, started)
         probe(storage)
@@ -187,7 +126,6 @@ class _Job:
         self._rejects: dict[str | None, RejectLog] = {}
         self.other_quarters: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
-        self._n_other = 0
         self._n_older = 0
         self._warnings: list[str] = []
         self._results: dict[str, tuple[int, Counter[str]]] = {}
@@ -204,18 +142,21 @@ class _Job:
         finally:
             for log in (self._log, *self._rejects.values()):
                 log.close()
-        found = []
-        for quarter, manifest in manifests.items():
-            there = standing.get(quarter)
-            if there is None and self._wanted is None and not self._options.replace:
-                there = _standing(
-                    storage, [Quarter.parse(quarter)], self._checksum, self._options
-                ).get(quarter)
-            if there is not None:
-                found.append(QuarterResult(Quarter.parse(quarter), there, already_ingested=True))
-                continue
-            found.append(self._publish(storage, Quarter.parse(quarter), manifest))
-        return tuple(found)
+        if self._wanted is None:
+            # Only now is it known which quarters there are. One that must not be written over
+            # ends the ingest before any other is written.
+            standing = standing_manifests(
+                storage,
+                [Quarter.parse(quarter) for quarter in manifests],
+                self._checksum,
+                replace=self._options.replace,
+            )
+        return tuple(
+            QuarterResult(Quarter.parse(quarter), standing[quarter], already_ingested=True)
+            if quarter in standing
+            else self._publish(storage, Quarter.parse(quarter), manifest)
+            for quarter, manifest in manifests.items()
+        )
 
     def report(
         self, results: tuple[QuarterResult, ...], started: float, warnings: Sequence[str]
@@ -259,7 +200,6 @@ class _Job:
                 add(*item)
             elif isinstance(item, OtherQuarter):
                 self.other_quarters[item.quarter] += 1
-                self._n_other += 1
             elif isinstance(item, Rejected):
                 self._reject(item.quarter, item.reject)
             elif isinstance(item, Repeated):
@@ -357,67 +297,28 @@ class _Job:
 
     def _judge(self, *, n_accepted: int) -> None:
         """Refuse a source of which nothing is left or too much is rejected."""
-        log, n_rows = self._log, self._reader.n_rows
-        n_wanted = n_rows - self._n_other
-        if n_rows == 0:
-            raise InputError(self._name, "holds no row of data", "Export it again.")
-        allowed = 0 if self._options.strict else int(MAX_REJECTED_SHARE * n_wanted)
-        too_many = log.count > allowed and (
-            self._options.strict or not self._options.accept_rejects
+        judge(
+            self._name,
+            self._log,
+            n_accepted=n_accepted,
+            n_rows=self._reader.n_rows,
+            other_quarters=self.other_quarters,
+            wanted=self._wanted,
+            strict=self._options.strict,
+            accept_rejects=self._options.accept_rejects,
         )
-        if n_accepted and not too_many:
-            return
-        if not log.count:
-            there = ", ".join(f"{q} ({n:,} rows)" for q, n in sorted(self.other_quarters.items()))
-            raise InputError(
-                self._name,
-                f"has no row of {self._asked()}; it holds {there or 'no call'}",
-                "Ask for one of these quarters, or for all of them with --all-quarters.",
-            )
-        first = log.first[0]
-        reason, times = log.by_reason.most_common(1)[0]
-        example = f"the first is {first.file} row {first.row}: {first.field} {first.reason}".strip()
-        if not n_accepted:
-            cause = f"has no row to ingest into {self._asked()} among {n_rows:,}; {example}"
-            hint = f"Most often ({times:,} rows): {reason}. "
-        elif self._options.strict:
-            cause = f"has {log.count:,} rejected rows among {n_wanted:,}; {example}"
-            hint = "Correct the source, or leave out --strict. "
-        else:
-            share = f"{100 * log.count / n_wanted:.1f}".rstrip("0").rstrip(".")
-            cause = f"has {log.count:,} rejected rows among {n_wanted:,} ({share} %); {example}"
-            hint = (
-                f"Most often ({times:,} rows): {reason}. Add --accept-rejects to ingest the other "
-                "rows. "
-            )
-        hint += "`ftm ingest --preview SOURCE` shows how the source is read."
-        raise RejectedRowsError(self._name, cause, hint, log)
-
-    def _asked(self) -> str:
-        if self._wanted is None:
-            return "any quarter"
-        ordered = sorted(self._wanted)
-        return str(ordered[0]) if len(ordered) == 1 else f"{ordered[0]}..{ordered[-1]}"
 
     def _publish(
         self, storage: Storage, quarter: Quarter, manifest: records.Manifest
     ) -> QuarterResult:
-        """Put chunks, rejects and, last, the manifest where they belong."""
-        # Reading the source takes its time, and a run may have begun meanwhile.
-        refuse_if_running(storage, quarter)
-        made = LocalStorage(self._folder)
-        clear_quarter(storage, quarter)
-        for chunk in manifest.chunks:
-            storage.write(chunk.key, made.read(chunk.key))
-        if manifest.n_rejected_rows:
-            with storage.open_output(keys.transcripts_rejects(quarter)) as target:
-                for number, path in enumerate(self._reject_files(str(quarter))):
-                    with path.open("rb") as file:
-                        if number:
-                            file.readline()
-                        while block := file.read(1024 * 1024):
-                            target.write(block)
-        storage.write(keys.transcripts_manifest(quarter), records.to_json(manifest))
+        rejects = [log.path for its, log in self._rejects.items() if its in (str(quarter), None)]
+        publish(
+            storage,
+            LocalStorage(self._folder),
+            quarter,
+            manifest,
+            [self._log.path] if self._one_quarter else rejects,
+        )
         n_turns, speakers = self._results[str(quarter)]
         place = storage.describe(keys.transcripts_rejects(quarter))
         return QuarterResult(
@@ -427,11 +328,6 @@ class _Job:
             turns_by_speaker=dict(speakers.most_common()),
             rejects_place=place if manifest.n_rejected_rows else None,
         )
-
-    def _reject_files(self, quarter: str) -> list[Path]:
-        if self._one_quarter:
-            return [self._log.path]
-        return [self._rejects[its].path for its in (quarter, None) if its in self._rejects]
 
 
 def open_options(options: IngestOptions) -> OpenOptions:
@@ -443,25 +339,6 @@ def open_options(options: IngestOptions) -> OpenOptions:
         options.dates,
         options.memory_limit,
     )
-
-
-def _standing(
-    storage: Storage, quarters: Collection[Quarter], checksum: str, options: IngestOptions
-) -> dict[str, records.Manifest]:
-    """Manifests of the quarters that were ingested from this very content.
-
-    Raises InputError for one from other content, or with a chunk missing, without ``replace``.
-    """
-    # A replaced quarter's manifest may be damaged: that is one reason to replace it.
-    if options.replace:
-        return {}
-    found = {}
-    for quarter in sorted(quarters):
-        standing = find_manifest(storage, quarter)
-        if standing is not None:
-            _refuse_other_content(standing, checksum, storage, quarter)
-            found[str(quarter)] = standing
-    return found
 
 
 def _nothing_to_do(
@@ -485,23 +362,3 @@ def _nothing_to_do(
         warnings=(),
         seconds=time.monotonic() - started,
     )
-
-
-def _refuse_other_content(
-    standing: records.Manifest, checksum: str, storage: Storage, quarter: Quarter
-) -> None:
-    """Raise InputError unless the quarter is whole and came from this very content."""
-    where = f"{storage.uri} {quarter}"
-    if standing.source_sha256 != checksum:
-        raise InputError(
-            where,
-            f"was ingested from {standing.source} on {standing.created}, with other content",
-            "Add --replace to remove it and ingest this source instead.",
-        )
-    for chunk in standing.chunks:
-        if not storage.exists(chunk.key):
-            raise InputError(
-                storage.describe(chunk.key),
-                "is missing, though the manifest names it",
-                "Add --replace to ingest the quarter again.",
-            )

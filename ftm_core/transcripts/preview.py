@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.text.sentences import LONGEST_SENTENCE, split
-from ftm_core.transcripts.ingest import MAX_REJECTED_SHARE, IngestOptions, open_options
+from ftm_core.transcripts.ingest import IngestOptions, open_options
+from ftm_core.transcripts.judging import MAX_REJECTED_SHARE
 from ftm_core.transcripts.rejects import Reject
 from ftm_core.transcripts.row_reader import (
     Accepted,
-    OtherQuarter,
     Rejected,
     Repeated,
     RowReader,
@@ -61,7 +61,8 @@ class Preview:
     """What a source is and what ingest would make of it.
 
     ``columns`` maps our names to the source's. ``complete`` is False when only the first rows were
-    read. ``quarters`` counts rows by calendar quarter.
+    read. ``quarters`` and ``turns_by_speaker`` count turns or sentences as they would be stored,
+    without older versions of calls; of quarters that were not asked for, too.
     """
 
     source: str
@@ -117,14 +118,25 @@ class _Seen:
 
     def __init__(self, quarters: Collection[Quarter] | None) -> None:
         self._wanted = None if quarters is None else {str(quarter) for quarter in quarters}
-        self.quarters: Counter[str] = Counter()
-        self.speakers: Counter[str] = Counter()
+        self.turns: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
         self.days: list[dt.date] = []
         self.calls: dict[tuple[str, str], list[Component]] = {}
         self.rejects: list[Reject] = []
         self.reasons: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
-        self.n_long = self.n_accepted = 0
+        self.n_long = 0
+
+    def totals(self, older: Collection[tuple[str, str]]) -> tuple[Counter[str], Counter[str]]:
+        """Turns by quarter and by speaker type, without older versions of calls."""
+        quarters: Counter[str] = Counter()
+        speakers: Counter[str] = Counter()
+        for key, counts in self.turns.items():
+            if key in older:
+                continue
+            for (quarter, speaker), count in counts.items():
+                quarters[quarter] += count
+                speakers[speaker] += count
+        return quarters, speakers
 
     def take(self, item: object) -> None:
         """Count one item of the reader."""
@@ -134,23 +146,19 @@ class _Seen:
             self.reasons[f"{item.reject.field} {item.reject.reason}".strip()] += 1
             if len(self.rejects) < _REJECTS_KEPT:
                 self.rejects.append(item.reject)
-        elif isinstance(item, OtherQuarter):
-            self.quarters[item.quarter] += 1
         elif isinstance(item, Repeated):
             self.skipped["a call that came before, word for word"] += 1
         else:
             self.skipped[getattr(item, "reason", "")] += 1
 
     def _accept(self, quarter: str, row: Component) -> None:
-        self.quarters[quarter] += 1
-        self.n_accepted += 1
-        self.speakers[row.speaker_type] += 1
+        key = (row.firm_id, row.transcript_id)
+        self.turns[key][quarter, row.speaker_type] += 1
         self.n_long += len(row.text) > LONGEST_SENTENCE
         day = row.earnings_call_date
         self.days = [min(self.days[0], day), max(self.days[1], day)] if self.days else [day, day]
         if self._wanted is not None and quarter not in self._wanted:
             return
-        key = (row.firm_id, row.transcript_id)
         # Room for versions of the calls that are shown, which may come before them.
         if key in self.calls or len(self.calls) < 4 * _CALLS_SHOWN:
             rows = self.calls.setdefault(key, [])
@@ -173,7 +181,8 @@ def _result(
     used = set(columns.columns.values())
     told = [*warnings, *reader.source.warnings]
     told += reader.cleaner.warnings()
-    told += _warnings(reader, seen, calls)
+    quarters, speakers = seen.totals(older)
+    told += _warnings(reader, seen, calls, speakers)
     return Preview(
         source=where,
         layout=columns.describe(),
@@ -187,8 +196,8 @@ def _result(
         complete=complete,
         first_day=seen.days[0] if seen.days else None,
         last_day=seen.days[1] if seen.days else None,
-        quarters=dict(sorted(seen.quarters.items())),
-        turns_by_speaker=dict(seen.speakers.most_common()),
+        quarters=dict(sorted(quarters.items())),
+        turns_by_speaker=dict(speakers.most_common()),
         calls=calls,
         n_rejects=seen.reasons.total(),
         rejects=tuple(seen.rejects),
@@ -199,7 +208,9 @@ def _result(
     )
 
 
-def _warnings(reader: RowReader, seen: _Seen, calls: Sequence[PreviewCall]) -> list[str]:
+def _warnings(
+    reader: RowReader, seen: _Seen, calls: Sequence[PreviewCall], speakers: Mapping[str, int]
+) -> list[str]:
     told = []
     layout = reader.columns.layout
     n_rejects = seen.reasons.total()
@@ -220,7 +231,7 @@ def _warnings(reader: RowReader, seen: _Seen, calls: Sequence[PreviewCall]) -> l
         )
     if layout.splits and calls and min(len(call.turns) for call in calls) < _FEW_TURNS:
         told.append("A call that is shown has hardly any turns. Check that its speakers are named.")
-    if seen.speakers and set(seen.speakers) == {"Unknown"} and layout.splits:
+    if set(speakers) == {"Unknown"} and layout.splits:
         told.append(
             "No speaker types are known, so that words of the operator cannot be filtered out by "
             "type. Name their column with --column speaker_type=theirs."

@@ -49,13 +49,15 @@ class CallFilesSource:
         self._pattern = NamePattern(pattern)
         self._encoding = encoding
         self._done = 0
+        self._encodings: Counter[str] = Counter()
         self._detected: Counter[str] = Counter()
         self.layout = self._find_layout(where)
 
     @property
     def form(self) -> str:
-        """Number of files."""
-        return f"{len(self._files):,} text files, one a call"
+        """Number of files, and their encodings once they are read."""
+        names = ", ".join(f"{name} ({count:,})" for name, count in self._encodings.most_common())
+        return f"{len(self._files):,} text files, one for each call" + (names and f"; {names}")
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -86,6 +88,7 @@ class CallFilesSource:
 
     def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Yield a row for each call; a file that cannot be read as one is a Damage."""
+        self._encodings.clear()
         self._detected.clear()
         for file in self._files:
             try:
@@ -121,6 +124,7 @@ class CallFilesSource:
             text, encoding = decode(data, file.name, self._encoding)
         except InputError as error:
             raise ValueError(error.cause) from error
+        self._encodings[encoding.name] += 1
         if encoding.detected:
             self._detected[encoding.name] += 1
         if "\x00" in text:
@@ -148,6 +152,7 @@ class CallFilesSource:
             found[call.layout, call.is_split] += 1
             if found.total() >= _FILES_FOR_LAYOUT:
                 break
+        self._encodings.clear()
         self._detected.clear()
         if not found:
             raise InputError(

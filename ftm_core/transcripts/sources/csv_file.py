@@ -58,7 +58,7 @@ class CsvSource(TextFile):
     def form(self) -> str:
         """Separator, encoding, and quotes that are escaped in another way."""
         escaped = r", quotes escaped as \"" if self._escaped else ""
-        return f"text with {_SEPARATORS[self._separator]}s, {self._encoding.name}{escaped}"
+        return f"{_SEPARATORS[self._separator]}-separated text, {self._encoding.name}{escaped}"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from ftm_core.contracts.errors import ExitCode, InputError
 from ftm_core.storage.local import LocalStorage
-from ftm_core.transcripts.ingest import IngestOptions, IngestReport, ingest
+from ftm_core.transcripts.ingest import IngestOptions, ingest
+from ftm_core.transcripts.ingest_report import IngestReport
 from ftm_core.transcripts.layouts import parse_overrides
 from tests.fakes.transcript_corpora import (
     FORMS,

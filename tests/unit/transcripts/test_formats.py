@@ -11,7 +11,8 @@ import pytest
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.storage.local import LocalStorage
-from ftm_core.transcripts.ingest import IngestOptions, IngestReport, ingest
+from ftm_core.transcripts.ingest import IngestOptions, ingest
+from ftm_core.transcripts.ingest_report import IngestReport
 from tests.fakes import transcript_formats as formats
 from tests.fakes.transcript_corpora import QUARTER, stored_rows
 

@@ -14,7 +14,8 @@ from ftm_core.contracts.errors import ExitCode, InputError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.local import LocalStorage
-from ftm_core.transcripts.ingest import IngestOptions, IngestReport, ingest
+from ftm_core.transcripts.ingest import IngestOptions, ingest
+from ftm_core.transcripts.ingest_report import IngestReport
 from ftm_core.transcripts.rejects import RejectedRowsError
 from ftm_core.transcripts.sources import sample_corpus
 from tests.fakes.transcript_corpora import (

@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage.local import LocalStorage
 from ftm_core.transcripts import sentences, splitting
-from ftm_core.transcripts.ingest import IngestOptions, IngestReport, ingest
+from ftm_core.transcripts.ingest import IngestOptions, ingest
+from ftm_core.transcripts.ingest_report import IngestReport
 from ftm_core.transcripts.preview import preview
 from ftm_core.transcripts.rejects import RejectedRowsError
 from ftm_core.transcripts.sources.encodings import find_encoding
@@ -217,6 +219,19 @@ def test_many_quarters_are_written_in_one_pass(tmp_path: Path) -> None:
         path, Quarter.parse_range("2023Q1..2023Q2"), LocalStorage(tmp_path / "two"), options
     )
     assert (len(two.quarters), two.other_quarters) == (2, {"2022Q4": 1})
+
+
+def test_all_quarters_write_none_when_one_is_of_other_content(tmp_path: Path) -> None:
+    days = {1: "2022-12-15", 2: "2023-02-01", 3: "2023-05-01"}
+    rows = [turn_row(firm, mostimportantdateutc=day) for firm, day in days.items()]
+    storage = LocalStorage(tmp_path / "data")
+    ingest(write_corpus(tmp_path / "one.csv", [turn_row(9)]), QUARTER, storage)
+    path = write_corpus(tmp_path / "calls.csv", rows)
+    with pytest.raises(InputError, match=r"2023Q1.*other content.*--replace"):
+        ingest(path, None, storage)
+    assert not storage.exists(keys.transcripts_manifest(Quarter(2022, 4)))
+    report = ingest(path, None, storage, IngestOptions(replace=True))
+    assert [str(result.quarter) for result in report.quarters] == ["2022Q4", "2023Q1", "2023Q2"]
 
 
 def test_a_missing_quarter_is_answered_with_those_there(tmp_path: Path) -> None:
