@@ -140,7 +140,7 @@ def run_checks(storage: LocalStorage, sources: dict[str, Source], n_firms: int) 
         for check in sql_checks.built_in_checks():
             began = time.perf_counter()
             result = sql_checks.run_check(check, database, parameters)
-            print(f"{time.perf_counter() - began:6.1f} s  {check.id}: {result.figure}")
+            print(f"{time.perf_counter() - began:6.1f} s  {check.id}: {result.value}")
             if not result.passed:
                 failed.append(f"{check.id}: {result.detail}")
     return failed

@@ -54,7 +54,7 @@ def prompts(number: int) -> list[Prompt]:
 
 async def ask_bare(llm: LlmSettings, chosen: Sequence[Prompt], watching: Watching) -> None:
     """As many requests on their way as slots, each body sent as it is."""
-    parameters = Parameters(max_tokens=MAX_TOKENS, seed=llm.seed)
+    parameters = Parameters(max_tokens=MAX_TOKENS)
     left = iter([Dialect().body(p, model=llm.model_name, parameters=parameters) for p in chosen])
 
     async def send() -> None:

@@ -26,6 +26,7 @@ from bench.measuring import alternate, report
 from ftm_core.contracts.settings import Settings
 from ftm_core.quality.coherence import CallWords, diversity
 from ftm_core.topics.embedding import embedded_model_folder
+from ftm_core.topics.topic_model import MMR_DIVERSITY, NGRAM_MAX
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
 
 Keywords = tuple[str, ...]
@@ -47,7 +48,6 @@ class Loop:
         return [self._one(firm["raw_text"].to_pylist()) for firm in firms]
 
     def _one(self, texts: list[str]) -> list[Keywords]:
-        chosen = self.settings.firm_topics
         model = BERTopic(
             embedding_model=self.model,
             umap_model=UMAP(
@@ -58,12 +58,10 @@ class Loop:
             ),
             # BERTopic counts documents of joined sentences, where min_df 2 would leave no word of
             # one topic alone (docs/architecture.md), so the loop's is 1.
-            vectorizer_model=CountVectorizer(
-                stop_words="english", ngram_range=(1, chosen.ngram_max)
-            ),
+            vectorizer_model=CountVectorizer(stop_words="english", ngram_range=(1, NGRAM_MAX)),
             representation_model=[
                 KeyBERTInspired(),
-                MaximalMarginalRelevance(diversity=chosen.mmr_diversity),
+                MaximalMarginalRelevance(diversity=MMR_DIVERSITY),
             ],
         )
         labels, _ = model.fit_transform(texts, self.model.encode(texts, show_progress_bar=False))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ftm_cli.options import DataOption, OptionalQuarterOption
+from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
 if TYPE_CHECKING:
     from ftm_core.quality.browsing import ThemeView, TopicView
+
+# Rows of themes, topics and sentences.
+_Parts = tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]], Sequence[dict[str, Any]]]
 
 
 def browse_command(
@@ -30,8 +33,11 @@ def browse_command(
     ] = False,
     quarter: OptionalQuarterOption = None,
     data: DataOption = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Read a finished quarter from the top down, without color or cut lines.
+
+    JSON: `ftm schema browse`.
 
     Examples:
 
@@ -54,16 +60,47 @@ def browse_command(
     chosen = chosen_quarter(storage, quarter)
     browser = Browser(storage, chosen)
     if topic:
-        _print(_topic_lines(browser.topic(topic)))
+        topic_view = browser.topic(topic)
+        lines = _topic_lines(topic_view)
+        parts: _Parts = ([], [topic_view.topic], topic_view.sentences)
     elif theme_id:
-        _print(_theme_lines(browser.theme(theme_id)))
+        theme_view = browser.theme(theme_id)
+        lines, parts = _theme_lines(theme_view), ([theme_view.theme], theme_view.topics, [])
     else:
-        _print(_list_lines(browser.themes(), str(chosen), procedure))
-
-
-def _print(lines: Iterable[str]) -> None:
+        themes = browser.themes()
+        lines = _list_lines(themes, str(chosen), procedure)
+        parts = ([row for row in themes if procedure or row["kind"] != "procedure"], [], [])
+    if json_output:
+        _print_json(str(chosen), parts)
+        return
     for line in lines:
         typer.echo(line)
+
+
+def _print_json(quarter: str, parts: _Parts) -> None:
+    from ftm_cli.console import print_json
+    from ftm_cli.results.base import Result
+    from ftm_cli.results.quarters import (
+        BrowsedSentence,
+        BrowsedTheme,
+        BrowsedTopic,
+        BrowseReport,
+    )
+
+    def chosen(kind: type[Result], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Of each row the columns that its result has."""
+        return [{name: row[name] for name in kind.model_fields} for row in rows]
+
+    themes, topics, sentences = parts
+    report = BrowseReport.model_validate(
+        {
+            "quarter": quarter,
+            "themes": chosen(BrowsedTheme, themes),
+            "topics": chosen(BrowsedTopic, topics),
+            "sentences": chosen(BrowsedSentence, sentences),
+        }
+    )
+    print_json(report.as_json())
 
 
 def _list_lines(themes: list[dict[str, Any]], quarter: str, procedure: bool) -> Iterator[str]:

@@ -49,8 +49,7 @@ def build_command(
     Images of somebody else need no build: give both URIs, and they are recorded in ftm.toml under
     [aws.deploy] if they exist. `ftm deploy` reads them there.
 
-    JSON: {tag, map_image_uri, reduce_image_uri, build, push, record}: the images of the two kinds
-    of jobs, and what was done (with --dry-run, would be done).
+    JSON: `ftm schema build`.
 
     Examples:
 
@@ -65,6 +64,7 @@ def build_command(
     from ftm_cli.operations.aws.pin import read_pin
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.images import Build, ImageUris
+    from ftm_cli.results.setup import BuildReport
     from ftm_cli.views.target import pinned_session
     from ftm_core.contracts.errors import InputError
 
@@ -100,7 +100,7 @@ def build_command(
             with progress_listener() as listener, stopped_by_signals():
                 image_steps.perform_in_account(session, settings, plan, build, listener)
     if json_output:
-        print_json(plan.as_json())
+        print_json(BuildReport.model_validate(plan).as_json())
     else:
         _show(plan, dry_run=dry_run)
         if plan.record and not dry_run:

@@ -27,8 +27,8 @@ def cancel_command(
         ftm cancel 2023Q1-20230601-120000 --target slurm
     """
     from ftm_cli.console import confirm_or_decline, print_json, progress_listener, say
+    from ftm_cli.results.runs import CancelReport
     from ftm_cli.targets.base import SupportsCancel
-    from ftm_cli.targets.results import CancelReport
     from ftm_cli.views.target import announced_target
     from ftm_core.contracts.errors import InputError
 

@@ -66,12 +66,8 @@ def deploy_command(
     Options are kept in ftm.toml under [aws.deploy]. Settings of `ftm config` that are not at their
     default reach the jobs; docs/deploy.md tells of further variables.
 
-    JSON: {complete, changed, steps: [{step, module, add, change, destroy, seconds}], outputs:
-    {MODULE: {NAME: value}}}; with --plan {account_id, region, bucket, steps: [{step, module, add,
-    change, destroy, addresses, waits_for}], costs: {monthly_at_rest_usd, hourly_when_up_usd,
-    note}}, where add, change and destroy are null while a step waits for another module; with
-    --roles {roles: [{kind, module, name, description, instance_profile, trust, policy_name,
-    policy}], operator: {NAME: POLICY}}.
+    JSON: `ftm schema deploy`; with --plan `ftm schema deploy-plan`; with --roles
+    `ftm schema deploy-roles`.
 
     Examples:
 
@@ -89,7 +85,8 @@ def deploy_command(
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
     from ftm_cli.operations.deploy import deploy, plan_deploy
-    from ftm_cli.operations.deploy_report import costs_of, planned_as_json
+    from ftm_cli.operations.deploy_report import costs_of, deploy_plan_report
+    from ftm_cli.results.setup import RolesReport
     from ftm_cli.views.deployment import Approver, changes_anything, show_planned
     from ftm_cli.views.target import pinned_session
     from ftm_core.contracts.errors import DeclinedError
@@ -103,7 +100,7 @@ def deploy_command(
     session = pinned_session()
     settings = deploy_settings(session.pin, given)
     if roles:
-        print_json(render_roles(settings).as_json())
+        print_json(RolesReport.model_validate(render_roles(settings).as_json()).as_json())
         return
     settings = with_images(settings)
     costs = costs_of(settings, read_prices(), deployed_instance_type())
@@ -115,7 +112,7 @@ def deploy_command(
         steps = () if yes and not plan else plan_deploy(settings, listener, only=only)
     if plan:
         if json_output:
-            print_json(planned_as_json(settings, steps, costs))
+            print_json(deploy_plan_report(settings, steps, costs).as_json())
         else:
             show_planned(_title(settings), steps)
             _say_costs(costs)
@@ -175,7 +172,7 @@ def _say_costs(costs: Costs) -> None:
 
     up = f", ${costs.hourly_when_up_usd:.2f} an hour for each vLLM while it is up"
     say(
-        f"Costs: ${costs.monthly_at_rest_usd:.2f} a month at rest"
+        f"Costs: ${costs.monthly_idle_usd:.2f} a month when idle"
         f"{up if costs.hourly_when_up_usd else ''}. Based on {costs.note}."
     )
 
@@ -185,12 +182,12 @@ def _show(
 ) -> None:
     from ftm_cli.console import print_json, say
     from ftm_cli.operations.deploy import images_of
-    from ftm_cli.operations.deploy_report import applied_as_json
+    from ftm_cli.operations.deploy_report import deploy_report
     from ftm_cli.operations.images import missing_images
     from ftm_cli.views.deployment import show_applied
 
     if as_json:
-        print_json(applied_as_json(result))
+        print_json(deploy_report(result).as_json())
         return
     if result.steps:
         show_applied("Deployed" if result.changed else "No changes", result.steps)

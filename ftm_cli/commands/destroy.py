@@ -25,7 +25,7 @@ def destroy_command(
     profile. After a failure or Ctrl-C the same command goes on where it stopped. Image repositories
     go with their images, which `ftm build --push` makes again.
 
-    JSON: as `ftm deploy`; with --plan the same without costs.
+    JSON: `ftm schema destroy`; with --plan `ftm schema deploy-plan`.
 
     Examples:
 
@@ -37,7 +37,7 @@ def destroy_command(
     from ftm_cli.operations.aws.deployment import deploy_settings
     from ftm_cli.operations.aws.teardown import plan_teardown, tear_down
     from ftm_cli.operations.aws.waiting import stopped_by_signals
-    from ftm_cli.operations.deploy_report import applied_as_json, planned_as_json
+    from ftm_cli.operations.deploy_report import deploy_plan_report, deploy_report
     from ftm_cli.views.deployment import Approver, changes_anything, show_applied, show_planned
     from ftm_cli.views.target import pinned_session
     from ftm_core.contracts.errors import DeclinedError
@@ -48,7 +48,7 @@ def destroy_command(
     with progress_listener() as listener, stopped_by_signals():
         steps = plan_teardown(session, settings, listener, only=only)
     if plan and json_output:
-        print_json(planned_as_json(settings, steps))
+        print_json(deploy_plan_report(settings, steps).as_json())
         return
     if plan or not yes:
         show_planned(f"To destroy in account {settings.account_id}, {settings.region}", steps)
@@ -61,7 +61,7 @@ def destroy_command(
         approve = Approver(steps, listener, None if yes else _ask)
         result = tear_down(session, settings, listener, only=only, approve=approve)
     if json_output:
-        print_json(applied_as_json(result))
+        print_json(deploy_report(result).as_json())
     elif result.steps:
         show_applied("Destroyed" if result.changed else "Nothing was there", result.steps)
     if not result.complete:

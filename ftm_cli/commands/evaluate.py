@@ -1,4 +1,4 @@
-"""`ftm evaluate`: every check of a finished quarter, with its figure."""
+"""`ftm evaluate`: every check of a finished quarter, with its value."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def evaluate_command(
     also tells which figures of `ftm quality` are beyond their thresholds; these are warnings, and
     the exit code stays 0.
 
-    JSON: {quarter, data, run_id, passed, n_passed, n_failed, checks: [{id, group, title, passed,
-    figure, detail}], warnings: [measure], samples: {topics, themes, contributions}}; with
-    --quarters or --all {passed, quarters: [as before]}.
+    JSON: `ftm schema evaluate`.
 
     Examples:
 
@@ -57,6 +55,7 @@ def evaluate_command(
         ftm evaluate --checks my-checks
     """
     from ftm_cli.console import print_json
+    from ftm_cli.results.quarters import EvaluateReport
     from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data
     from ftm_core.checks.evaluate import evaluate
@@ -74,11 +73,10 @@ def evaluate_command(
         if not json_output:
             _show(report)
     failed = [report for report in reports if not report.passed]
-    if json_output and quarters is None and not every:
-        print_json(reports[0].as_json())
-    elif json_output:
+    if json_output:
         listed = [report.as_json() for report in reports]
-        print_json({"passed": not failed, "quarters": listed})
+        result = EvaluateReport.model_validate({"passed": not failed, "quarters": listed})
+        print_json(result.as_json())
     if failed:
         first = failed[0]
         raise ChecksFailedError(
@@ -135,11 +133,11 @@ def _show(report: EvaluationReport) -> None:
     from ftm_cli.views.run import warn_of
 
     rows = [
-        ("pass" if check.passed else "FAIL", check.id, check.title, check.figure)
+        ("pass" if check.passed else "FAIL", check.id, check.title, check.value)
         for check in report.checks
     ]
     title = f"{report.quarter} in {report.data}, run {report.run_id}"
-    print_table(title, ("", "check", "what", "figure"), rows)
+    print_table(title, ("", "check", "what", "value"), rows)
     for heading, sample in (
         ("Topics", report.samples.topics),
         ("Themes", report.samples.themes),
@@ -148,8 +146,8 @@ def _show(report: EvaluationReport) -> None:
         if sample:
             print_table(heading, list(sample[0]), [list(row.values()) for row in sample])
     if report.failed:
-        wrong = [(check.id, check.figure, check.detail) for check in report.failed]
-        print_table("Failed checks", ("check", "figure", "what is wrong"), wrong)
+        wrong = [(check.id, check.value, check.detail) for check in report.failed]
+        print_table("Failed checks", ("check", "value", "what is wrong"), wrong)
     warn_of(report.warnings or ())
     passed = len(report.checks) - len(report.failed)
     say(f"{passed} of {len(report.checks)} checks passed.")

@@ -57,7 +57,7 @@ def export_command(
     quarters, where panel_theme_id names a theme over time. A quarter that comes later adds to the
     panel and renames nothing.
 
-    JSON: {quarter, format, tables: [{table, n_rows, path}]}; quarter is `panel` for a panel.
+    JSON: `ftm schema export`.
 
     Examples:
 
@@ -70,6 +70,7 @@ def export_command(
     import dataclasses
 
     from ftm_cli.console import print_json, print_table, progress_listener
+    from ftm_cli.results.quarters import ExportReport
     from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data
     from ftm_core.data.panel import extend_panel
@@ -87,7 +88,10 @@ def export_command(
             tables = export_quarter(storage, chosen[0], export_format, folder, listener)
     if json_output:
         listed = [dataclasses.asdict(table) for table in tables]
-        print_json({"quarter": name, "format": str(export_format), "tables": listed})
+        report = ExportReport.model_validate(
+            {"quarter": name, "format": str(export_format), "tables": listed}
+        )
+        print_json(report.as_json())
     else:
         rows = [(table.table, table.n_rows, table.path) for table in tables]
         print_table(f"Exported {name}", ("table", "rows", "file"), rows)

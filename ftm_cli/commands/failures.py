@@ -19,8 +19,7 @@ def failures_command(
 
     The next `ftm run` of the quarter tries each of them again.
 
-    JSON: {quarter, n_firms, n_failed_firms, n_failures, failures: [{batch_id, firm_id, error_type,
-    error_message, attempts, timestamp, topic_id}]}.
+    JSON: `ftm schema failures`.
 
     Examples:
 
@@ -29,6 +28,7 @@ def failures_command(
         ftm failures --quarter 2023Q1 --data s3://my-bucket --json
     """
     from ftm_cli.console import print_json
+    from ftm_cli.results.quarters import FailuresResult
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.data.failures import collect_failures, latest_run_quarter
@@ -37,7 +37,7 @@ def failures_command(
     chosen = Quarter.parse(quarter) if quarter else latest_run_quarter(storage)
     report = collect_failures(storage, chosen)
     if json_output:
-        print_json(report.as_json())
+        print_json(FailuresResult.model_validate(report.as_json()).as_json())
     else:
         _show(report)
 

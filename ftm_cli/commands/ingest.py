@@ -81,6 +81,8 @@ def ingest_command(
     Rows that cannot be taken as they stand are rejected, listed with the reason, and kept in
     `rejects.csv` beside the chunks. The same content again does nothing.
 
+    JSON: `ftm schema ingest`.
+
     Examples:
 
         ftm ingest --preview calls.csv

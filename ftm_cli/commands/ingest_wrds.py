@@ -50,6 +50,8 @@ def wrds_command(
     has. The password comes from ~/.pgpass, WRDS_PASSWORD or PGPASSWORD, or AWS Secrets Manager,
     and is never shown. A fetch that stopped goes on after its last whole chunk.
 
+    JSON: `ftm schema ingest-wrds`.
+
     Examples:
 
         ftm ingest wrds --quarter 2023Q1
@@ -111,6 +113,7 @@ def _secrets_client() -> SecretsClient:
 def _render(report: FetchReport, data: str, seconds: float, *, as_json: bool) -> None:
     """The outcome as a table or as one JSON document."""
     from ftm_cli.console import print_json, print_table, say
+    from ftm_cli.results.ingest import WrdsResult
     from ftm_core.memory import peak_memory_mib
 
     manifest = report.manifest
@@ -126,7 +129,7 @@ def _render(report: FetchReport, data: str, seconds: float, *, as_json: bool) ->
         "firms_with_rival_links": report.n_firms_with_rival_links,
         "calls": manifest.n_calls,
         "calls_without_text": report.n_calls_without_text,
-        "older_versions_set_aside": report.n_older_versions,
+        "older_versions_skipped": report.n_older_versions,
         "components": report.n_components,
         "blank_components": report.n_blank_components,
         "sentences": manifest.n_sentences,
@@ -135,7 +138,8 @@ def _render(report: FetchReport, data: str, seconds: float, *, as_json: bool) ->
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
     if as_json:
-        print_json({**facts, "source_sha256": manifest.source_sha256})
+        result = WrdsResult(**facts, source_sha256=manifest.source_sha256)
+        print_json(result.as_json())
         return
     if report.already_complete:
         say(f"{manifest.quarter} is fetched already, and WRDS has not changed: nothing to do.")

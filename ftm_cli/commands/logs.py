@@ -25,7 +25,7 @@ def logs_command(
 ) -> None:
     """Show the log of vLLM or of the jobs.
 
-    JSON: one object a line: {time, stream, message}; time is null on Slurm.
+    JSON: `ftm schema logs`, one object per line.
 
     Examples:
 
@@ -40,6 +40,7 @@ def logs_command(
     import sys
 
     from ftm_cli.operations.aws.logs import parse_since
+    from ftm_cli.results.setup import LogLineResult
     from ftm_cli.streams import stdout_is_lost
     from ftm_cli.targets.base import LogLine, SupportsLogs
     from ftm_cli.views.target import announced_target
@@ -48,12 +49,12 @@ def logs_command(
     def show(event: LogLine) -> None:
         moment = event.time
         if json_output:
-            fields = {
-                "time": moment.isoformat() if moment else None,
-                "stream": event.stream,
-                "message": event.message,
-            }
-            line = json.dumps(fields, ensure_ascii=False)
+            result = LogLineResult(
+                time=moment.isoformat() if moment else None,
+                stream=event.stream,
+                message=event.message,
+            )
+            line = json.dumps(result.as_json(), ensure_ascii=False)
         else:
             line = f"{moment:%Y-%m-%d %H:%M:%S} " if moment else ""
             line += f"{event.stream} {event.message}"

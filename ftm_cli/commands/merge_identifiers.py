@@ -34,6 +34,8 @@ def merge_identifiers_command(
     of the call, one link a firm by a stated order. Identifiers that are there already are kept.
     Firms that stay without permno are listed in `unmatched_identifiers.csv` beside the chunks.
 
+    JSON: `ftm schema merge-identifiers`.
+
     Example:
 
         ftm ingest merge-identifiers links.csv --quarter 2023Q1
@@ -61,6 +63,7 @@ def merge_identifiers_command(
 def _render(report: MergeReport, *, links_read: int, data: str, as_json: bool) -> None:
     """The outcome as tables or as one JSON document."""
     from ftm_cli.console import print_json, print_table, say
+    from ftm_cli.results.ingest import MergeIdentifiersResult
 
     facts: dict[str, Any] = {
         "quarter": report.manifest.quarter,
@@ -80,7 +83,8 @@ def _render(report: MergeReport, *, links_read: int, data: str, as_json: bool) -
     columns = ("firm_id", "firm_name", "ticker", "gvkey", "reason")
     if as_json:
         listed = [dict(zip(columns, row, strict=True)) for row in unmatched]
-        print_json({**facts, "unmatched": listed})
+        result = MergeIdentifiersResult.model_validate({**facts, "unmatched": listed})
+        print_json(result.as_json())
         return
     rows = [(name.replace("_", " "), value) for name, value in facts.items() if name != "quarter"]
     print_table(f"Identifiers of {report.manifest.quarter}", ("", ""), rows)

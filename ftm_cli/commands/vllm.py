@@ -33,9 +33,7 @@ def scale_command(
     model load or target health. When AWS has no capacity the request is taken back, and the exit
     code is 75.
 
-    JSON: {phase, desired_instances, max_instances, instances, instances_in_service,
-    desired_tasks, pending_tasks, running_tasks, targets, model_loaded, trouble}; with --dry-run
-    {from, to, hourly_usd, prices_date}.
+    JSON: `ftm schema vllm`; with --dry-run `ftm schema vllm-plan`.
 
     Examples:
 
@@ -50,7 +48,7 @@ def scale_command(
 def status_command(json_output: JsonOption = False) -> None:
     """Show vLLM's instances, tasks and targets, what it waits for, and any trouble AWS reports.
 
-    JSON: as `ftm vllm scale`.
+    JSON: `ftm schema vllm`.
 
     Examples:
 
@@ -72,7 +70,7 @@ def scale_up_command(
 ) -> None:
     """Bring vLLM up: the same as `ftm vllm scale 1`.
 
-    JSON: as `ftm vllm scale`.
+    JSON: `ftm schema vllm`.
 
     Examples:
 
@@ -93,7 +91,7 @@ def scale_down_command(
 
     Asks only while runs are not finished, and names them: their jobs need vLLM.
 
-    JSON: as `ftm vllm scale`.
+    JSON: `ftm schema vllm`.
 
     Examples:
 
@@ -113,6 +111,7 @@ def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool)
     from ftm_cli.operations.aws.vllm import Vllm
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
+    from ftm_cli.results.setup import VllmCounts, VllmPlanReport
     from ftm_cli.views.target import pinned_session
 
     session = pinned_session()
@@ -120,14 +119,14 @@ def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool)
     before = vllm.status()
     prices = read_prices()
     hourly = prices.vllm_hourly(count, deployed_instance_type())
-    plan = {
-        "from": {"instances": before.desired_instances, "tasks": before.desired_tasks},
-        "to": {"instances": count, "tasks": count},
-        "hourly_usd": round(hourly, 2),
-        "prices_date": prices.date,
-    }
     if dry_run and as_json:
-        print_json(plan)
+        plan = VllmPlanReport(
+            before=VllmCounts(instances=before.desired_instances, tasks=before.desired_tasks),
+            after=VllmCounts(instances=count, tasks=count),
+            hourly_usd=round(hourly, 2),
+            prices_date=prices.date,
+        )
+        print_json(plan.as_json())
         return
     say(
         f"vLLM: instances {before.desired_instances} → {count}, tasks {before.desired_tasks} → "
@@ -163,9 +162,10 @@ def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool)
 def _show(status: VllmStatus, *, as_json: bool) -> None:
     from ftm_cli.console import print_json, print_table
     from ftm_cli.operations.aws.vllm import describe_phase
+    from ftm_cli.results.setup import VllmReport
 
     if as_json:
-        print_json(status.as_json())
+        print_json(VllmReport.model_validate(status).as_json())
         return
     rows = [
         ("state", describe_phase(status)),

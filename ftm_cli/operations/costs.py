@@ -57,7 +57,7 @@ class Prices:
             )
         return price
 
-    def monthly_at_rest(self, *, with_vllm: bool) -> float:
+    def monthly_idle(self, *, with_vllm: bool) -> float:
         """A month with everything deployed and nothing running, without stored data."""
         if not with_vllm:
             return self.monthly["watching"]

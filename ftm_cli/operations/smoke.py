@@ -53,7 +53,7 @@ class Criterion:
 
     item: str
     passed: bool | None
-    figure: str = ""
+    value: str = ""
 
 
 class SmokeTest:
@@ -92,9 +92,9 @@ class SmokeTest:
         steps_done = all(step.state == "done" for step in self.steps)
         return steps_done and all(item.passed is not False for item in self.checklist)
 
-    def tick(self, item: str, passed: bool | None, figure: str) -> None:
+    def tick(self, item: str, passed: bool | None, value: str) -> None:
         """Say how a line of the checklist that the target has of its own turned out."""
-        self._own_criteria[item] = Criterion(item, passed, figure)
+        self._own_criteria[item] = Criterion(item, passed, value)
 
     @contextlib.contextmanager
     def step(self, name: str, listener: Listener) -> Iterator[list[str]]:
@@ -136,7 +136,7 @@ class SmokeTest:
                         f"quarter {self.quarter}",
                         f"{len(report.failed)} of {len(report.checks)} checks failed: "
                         + ", ".join(check.id for check in report.failed),
-                        f"`ftm evaluate --quarter {self.quarter}` shows each with its figure.",
+                        f"`ftm evaluate --quarter {self.quarter}` shows each with its value.",
                     )
                 details.append(f"all {len(report.checks)} checks passed")
         except FtmError as error:
@@ -153,7 +153,7 @@ class SmokeTest:
         checks = [check for check in self.evaluation.checks if check.id in ids]
         failed = [check for check in checks if not check.passed]
         shown = failed or checks[-1:]
-        return Criterion(item, not failed, "; ".join(check.figure for check in shown))
+        return Criterion(item, not failed, "; ".join(check.value for check in shown))
 
 
 def require_all(checks: Sequence[Check], details: list[str]) -> None:

@@ -26,6 +26,7 @@ from ftm_cli.operations.following import Monitor
 from ftm_cli.operations.plan import Scale, plan_run
 from ftm_cli.operations.preflight import Check
 from ftm_cli.operations.smoke import SmokeTest
+from ftm_cli.results.runs import RunResult
 from ftm_cli.targets.aws_quarters import ConcurrentRuns, aws_result, native_plan
 from ftm_cli.targets.base import (
     LogLine,
@@ -37,7 +38,6 @@ from ftm_cli.targets.base import (
 )
 from ftm_cli.targets.local import failed_outcome
 from ftm_cli.targets.names import TargetName
-from ftm_cli.targets.results import RunResult
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter

@@ -19,9 +19,9 @@ from ftm_cli.operations.aws.waiting import (
     undisturbed,
 )
 from ftm_cli.operations.plan import RunPlan
+from ftm_cli.results.runs import AwsRunDetails, FirmCounts, RunResult
 from ftm_cli.targets.base import QuarterOutcome, QuarterPlan
 from ftm_cli.targets.local import failed_outcome
-from ftm_cli.targets.results import AwsRunDetails, FirmCounts, RunResult
 from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.states import RunState

@@ -13,8 +13,8 @@ from ftm_cli.operations.following import Monitor
 from ftm_cli.operations.plan import PlannedBatch
 from ftm_cli.operations.preflight import Check
 from ftm_cli.operations.smoke import SmokeTest
+from ftm_cli.results.runs import RunResult
 from ftm_cli.targets.names import TargetName
-from ftm_cli.targets.results import RunResult
 from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.events import Listener
 from ftm_core.contracts.quarters import Quarter

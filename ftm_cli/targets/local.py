@@ -22,16 +22,16 @@ from ftm_cli.operations.local_smoke import CRITERIA, STEPS, smoke_here
 from ftm_cli.operations.plan import planned_batches
 from ftm_cli.operations.preflight import Check, check_local
 from ftm_cli.operations.smoke import SmokeTest
-from ftm_cli.targets.base import QuarterOutcome, QuarterPlan, RunOptions, RunRecord
-from ftm_cli.targets.data import open_data
-from ftm_cli.targets.history import estimate_from_history, recorded_runs
-from ftm_cli.targets.names import TargetName
-from ftm_cli.targets.results import (
+from ftm_cli.results.runs import (
     ErrorResult,
     FailureResult,
     FirmCounts,
     RunResult,
 )
+from ftm_cli.targets.base import QuarterOutcome, QuarterPlan, RunOptions, RunRecord
+from ftm_cli.targets.data import open_data
+from ftm_cli.targets.history import estimate_from_history, recorded_runs
+from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import FtmError, InterruptedRunError, LlmUnavailableError
 from ftm_core.contracts.events import Listener, Note
 from ftm_core.contracts.quarters import Quarter

@@ -11,8 +11,7 @@ from ftm_cli.operations.plan import RunPlan
 from ftm_cli.operations.preflight import Check
 from ftm_cli.operations.smoke import SmokeTest
 from ftm_cli.operations.snapshots import Snapshot
-from ftm_cli.targets.base import QuarterPlan, RunRecord, Target
-from ftm_cli.targets.results import (
+from ftm_cli.results.runs import (
     BatchCountsResult,
     BatchResult,
     CheckResult,
@@ -32,6 +31,7 @@ from ftm_cli.targets.results import (
     SmokeStep,
     ValidateReport,
 )
+from ftm_cli.targets.base import QuarterPlan, RunRecord, Target
 
 
 def plan_report(target: Target, plans: Sequence[QuarterPlan]) -> PlanReport:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from ftm_cli.results.ingest import IngestResult, PreviewResult, QuarterResult, RejectResult
 
 if TYPE_CHECKING:
     from ftm_core.transcripts.ingest_report import IngestReport
@@ -15,107 +14,6 @@ if TYPE_CHECKING:
 
 REJECTS_SHOWN = 20
 _SENTENCES_SHOWN = 12
-
-
-class RejectResult(BaseModel):
-    """One rejected row."""
-
-    file: str
-    row: int
-    field: str
-    value: str
-    reason: str
-
-
-class QuarterResult(BaseModel):
-    """One quarter that was written, or was there already."""
-
-    quarter: str
-    already_ingested: bool
-    firms: int
-    firms_without_permno: int
-    calls: int
-    turns: int
-    turns_by_speaker_type: dict[str, int]
-    sentences: int
-    chunks: int
-    rejected_rows: int
-    rejects_file: str | None
-    source_sha256: str
-
-
-class IngestResult(BaseModel):
-    """What ``ftm ingest --json`` prints; counts at the top are sums over the quarters."""
-
-    quarter: str
-    quarters: list[QuarterResult]
-    data: str
-    source: str
-    already_ingested: bool
-    layout: str
-    form: str
-    rows: int
-    firms: int
-    firms_without_permno: int
-    calls: int
-    turns: int
-    sentences: int
-    chunks: int
-    rejected_rows: int
-    rejects: list[RejectResult]
-    rejects_by_reason: dict[str, int]
-    rejects_file: str | None
-    rows_of_other_quarters: dict[str, int]
-    values_left_empty: dict[str, int]
-    skipped: dict[str, int]
-    older_versions: int
-    warnings: list[str]
-    source_sha256: str
-    seconds: float
-
-
-class PreviewTurnResult(BaseModel):
-    """One turn as it would be stored."""
-
-    speaker_type: str
-    sentences: list[str]
-
-
-class PreviewCallResult(BaseModel):
-    """One call as it would be stored."""
-
-    firm_id: str
-    firm_name: str
-    ticker: str | None
-    permno: int | None
-    gvkey: str | None
-    transcript_id: str
-    earnings_call_date: dt.date
-    turns: list[PreviewTurnResult]
-
-
-class PreviewResult(BaseModel):
-    """What ``ftm ingest --preview --json`` prints."""
-
-    source: str
-    layout: str
-    describes: str
-    form: str
-    columns: dict[str, str]
-    ignored: list[str]
-    n_rows: int
-    complete: bool
-    first_day: dt.date | None
-    last_day: dt.date | None
-    quarters: dict[str, int]
-    turns_by_speaker: dict[str, int]
-    calls: list[PreviewCallResult]
-    n_rejects: int
-    rejects: list[RejectResult]
-    rejects_by_reason: dict[str, int]
-    n_older_versions: int
-    skipped: dict[str, int]
-    warnings: list[str]
 
 
 def ingest_result(report: IngestReport, *, data: str) -> IngestResult:

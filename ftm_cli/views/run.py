@@ -12,8 +12,8 @@ from ftm_cli.operations.costs import duration
 from ftm_core.contracts.states import RunState
 
 if TYPE_CHECKING:
+    from ftm_cli.results.runs import EstimateResult, RunResult
     from ftm_cli.targets.base import QuarterPlan
-    from ftm_cli.targets.results import EstimateResult, RunResult
     from ftm_core.quality.figures import Measure
 
 FAILURES_SHOWN = 20

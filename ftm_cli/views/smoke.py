@@ -31,7 +31,7 @@ def show_smoke_test(test: SmokeTest) -> None:
             (
                 _TICKS[line.passed],
                 line.item,
-                line.figure or ("not reached" if line.passed is None else ""),
+                line.value or ("not reached" if line.passed is None else ""),
             )
             for line in test.checklist
         ]

@@ -96,7 +96,7 @@ class Evidence:
         return not text.strip(" .")
 
     async def _find(self, prompt: Prompt, max_tokens: int) -> Answer:
-        parameters = Parameters(max_tokens=max_tokens, seed=self._llm.seed)
+        parameters = Parameters(max_tokens=max_tokens)
         asked = content_hash(prompt, model=self._llm.model_name, parameters=parameters)
         answer = self._answers.find(asked)
         if answer is None:

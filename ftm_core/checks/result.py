@@ -25,7 +25,7 @@ class Check:
     group: str
     title: str
     passed: bool
-    figure: str
+    value: str
     detail: str
 
 
@@ -114,7 +114,7 @@ class CheckCounter:
             group=self._group,
             title=self._title,
             passed=not self._n_faults,
-            figure=f"{self._n_seen - self._n_faults} of {self._n_seen} {self._unit}",
+            value=f"{self._n_seen - self._n_faults} of {self._n_seen} {self._unit}",
             detail=detail_of(self._examples, self._n_faults),
         )
 

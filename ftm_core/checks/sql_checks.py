@@ -90,7 +90,7 @@ def _run(check: SqlCheck, database: QuarterDatabase, parameters: Mapping[str, An
         group=check.group,
         title=check.title.format(**parameters),
         passed=not rows,
-        figure=_value(check, n_faults, database, parameters),
+        value=_value(check, n_faults, database, parameters),
         detail=detail_of([_described(row) for row in rows], n_faults),
     )
 

@@ -28,6 +28,10 @@ def _setting(default: Any, env: str, help: str, *, rows: bool = False, **bounds:
     )
 
 
+def _threshold(default: float, help: str, *, ge: float = 0.0) -> Any:
+    return Field(default=default, description=help, ge=ge, le=1)
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -66,7 +70,6 @@ class LlmSettings(_Group):
         "write texts, or select them verbatim from the calls; auto: select for the bundled model",
         rows=True,
     )
-    seed: int = _setting(42, "LLM_SEED", "seed sent with each request", rows=True)
 
     @property
     def resolved_answer_mode(self) -> AnswerMode:
@@ -112,10 +115,6 @@ class EmbeddingSettings(_Group):
         "int8 (embedded model, CPU), float32 (GPU if any), auto: int8 where it can",
         rows=True,
     )
-    # Vectors in 8-bit integers differ a little with the texts that share their pass.
-    batch_size: int = _setting(
-        16, "EMBEDDING_BATCH_SIZE", "sentences per forward pass", rows=True, ge=1
-    )
 
 
 class FirmTopicSettings(_Group):
@@ -127,20 +126,6 @@ class FirmTopicSettings(_Group):
     min_topic_size: int = _setting(
         3, "FIRM_MIN_TOPIC_SIZE", "smallest topic, in sentences", rows=True, ge=2
     )
-    min_similarity: float = _setting(
-        0.55,
-        "FIRM_MIN_SIMILARITY",
-        "cosine with the topic's mean below which a sentence is an outlier",
-        rows=True,
-        ge=-1,
-        le=1,
-    )
-    ngram_max: int = _setting(2, "FIRM_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
-    min_df: int = _setting(2, "FIRM_MIN_DF", "sentences a keyword must occur in", rows=True, ge=1)
-    mmr_diversity: float = _setting(
-        0.3, "FIRM_MMR_DIVERSITY", "keyword diversity", rows=True, ge=0, le=1
-    )
-    n_keywords: int = _setting(10, "FIRM_N_KEYWORDS", "keywords per topic", rows=True, ge=1)
 
 
 class ThemeSettings(_Group):
@@ -157,19 +142,8 @@ class ThemeSettings(_Group):
     sample_size: int = _setting(
         20_000, "THEME_SAMPLE_SIZE", "sentences that themes are fitted on", rows=True, ge=100
     )
-    umap_neighbors: int = _setting(15, "THEME_UMAP_NEIGHBORS", "UMAP neighbors", rows=True, ge=2)
-    umap_components: int = _setting(5, "THEME_UMAP_COMPONENTS", "UMAP components", rows=True, ge=2)
     min_theme_size: int = _setting(
         24, "THEME_MIN_SIZE", "sentences of a quarter in its smallest cluster", rows=True, ge=2
-    )
-    min_samples: int = _setting(2, "THEME_MIN_SAMPLES", "HDBSCAN min_samples", rows=True, ge=1)
-    join_similarity: float = _setting(
-        0.75,
-        "THEME_JOIN_SIMILARITY",
-        "cosine of two directions from which they are one theme",
-        rows=True,
-        gt=0,
-        le=1,
     )
     min_similarity: float = _setting(
         0.3,
@@ -179,19 +153,6 @@ class ThemeSettings(_Group):
         ge=-1,
         le=1,
     )
-    context_similarity: float = _setting(
-        0.1,
-        "THEME_CONTEXT_SIMILARITY",
-        "the same for a sentence beside one that belongs to the theme",
-        rows=True,
-        ge=-1,
-        le=1,
-    )
-    themes_per_group: int = _setting(
-        10, "THEME_THEMES_PER_GROUP", "themes per group of similar themes", rows=True, ge=1
-    )
-    ngram_max: int = _setting(2, "THEME_NGRAM_MAX", "longest keyword, in words", rows=True, ge=1)
-    n_keywords: int = _setting(10, "THEME_N_KEYWORDS", "keywords per theme", rows=True, ge=1)
     seed: int = _setting(42, "THEME_SEED", "seed of the sample and of UMAP", rows=True)
     min_firms: int = _setting(2, "MIN_FIRMS", "firms a theme must stand on", rows=True, ge=1)
     max_firm_dominance: float = _setting(
@@ -204,56 +165,26 @@ class ThemeSettings(_Group):
     )
 
 
-class QualitySettings(_Group):
-    """Where the measures of a quarter are worth a warning, and when themes count as the same."""
+class QualityThresholds(_Group):
+    """Where `ftm quality` warns: the ``[quality]`` table of ftm.toml replaces single ones.
 
-    min_coherence: float = _setting(
-        0.0, "QUALITY_MIN_COHERENCE", "mean NPMI of keywords to warn below", ge=-1, le=1
-    )
-    min_coherence_cv: float = _setting(
-        0.4, "QUALITY_MIN_COHERENCE_CV", "mean C_v of keywords to warn below", ge=0, le=1
-    )
-    min_stability: float = _setting(
-        0.5, "QUALITY_MIN_STABILITY", "agreement of themes over seeds to warn below", ge=-1, le=1
-    )
-    min_diversity: float = _setting(
-        0.5, "QUALITY_MIN_DIVERSITY", "distinct share of themes' keywords to warn below", ge=0, le=1
-    )
-    min_coverage: float = _setting(
-        0.3, "QUALITY_MIN_COVERAGE", "share of sentences in a topic to warn below", ge=0, le=1
-    )
-    min_firms_reached: float = _setting(
-        0.5, "QUALITY_MIN_FIRMS_REACHED", "share of firms in a theme to warn below", ge=0, le=1
-    )
-    max_dominance: float = _setting(
-        0.4, "QUALITY_MAX_DOMINANCE", "one firm's share of a theme to warn above", ge=0, le=1
-    )
-    max_ungrounded: float = _setting(
-        0.05, "QUALITY_MAX_UNGROUNDED", "share of ungrounded summaries to warn above", ge=0, le=1
-    )
-    duplicate_similarity: float = _setting(
-        0.8,
-        "QUALITY_DUPLICATE_SIMILARITY",
-        "shared part of the words from which two theme names are duplicates",
-        gt=0,
-        le=1,
-    )
-    min_purity: float = _setting(
-        0.7, "QUALITY_MIN_PURITY", "purity of themes by a key to warn below", ge=0, le=1
-    )
-    min_recovery: float = _setting(
-        0.7, "QUALITY_MIN_RECOVERY", "share of a key's themes found to warn below", ge=0, le=1
-    )
-    min_pure: float = _setting(
-        0.9, "QUALITY_MIN_PURE", "share of a key's themes come back pure to warn below", ge=0, le=1
-    )
-    link_threshold: float = _setting(
-        0.2,
-        "QUALITY_LINK_THRESHOLD",
-        "similarity from which themes of two quarters are the same",
-        gt=0,
-        le=1,
-    )
+    They say how good themes are, not whether the tables are sound. A value beyond one is a warning
+    and never changes an exit code, and no row depends on them.
+    """
+
+    min_coherence: float = _threshold(0.0, "mean NPMI of keywords, at least", ge=-1)
+    min_coherence_cv: float = _threshold(0.4, "mean C_v of keywords, at least")
+    min_stability: float = _threshold(0.5, "agreement of themes over seeds, at least", ge=-1)
+    min_diversity: float = _threshold(0.5, "distinct words among theme keywords, at least")
+    min_coverage: float = _threshold(0.3, "share of sentences in a topic, at least")
+    min_firms_reached: float = _threshold(0.5, "share of firms in a theme, at least")
+    max_dominance: float = _threshold(0.4, "largest share of one firm in a theme, at most")
+    max_ungrounded: float = _threshold(0.05, "share of ungrounded summaries, at most")
+    min_purity: float = _threshold(0.7, "purity of themes by given labels, at least")
+    min_recovery: float = _threshold(0.7, "share of labels recovered, at least")
+    min_pure: float = _threshold(0.9, "share of labels recovered purely, at least")
+    duplicate_similarity: float = _threshold(0.8, "word overlap that makes two names duplicates")
+    link_threshold: float = _threshold(0.2, "similarity that links themes of two quarters")
 
 
 class Settings(_Group):
@@ -264,7 +195,7 @@ class Settings(_Group):
     embedding: EmbeddingSettings = EmbeddingSettings()
     firm_topics: FirmTopicSettings = FirmTopicSettings()
     themes: ThemeSettings = ThemeSettings()
-    quality: QualitySettings = QualitySettings()
+    quality: QualityThresholds = QualityThresholds()
 
     def row_settings(self) -> dict[str, dict[str, Any]]:
         """The settings that output rows depend on, for the run's fingerprint."""
@@ -295,8 +226,10 @@ class ResolvedSettings:
 
 
 def setting_fields() -> Iterator[tuple[str, str, FieldInfo]]:
-    """Yield every setting as group, name and field."""
+    """Yield every setting as group, name and field; thresholds of quality are not settings."""
     for group, group_info in Settings.model_fields.items():
+        if group == "quality":
+            continue
         kind = group_info.annotation
         assert isinstance(kind, type)
         assert issubclass(kind, BaseModel)
@@ -320,7 +253,8 @@ def resolve(
     flags = {name: value for name, value in (flags or {}).items() if value is not None}
     environment = os.environ if environment is None else environment
     in_file = _read_project_file(project_file)
-    values: dict[str, dict[str, Any]] = {}
+    thresholds, in_file = _split_thresholds(in_file)
+    values: dict[str, dict[str, Any]] = {"quality": thresholds}
     origins: list[SettingOrigin] = []
     known = set()
     for group, name, info in setting_fields():
@@ -347,13 +281,28 @@ def resolve(
     return _validated(values, origins)
 
 
+def _split_thresholds(in_file: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The thresholds of the ``[quality]`` table by name, and the settings beside them."""
+    prefix = "quality."
+    of_quality = {name.removeprefix(prefix) for name in in_file if name.startswith(prefix)}
+    unknown = sorted(of_quality - set(QualityThresholds.model_fields))
+    if unknown:
+        raise InputError(
+            f"{PROJECT_FILE} [quality] {unknown[0]}",
+            "There is no threshold of this name",
+            "`ftm config --thresholds` lists all of them.",
+        )
+    thresholds = {name: in_file[prefix + name] for name in of_quality}
+    return thresholds, {name: in_file[name] for name in in_file if not name.startswith(prefix)}
+
+
 def _validated(values: dict[str, dict[str, Any]], origins: list[SettingOrigin]) -> ResolvedSettings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         full = ".".join(str(step) for step in first["loc"][:2])
-        origin = next((item.origin for item in origins if item.name == full), "default")
+        origin = next((item.origin for item in origins if item.name == full), PROJECT_FILE)
         raise InputError(
             f"setting {full} ({origin})",
             f"{first['input']!r} does not fit: {first['msg']}",

@@ -95,7 +95,7 @@ class LlmClient:
         cannot be answered, LlmUnavailableError when the server stayed away past the allowed wait,
         StorageError when the answer cannot be kept.
         """
-        parameters = Parameters(max_tokens=max_tokens, seed=self._settings.seed)
+        parameters = Parameters(max_tokens=max_tokens)
         asked = content_hash(prompt, model=self._settings.model_name, parameters=parameters)
         if self._answers is not None and (kept := self._answers.find(asked)) is not None:
             return kept
@@ -128,7 +128,7 @@ class LlmClient:
         Raises InputError when the server refuses it, LlmRequestError when it cannot be answered.
         """
         await self.context_length()
-        parameters = Parameters(max_tokens=8, seed=self._settings.seed)
+        parameters = Parameters(max_tokens=8)
         schema = '{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"]}'
         prompt = Prompt("Reply with JSON.", 'Reply with {"ok": true}.', schema)
         try:

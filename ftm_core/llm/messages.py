@@ -19,12 +19,17 @@ class Prompt:
     schema: str = ""
 
 
+# Sent with every request. At temperature 0 its value changes nothing; a fixed one makes servers
+# that sample anyway repeatable.
+SEED = 42
+
+
 @dataclass(frozen=True)
 class Parameters:
     """How the answer is generated; part of the content hash, so that a change asks again."""
 
     max_tokens: int
-    seed: int
+    seed: int = SEED
     temperature: float = 0.0
     enable_thinking: bool = False
 

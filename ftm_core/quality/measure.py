@@ -11,7 +11,7 @@ import numpy as np
 
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.settings import QualitySettings
+from ftm_core.contracts.settings import QualityThresholds
 from ftm_core.data.finished import FinishedQuarter, open_finished
 from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
@@ -44,7 +44,7 @@ Call = tuple[str, dt.date]
 def measure_quality(
     storage: Storage,
     quarter: Quarter,
-    settings: QualitySettings,
+    settings: QualityThresholds,
     key: Key | None = None,
     *,
     with_stability: bool = False,
@@ -140,7 +140,7 @@ def _call(row: dict[str, Any]) -> Call:
     return row["firm_id"], row["earnings_call_date"]
 
 
-def _keyword_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
+def _keyword_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Measure]:
     topics = [row for row in rows.topics if _call(row) in rows.chosen_calls["topic"]]
     for level, items in (("topic", topics), ("theme", rows.themes)):
         calls = f"by the words of {len(rows.chosen_calls[level])} of {rows.n_calls} calls"
@@ -173,7 +173,7 @@ def _keyword_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measur
     )
 
 
-def _coverage_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
+def _coverage_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Measure]:
     substance = rows.n_sentences - rows.n_small_talk
     yield at_least(
         "coverage",
@@ -227,7 +227,9 @@ def _subject_measures(rows: _Rows, subjects: Sequence[Subject]) -> Iterator[Meas
     )  # fmt: skip
 
 
-def _stability_measures(finished: FinishedQuarter, settings: QualitySettings) -> Iterator[Measure]:
+def _stability_measures(
+    finished: FinishedQuarter, settings: QualityThresholds
+) -> Iterator[Measure]:
     yield at_least(
         "stability",
         f"Agreement of themes over {SEEDS} seeds, adjusted Rand index",
@@ -236,7 +238,7 @@ def _stability_measures(finished: FinishedQuarter, settings: QualitySettings) ->
     )
 
 
-def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
+def _text_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Measure]:
     sources = {
         row["topic_id"]: Sources([row["firm_name"], *rows.texts_of_topic[row["topic_id"]]])
         for row in rows.topics
@@ -275,7 +277,7 @@ def _text_measures(rows: _Rows, settings: QualitySettings) -> Iterator[Measure]:
 
 
 def _grounding(
-    id: str, title: str, found: Sequence[tuple[str, list[str]]], settings: QualitySettings
+    id: str, title: str, found: Sequence[tuple[str, list[str]]], settings: QualityThresholds
 ) -> Measure:
     wrong = [f"{name}: {', '.join(missing)}" for name, missing in found if missing]
     return _at_fault(id, title, wrong, len(found), settings.max_ungrounded)
@@ -292,7 +294,7 @@ def _at_fault(id: str, title: str, faults: Sequence[str], n_texts: int, most: fl
     )
 
 
-def _recovery_measures(found: Recovery, settings: QualitySettings) -> Iterator[Measure]:
+def _recovery_measures(found: Recovery, settings: QualityThresholds) -> Iterator[Measure]:
     yield at_least(
         "theme-purity",
         "Sentences of the commonest label of their theme",

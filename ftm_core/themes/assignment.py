@@ -16,6 +16,8 @@ Similarities = npt.NDArray[np.float32]
 NO_THEME = -1
 # How many positions away in its call a sentence counts as the context of another.
 CONTEXT = 2
+# The cosine with a theme that is enough for a sentence in the context of one that belongs to it.
+CONTEXT_SIMILARITY = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,13 @@ def with_context(
     """Keep the nearest theme of a sentence that is close to it, or whose context is.
 
     A sentence belongs to its nearest theme from a cosine of ``min_similarity``. Within CONTEXT
-    positions of one that belongs to the same theme, ``context_similarity`` is enough: what is said
+    positions of one that belongs to the same theme, CONTEXT_SIMILARITY is enough: what is said
     between two sentences on a subject is most likely on it, too. Rows are ordered by call and
     position. Two thresholds as in Canny, PAMI 8 (1986).
     """
     certain = similarity >= settings.min_similarity
     kept = certain.copy()
-    possible = similarity >= settings.context_similarity
+    possible = similarity >= CONTEXT_SIMILARITY
     for step in range(1, CONTEXT + 1):
         if len(labels) <= step:
             break

@@ -13,6 +13,13 @@ Labels = npt.NDArray[np.int64]
 Directions = npt.NDArray[np.float32]
 # Rounds in which sentences choose their theme and themes move to the mean of their sentences.
 ROUNDS = 2
+# UMAP's own default; HDBSCAN works best in few dimensions, and 5 is what BERTopic takes.
+UMAP_NEIGHBORS = 15
+UMAP_COMPONENTS = 5
+# Low, so that few sentences of the sample count as noise: the cosine decides later who belongs.
+MIN_SAMPLES = 2
+# Two directions with this cosine or more are one theme (bench/results/themes.md).
+JOIN_SIMILARITY = 0.75
 SMALLEST_CLUSTER = 10
 SENTENCES_PER_CLUSTER = 50
 FEWEST_SENTENCES = 5
@@ -45,12 +52,12 @@ def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings) -> 
     from ftm_core.topics.compiled import keep_compiled
 
     n = len(vectors)
-    if n < max(2 * smallest, settings.umap_components + 3):
+    if n < max(2 * smallest, UMAP_COMPONENTS + 3):
         return np.full(n, NO_THEME, np.int64)
     keep_compiled()
     embedded = UMAP(
-        n_neighbors=min(settings.umap_neighbors, n - 1),
-        n_components=settings.umap_components,
+        n_neighbors=min(UMAP_NEIGHBORS, n - 1),
+        n_components=UMAP_COMPONENTS,
         min_dist=0.0,
         metric="cosine",
         random_state=settings.seed,
@@ -58,7 +65,7 @@ def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings) -> 
     ).fit_transform(vectors)
     labels = HDBSCAN(
         min_cluster_size=smallest,
-        min_samples=settings.min_samples,
+        min_samples=MIN_SAMPLES,
         cluster_selection_method="eom",
         max_cluster_size=round(LARGEST_SHARE * settings.sample_size),
         core_dist_n_jobs=1,
@@ -86,8 +93,8 @@ def refined(vectors: Vectors, directions: Directions, settings: ThemeSettings) -
     return directions
 
 
-def joined(directions: Directions, similarity: float) -> Directions:
-    """Directions with those made one whose cosine is ``similarity`` or more on average.
+def joined(directions: Directions) -> Directions:
+    """Directions with those made one whose cosine is JOIN_SIMILARITY or more on average.
 
     Average linkage: https://doi.org/10.1007/BF02291478.
     """
@@ -96,5 +103,5 @@ def joined(directions: Directions, similarity: float) -> Directions:
     if len(directions) < 2:
         return directions
     tree = linkage(directions.astype(np.float64), "average", "cosine")
-    groups = fcluster(tree, 1 - similarity, "distance")
+    groups = fcluster(tree, 1 - JOIN_SIMILARITY, "distance")
     return mean_directions(directions, groups.astype(np.int64) - 1)

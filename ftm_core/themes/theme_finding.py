@@ -45,6 +45,10 @@ from ftm_core.topics.embedding import Embedder
 # Sentences on which directions are refined: the sample of the clustering and more of its kind.
 REFINING_SAMPLE = 100_000
 WORDS_IN_GROUP_NAME = 4
+# BERTopic's number of keywords, as for topics.
+N_KEYWORDS = 10
+# Some thirty groups for the three hundred themes of a large quarter: few enough for one page.
+THEMES_PER_GROUP = 10
 # Central sentences whose wording tells the kind of a theme.
 SENTENCES_FOR_KIND = 50
 
@@ -90,7 +94,7 @@ def themes_of(sentences: QuarterSentences, settings: ThemeSettings) -> FoundThem
         directions = _in_embedding_space(sentences, assignment.themes)
     if not themes:
         return FoundThemes((), directions, assignment)
-    groups = group_themes(directions, settings.themes_per_group)
+    groups = group_themes(directions, THEMES_PER_GROUP)
     return FoundThemes(_with_groups(themes, groups), directions, assignment)
 
 
@@ -141,7 +145,7 @@ def fit_directions(
     labels[similarity < settings.min_similarity] = NO_THEME
     space = sharpened_space(space, placed, labels)
     placed = space.place(wider)
-    directions = joined(mean_directions(placed, labels), settings.join_similarity)
+    directions = joined(mean_directions(placed, labels))
     return space, refined(placed, directions, settings)
 
 
@@ -156,7 +160,7 @@ def _describe(
     members = _most_central_first(assignment)
     central = [rows[: theme_keywords.SENTENCES_PER_THEME] for rows in members]
     said = [texts.take(sentences.kept[rows]).to_pylist() for rows in central]
-    keywords = theme_keywords.count_terms(said, settings.ngram_max).keywords(settings.n_keywords)
+    keywords = theme_keywords.count_terms(said).keywords(N_KEYWORDS)
     themes = []
     for rows, central_rows, own_texts, own_keywords in zip(
         members, central, said, keywords, strict=True

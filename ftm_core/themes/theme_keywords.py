@@ -20,6 +20,8 @@ SENTENCES_PER_THEME = 300
 # Sentences that a word must occur in, where there are enough sentences for that.
 MIN_DF = 3
 CANDIDATES_PER_KEYWORD = 4
+# Keywords of two words name things ("gross margin") that one word does not.
+NGRAM_MAX = 2
 WORDS_IN_LABEL = 3
 
 
@@ -56,7 +58,7 @@ class TermCounts:
         return chosen
 
 
-def count_terms(sentences: Sequence[Sequence[str]], ngram_max: int) -> TermCounts:
+def count_terms(sentences: Sequence[Sequence[str]], ngram_max: int = NGRAM_MAX) -> TermCounts:
     """Terms of the sentences that stand for each theme, stop words left out."""
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer

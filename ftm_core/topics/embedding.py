@@ -21,6 +21,9 @@ Vectors = npt.NDArray[np.float32]
 EMBEDDED_MODEL = "all-MiniLM-L6-v2"
 # Published for sentence-transformers/all-MiniLM-L6-v2, file model.safetensors.
 EMBEDDED_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# Vectors in 8-bit integers differ a little with the texts that share a pass, so this number decides
+# rows. The embedding bench measures passes of 16.
+SENTENCES_PER_PASS = 16
 
 
 class Embedder(Protocol):
@@ -71,7 +74,7 @@ def load_embedder(settings: EmbeddingSettings) -> Embedder:
     if is_embedded and settings.precision != "float32":
         from ftm_core.topics.int8_embedding import Int8Embedder
 
-        return Int8Embedder(embedded_model_folder(), settings.batch_size)
+        return Int8Embedder(embedded_model_folder(), SENTENCES_PER_PASS)
     return _load_full(settings)
 
 
@@ -94,7 +97,7 @@ def _load_full(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
             f"cannot be loaded ({error})",
             "Set EMBEDDING_MODEL_NAME to a sentence-transformers model or a folder holding one.",
         ) from error
-    return SentenceTransformerEmbedder(model, settings.batch_size)
+    return SentenceTransformerEmbedder(model, SENTENCES_PER_PASS)
 
 
 def named_model(settings: EmbeddingSettings) -> str:

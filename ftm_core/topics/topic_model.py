@@ -30,6 +30,16 @@ from ftm_core.topics.embedding import Vectors
 from ftm_core.topics.keywords import choose_keywords
 
 NO_TOPIC = -1
+# A sentence whose cosine with its topic's mean is lower is an outlier (bench/results/themes.md).
+MIN_SIMILARITY = 0.55
+# Keywords of two words name things ("gross margin") that one word does not.
+NGRAM_MAX = 2
+# A word of a single sentence says little about a topic of three sentences or more.
+MIN_DF = 2
+# From 0 (the closest words) to 1 (the most different ones).
+MMR_DIVERSITY = 0.3
+# BERTopic's own number.
+N_KEYWORDS = 10
 # Candidates for each keyword, before those are dropped that repeat another.
 CANDIDATES_PER_KEYWORD = 3
 
@@ -46,7 +56,7 @@ class WardClusters:
     """Ward linkage on unit vectors, as BERTopic's clustering part.
 
     A call of n sentences is cut into n / ``sentences_per_topic`` clusters. A sentence whose cosine
-    with its cluster's mean is below ``min_similarity`` is an outlier, and so are the sentences of
+    with its cluster's mean is below MIN_SIMILARITY is an outlier, and so are the sentences of
     a cluster with fewer than ``min_topic_size``. Source: Ward, JASA 58 (1963).
     """
 
@@ -63,7 +73,7 @@ class WardClusters:
             members = np.flatnonzero(found == label + 1)
             mean = vectors[members].mean(axis=0)
             similarity = vectors[members] @ (mean / max(float(np.linalg.norm(mean)), 1e-9))
-            members = members[similarity >= self._settings.min_similarity]
+            members = members[similarity >= MIN_SIMILARITY]
             if len(members) >= self._settings.min_topic_size:
                 self.labels_[members] = label
         return self
@@ -78,17 +88,17 @@ def fit_topics(texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettin
     nothing = FittedTopics(np.full(len(texts), NO_TOPIC, np.int32), {})
     if len(texts) < max(settings.min_topic_size, 5):
         return nothing
-    words = _WordVectors.of(texts, vectors, settings)
+    words = _WordVectors.of(texts, vectors)
     if words is None:
         return nothing
     clusters = WardClusters(settings)
     if np.all(clusters.fit(vectors).labels_ == NO_TOPIC):
         return nothing
-    model = _build(words, clusters, settings)
+    model = _build(words, clusters)
     labels, _ = model.fit_transform(list(texts), embeddings=vectors)
     found = sorted(set(labels) - {NO_TOPIC})
     keywords = {
-        topic: choose_keywords([word for word, _ in model.get_topic(topic)], settings.n_keywords)
+        topic: choose_keywords([word for word, _ in model.get_topic(topic)], N_KEYWORDS)
         for topic in found
     }
     return FittedTopics(np.asarray(labels, np.int32), keywords)
@@ -107,13 +117,11 @@ class _WordVectors(BaseEmbedder):  # type: ignore[misc]
         self._vectors = vectors
 
     @classmethod
-    def of(
-        cls, texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettings
-    ) -> _WordVectors | None:
+    def of(cls, texts: Sequence[str], vectors: Vectors) -> _WordVectors | None:
         # min_df counts sentences. Left to BERTopic it would count topics, since c-TF-IDF joins a
         # topic's sentences into one document, and a word of one topic alone would be dropped.
-        for min_df in (settings.min_df, 1):
-            counter = _vectorizer(settings.ngram_max, min_df=min_df)
+        for min_df in (MIN_DF, 1):
+            counter = _vectorizer(min_df=min_df)
             try:
                 counts: csr_matrix = counter.fit_transform(texts)
             except ValueError:  # no word at all
@@ -151,10 +159,10 @@ class _TopicModel(BERTopic):  # type: ignore[misc]
         self.representative_docs_: dict[int, list[str]] = {}
 
 
-def _vectorizer(ngram_max: int, **options: Any) -> CountVectorizer:
+def _vectorizer(**options: Any) -> CountVectorizer:
     return CountVectorizer(
         stop_words=stop_words(),
-        ngram_range=(1, ngram_max),
+        ngram_range=(1, NGRAM_MAX),
         token_pattern=KEYWORD_PATTERN,
         **options,
     )
@@ -167,16 +175,16 @@ def stop_words() -> list[str]:
     return sorted(ENGLISH_STOP_WORDS | lexicons.words("spoken_stop_words"))
 
 
-def _build(words: _WordVectors, clusters: WardClusters, settings: FirmTopicSettings) -> BERTopic:
-    n_candidates = CANDIDATES_PER_KEYWORD * settings.n_keywords
+def _build(words: _WordVectors, clusters: WardClusters) -> BERTopic:
+    n_candidates = CANDIDATES_PER_KEYWORD * N_KEYWORDS
     return _TopicModel(
         embedding_model=words,
         umap_model=BaseDimensionalityReduction(),
         hdbscan_model=clusters,
-        vectorizer_model=_vectorizer(settings.ngram_max, vocabulary=words.vocabulary),
+        vectorizer_model=_vectorizer(vocabulary=words.vocabulary),
         ctfidf_model=ClassTfidfTransformer(),
         representation_model=MaximalMarginalRelevance(
-            diversity=settings.mmr_diversity, top_n_words=n_candidates
+            diversity=MMR_DIVERSITY, top_n_words=n_candidates
         ),
         top_n_words=n_candidates,
         calculate_probabilities=False,

@@ -180,7 +180,7 @@ def test_every_firm_went_through_the_llm_and_into_the_tables(
 
 
 def test_every_check_of_evaluate_passes(evaluation: Command) -> None:
-    checks = json.loads(evaluation.stdout)["checks"]
+    checks = json.loads(evaluation.stdout)["quarters"][0]["checks"]
     assert checks
     assert [check for check in checks if not check["passed"]] == []
     assert evaluation.code == ExitCode.DONE, evaluation.stderr

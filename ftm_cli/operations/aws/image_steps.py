@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ftm_cli.operations.aws.errors import AwsMissingError, translated
@@ -36,10 +36,6 @@ class ImagePlan:
     build: bool
     push: bool
     record: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of `ftm build`."""
-        return asdict(self)
 
 
 def plan_build(build: Build) -> ImagePlan:

@@ -39,6 +39,6 @@ def check_requests(logs: Logs, identity: RunIdentity) -> Check:
         group="serving",
         title="vLLM's own log shows requests in the time of the run",
         passed=count > 0,
-        figure=f"{count:,} request{'' if count == 1 else 's'}",
+        value=f"{count:,} request{'' if count == 1 else 's'}",
         detail="" if count else f"{names.VLLM_LOGS} holds no {REQUESTS} {span}",
     )

@@ -96,8 +96,8 @@ class SmokeOnAws:
         logs = Logs(self.session)
         count = sum(1 for _ in logs.events("vllm", execution.started, pattern=REQUESTS))
         if not count and not self.plan.estimate.firms:
-            figure = "none: the quarter was finished before, nothing was asked"
-            self.test.tick(REQUESTED, None, figure)
+            value = "none: the quarter was finished before, nothing was asked"
+            self.test.tick(REQUESTED, None, value)
         else:
             self.test.tick(REQUESTED, count > 0, f"{count:,} requests")
 
@@ -124,9 +124,9 @@ class SmokeOnAws:
             try:
                 status = Vllm(self.session).status()
             except AwsMissingError:
-                figure, is_off = "vLLM is not deployed", True
+                value, is_off = "vLLM is not deployed", True
             else:
                 is_off = status.desired_instances == status.desired_tasks == 0
-                figure = f"{status.desired_instances} instances, {status.desired_tasks} tasks"
-            self.test.tick(AT_ZERO, is_off, figure)
-            details.append(figure)
+                value = f"{status.desired_instances} instances, {status.desired_tasks} tasks"
+            self.test.tick(AT_ZERO, is_off, value)
+            details.append(value)

@@ -17,6 +17,7 @@ from ftm_cli.operations.local_run import local_settings
 from ftm_cli.operations.preflight import Check, Look, check_local, look_at
 from ftm_cli.operations.smoke import SmokeTest, require_all
 from ftm_cli.operations.snapshots import Snapshot
+from ftm_cli.results.runs import FirmCounts, RunResult
 from ftm_cli.targets.base import (
     LogLine,
     QuarterOutcome,
@@ -28,7 +29,6 @@ from ftm_cli.targets.data import open_data
 from ftm_cli.targets.history import recorded_runs
 from ftm_cli.targets.local import failed_outcome, plan_on_this_data, quarter_of
 from ftm_cli.targets.names import TargetName
-from ftm_cli.targets.results import FirmCounts, RunResult
 from ftm_cli.targets.slurm.cluster import Cluster, Job
 from ftm_cli.targets.slurm.config import read_config
 from ftm_cli.targets.slurm.scripts import SUBMIT, RunScripts, render

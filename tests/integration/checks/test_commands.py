@@ -56,9 +56,10 @@ def test_evaluate_shows_every_check_and_the_sample_rows(finished_quarter: SmallQ
 
 
 def test_evaluate_warns_by_the_thresholds_of_quality(
-    finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
+    finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("QUALITY_MIN_COVERAGE", "0.99")
+    (tmp_path / "ftm.toml").write_text("[quality]\nmin_coverage = 0.99\n")
+    monkeypatch.chdir(tmp_path)
     shown = ftm("evaluate", "--quarter", "2023Q1", "--data", finished_quarter.storage.uri)
     assert shown.exit_code == 0, shown.output
     assert "warning: coverage is 0.833, wanted at least 0.99" in " ".join(shown.stderr.split())
@@ -69,7 +70,7 @@ def test_evaluate_takes_the_latest_quarter_and_json_stands_alone(
 ) -> None:
     shown = ftm("evaluate", "--json", "--data", finished_quarter.storage.uri)
     assert shown.exit_code == 0, shown.output
-    report = json.loads(shown.stdout)
+    (report,) = json.loads(shown.stdout)["quarters"]
     assert (report["quarter"], report["passed"], report["n_failed"]) == ("2023Q1", True, 0)
 
 
@@ -88,7 +89,8 @@ def test_fault_11_evaluate_ends_with_3_and_names_what_failed(
     assert shown.exit_code == 3
     assert "checks failed: naming-method" in shown.stderr
     if as_json:
-        failed = [check for check in json.loads(shown.stdout)["checks"] if not check["passed"]]
+        (report,) = json.loads(shown.stdout)["quarters"]
+        failed = [check for check in report["checks"] if not check["passed"]]
         assert [(check["id"], check["detail"]) for check in failed] == [
             ("naming-method", "F1_0 has 'keywords'")
         ]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.aws_stage import RunningStage, running_stage
+from tests.fakes.json_shapes import check_shape
 
 _START = "from ftm_cli.app import main; main()"
 
@@ -40,9 +41,11 @@ class Project:
     environment: dict[str, str]
 
     def ftm(self, *arguments: str, given: str = "", **more: str) -> Ended:
-        """Run a command to its end."""
+        """Run a command to its end; its JSON must fit the documented schema."""
         process = self.start(*arguments, **more)
         stdout, stderr = process.communicate(given, timeout=180)
+        if "--json" in arguments and stdout:
+            check_shape(arguments, stdout)
         return Ended(process.returncode, stdout, stderr)
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:

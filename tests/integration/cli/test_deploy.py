@@ -113,7 +113,7 @@ def test_a_fresh_account_is_planned_as_far_as_it_can_be(source: Project) -> None
     assert [step["waits_for"] for step in planned["steps"]] == [None, "batch", "ecs", "batch"]
     assert planned["steps"][0]["add"] == 1
     assert planned["steps"][1]["add"] is None
-    assert planned["costs"]["monthly_at_rest_usd"] > 0
+    assert planned["costs"]["monthly_idle_usd"] > 0
     assert planned["costs"]["hourly_when_up_usd"] > 0
     assert "prices of" in planned["costs"]["note"]
     assert not has_state(source)

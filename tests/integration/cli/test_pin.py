@@ -16,7 +16,7 @@ def test_a_profile_is_pinned_shown_and_cleared(unpinned: Project) -> None:
     assert "s3_bucket_name" in (unpinned.folder / "ftm.toml").read_text()
     assert unpinned.ftm("pin-profile", "--show", "--json").json == pinned.json
     assert unpinned.ftm("config", "--json").json["target"] == "aws"
-    assert unpinned.ftm("pin-profile", "--clear", "--json").json == {"cleared": True}
+    assert unpinned.ftm("pin-profile", "--clear", "--json").json["cleared"] is True
     assert unpinned.ftm("config", "--json").json["target"] == "local"
 
 

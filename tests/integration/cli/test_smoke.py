@@ -119,12 +119,12 @@ def test_evaluate_asks_vllms_log_whether_it_served_the_run(deployed: Project) ->
     edit_json(S3Storage(session, BUCKET), keys.run_identity(QUARTER), begun_a_minute_ago)
     before = deployed.ftm("evaluate", "--json")
     assert before.code == 3, before.stderr
-    failed = [check["id"] for check in before.json["checks"] if not check["passed"]]
+    failed = [check["id"] for check in before.json["quarters"][0]["checks"] if not check["passed"]]
     assert failed == ["vllm-requests"]
     requests_in_log(deployed)
     after = deployed.ftm("evaluate", "--json")
     assert after.code == 0, after.stderr
-    assert after.json["checks"][-1]["figure"] == "1 request"
+    assert after.json["quarters"][0]["checks"][-1]["value"] == "1 request"
     deployed.stage.client("logs").delete_log_group(logGroupName="/ecs/ftm-vllm")
     without = deployed.ftm("evaluate", "--json")
     assert without.code == 0

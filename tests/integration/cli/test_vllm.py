@@ -28,7 +28,7 @@ def test_up_waits_phase_by_phase_and_down_ends_at_zero(deployed: Project) -> Non
 
 def test_a_dry_run_shows_the_cost_and_changes_nothing(deployed: Project) -> None:
     ended = deployed.ftm("vllm", "scale", "2", "--dry-run", "--json")
-    assert ended.json["to"] == {"instances": 2, "tasks": 2}
+    assert ended.json["after"] == {"instances": 2, "tasks": 2}
     assert ended.json["hourly_usd"] > 0
     assert ended.json["prices_date"]
     assert deployed.stage.desired_counts() == (0, 0)

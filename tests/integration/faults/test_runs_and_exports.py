@@ -180,7 +180,7 @@ def test_doctor_run_with_flags_is_no_problem(small_quarter: SmallQuarter) -> Non
     assert plain["settings"] == ["note"]
     assert plain["evidence"] == ["llm.model_name = 'another'"]
     assert findings(small_quarter, {"LLM_MODEL_NAME": "a third"})["settings"] == ["problem"]
-    both = findings(small_quarter, {"LLM_SEED": "7"})
+    both = findings(small_quarter, {"LLM_SUMMARY_MAX_TOKENS": "70"})
     assert both["settings"] == ["problem", "note"]
 
 

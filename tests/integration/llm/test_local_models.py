@@ -114,12 +114,12 @@ def test_a_file_is_added_listed_and_removed(machine: Machine, tmp_path: Path) ->
     file.write_bytes(gguf_bytes())
     added = machine.ftm("models", "add", str(file), "--json")
     assert added["sha256"] == hashlib.sha256(gguf_bytes()).hexdigest()
-    [row] = machine.ftm("models", "list", "--json")
+    [row] = machine.ftm("models", "list", "--json")["models"]
     assert (row["name"], row["license"], row["fits"]) == ("tiny-q4", "mit", True)
     assert row["size_bytes"] == len(gguf_bytes())
     assert row["memory_bytes"] > row["size_bytes"]
     machine.ftm("models", "remove", "tiny-q4", "--json")
-    assert machine.ftm("models", "list", "--json") == []
+    assert machine.ftm("models", "list", "--json") == {"models": []}
     assert file.exists()
     assert not Path(added["path"]).exists()
 

@@ -81,11 +81,12 @@ def test_an_invented_figure_and_a_double_name_are_warned_of(small_quarter: Small
     assert "warning: duplicate-names" in " ".join(shown.stderr.split())
 
 
-def test_a_threshold_is_a_setting(
-    finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
+def test_quality_takes_thresholds_of_the_project_file(
+    finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert not measures(finished_quarter)["coverage"]["warning"]
-    monkeypatch.setenv("QUALITY_MIN_COVERAGE", "0.9")
+    (tmp_path / "ftm.toml").write_text("[quality]\nmin_coverage = 0.9\n")
+    monkeypatch.chdir(tmp_path)
     assert measures(finished_quarter)["coverage"]["warning"]
 
 

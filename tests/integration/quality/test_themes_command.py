@@ -65,7 +65,7 @@ def test_a_quarter_that_was_not_run_is_named(two_quarters: SmallQuarter) -> None
     assert "quarter 2023Q3" in " ".join(shown.stderr.split())
 
 
-def test_a_quarter_between_that_was_not_run_is_passed_over_and_named(
+def test_themes_skips_and_names_a_quarter_without_run(
     small_quarter: SmallQuarter,
 ) -> None:
     build_small_quarter(small_quarter.storage, of=Quarter(2023, 3))
@@ -73,9 +73,9 @@ def test_a_quarter_between_that_was_not_run_is_passed_over_and_named(
     shown = ftm(*options, "--json")
 
     assert shown.exit_code == 0, shown.output
-    assert "2023Q2: no run, passed over." in shown.stderr
+    assert "2023Q2: skipped, because there is no run." in shown.stderr
     found = json.loads(shown.stdout)
-    assert (found["quarters"], found["passed_over"]) == (["2023Q1", "2023Q3"], ["2023Q2"])
+    assert (found["quarters"], found["skipped"]) == (["2023Q1", "2023Q3"], ["2023Q2"])
     (step,) = found["steps"]
     assert (step["earlier"], step["later"]) == ("2023Q1", "2023Q3")
     assert {link["kind"] for link in step["links"]} == {"continued"}

@@ -44,7 +44,7 @@ def test_the_latest_quarter_is_written_and_told_of(
 ) -> None:
     written = report(finished_quarter, "--json")
     assert written.exit_code == 0, written.output
-    facts = json.loads(written.stdout)
+    (facts,) = json.loads(written.stdout)["quarters"]
     path = tmp_path / "report" / "2023Q1.html"
     assert Path(facts["path"]) == path.resolve()
     assert facts["bytes"] == path.stat().st_size < 2_500_000

@@ -366,7 +366,7 @@ def test_without_themes_the_reason_is_told(tmp_path: Path) -> None:
     quarter = build_small_quarter(LocalStorage(tmp_path), with_themes=False)
     report = evaluate(quarter.storage, QUARTER, quarter.settings)
     assert {check.id for check in report.failed} == {"themes-present"}
-    assert report.failed[0].figure == "0 themes, 0 of 13 topics in one"
+    assert report.failed[0].value == "0 themes, 0 of 13 topics in one"
     assert "at least 2 firms" in report.failed[0].detail
     assert "more than 40%" in report.failed[0].detail
 

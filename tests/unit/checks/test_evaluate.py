@@ -11,7 +11,7 @@ from ftm_core.checks.evaluate import evaluate
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.settings import MapSettings, QualitySettings, Settings
+from ftm_core.contracts.settings import MapSettings, QualityThresholds, Settings
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import (
     QUARTER,
@@ -25,7 +25,7 @@ from tests.fakes.small_quarter import (
 def test_a_sound_quarter_passes_with_figures(finished_quarter: SmallQuarter) -> None:
     report = evaluate(finished_quarter.storage, QUARTER, finished_quarter.settings)
     assert report.passed, report.failed
-    figures = {check.id: check.figure for check in report.checks}
+    figures = {check.id: check.value for check in report.checks}
     assert figures["summary-present"] == "13 of 13 topics"
     assert figures["sentences-add-up"] == "49 written + 7 of failed firms = 56"
     assert figures["failures-tolerated"] == "2 of 7 firms failed, tolerated 50%"
@@ -53,7 +53,7 @@ def test_the_json_shape_is_plain(finished_quarter: SmallQuarter) -> None:
         "quarter", "data", "run_id", "passed", "n_passed", "n_failed", "checks", "warnings",
         "samples",
     }  # fmt: skip
-    assert set(shape["checks"][0]) == {"id", "group", "title", "passed", "figure", "detail"}
+    assert set(shape["checks"][0]) == {"id", "group", "title", "passed", "value", "detail"}
     assert shape["n_passed"] == len(shape["checks"])
     assert shape["samples"]["contributions"][0]["earnings_call_date"] == "2023-01-01"
 
@@ -62,7 +62,7 @@ def test_figures_beyond_their_thresholds_are_warnings_and_fail_nothing(
     small_quarter: SmallQuarter,
 ) -> None:
     settings = small_quarter.settings
-    demanding = settings.model_copy(update={"quality": QualitySettings(min_coverage=0.99)})
+    demanding = settings.model_copy(update={"quality": QualityThresholds(min_coverage=0.99)})
 
     calm = evaluate(small_quarter.storage, QUARTER, settings)
     warned = evaluate(small_quarter.storage, QUARTER, demanding)
@@ -80,7 +80,7 @@ def test_a_run_over_some_firms_accounts_for_the_others(tmp_path: Path) -> None:
     quarter = build_small_quarter(LocalStorage(tmp_path), max_firms=4)
     report = evaluate(quarter.storage, QUARTER, quarter.settings)
     assert report.passed, report.failed
-    figures = {check.id: check.figure for check in report.checks}
+    figures = {check.id: check.value for check in report.checks}
     assert figures["sentences-add-up"] == (
         "35 written + 0 of failed firms + 21 of firms left out by --max-firms = 56"
     )

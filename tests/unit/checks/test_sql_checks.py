@@ -40,7 +40,7 @@ def test_own_check_reports_violating_rows(finished_quarter: SmallQuarter, tmp_pa
     (failed,) = report.failed
     assert (failed.id, failed.group) == ("topics-per-firm", "custom")
     assert failed.title == "No firm of 2023Q1 has more than three topics"
-    assert failed.figure == "5 of 6 firms"
+    assert failed.value == "5 of 6 firms"
     assert failed.detail == "firm_id F3, n 4"
 
 
@@ -54,7 +54,7 @@ def test_own_check_that_passes_fails_nothing(
     )
 
     assert report.passed
-    assert report.checks[-1].figure == "0 rows violate it"
+    assert report.checks[-1].value == "0 rows violate it"
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from ftm_cli.app import app
 from ftm_cli.operations.local_monitoring import LocalMonitor
+from ftm_cli.results import SCHEMAS
 from ftm_cli.targets import chosen_target, resolve_target
 from ftm_cli.targets.aws import AwsTarget
 from ftm_cli.targets.base import RunOptions
 from ftm_cli.targets.local import LocalTarget
 from ftm_cli.targets.quarters import require_same_inputs, select_quarters
 from ftm_cli.targets.reports import plan_report
-from ftm_cli.targets.results import SCHEMAS
 from ftm_cli.targets.slurm.target import SlurmTarget
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError

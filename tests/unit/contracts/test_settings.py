@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from ftm_core.contracts.errors import InputError
-from ftm_core.contracts.settings import ResolvedSettings, Settings, resolve, setting_fields
+from ftm_core.contracts.settings import (
+    QualityThresholds,
+    ResolvedSettings,
+    Settings,
+    resolve,
+    setting_fields,
+)
 
 FIELDS = {f"{group}.{name}": info for group, name, info in setting_fields()}
 SOURCES = ("flag", "environment", "file")
@@ -60,13 +66,18 @@ def test_the_settings_of_the_design_have_their_names_and_defaults() -> None:
         "LLM_TIMEOUT": 60.0, "LLM_HEALTH_WAIT": 600.0, "LLM_HEALTH_POLL": 30.0, "LLM_API_KEY": "",
         "CHECKPOINT_INTERVAL": 50, "EMBEDDING_MODEL_NAME": "all-MiniLM-L6-v2",
         "MAX_CONSECUTIVE_FAILURES": 5, "MAX_FAILURE_RATE": 0.05, "MIN_PROCESSED_FOR_RATE": 100,
-        "FIRM_MMR_DIVERSITY": 0.3, "FIRM_MIN_DF": 2, "THEME_UMAP_NEIGHBORS": 15,
-        "THEME_UMAP_COMPONENTS": 5, "THEME_FLATTENED_DIRECTIONS": 8, "THEME_SAMPLE_SIZE": 20000,
+        "LLM_LOCAL_MODEL": "", "LLM_ANSWER_MODE": "auto",
+        "THEME_FLATTENED_DIRECTIONS": 8, "THEME_SAMPLE_SIZE": 20000,
         "THEME_MIN_SIMILARITY": 0.3, "MIN_FIRMS": 2, "MAX_FIRM_DOMINANCE": 0.4,
     }  # fmt: skip
     found = {item.environment_variable: item.value for item in resolve(environment={}).origins}
 
     assert {name: found.get(name) for name in expected} == expected
+
+
+def test_settings_stay_fewer_than_thirty() -> None:
+    """What nobody changes is a constant with its reason beside the code that uses it."""
+    assert len(FIELDS) < 30
 
 
 def test_every_setting_has_a_variable_and_a_meaning_of_its_own() -> None:
@@ -99,7 +110,7 @@ def test_an_empty_variable_counts_as_not_given() -> None:
         ("MAX_FIRM_DOMINANCE", "0"),
         ("LLM_ANSWER_MODE", "best"),
         ("FIRM_MIN_TOPIC_SIZE", "1"),
-        ("THEME_UMAP_NEIGHBORS", "1"),
+        ("THEME_SAMPLE_SIZE", "99"),
         ("THEME_MIN_SIMILARITY", "1.1"),
     ],
 )
@@ -159,6 +170,21 @@ def test_a_missing_project_file_and_the_pin_are_no_settings(project_file: Path) 
     assert resolve(environment={}, project_file=project_file).settings == Settings()
 
 
+def test_thresholds_come_from_the_project_file(project_file: Path) -> None:
+    """They are no settings: the [quality] table replaces single ones and knows its names."""
+    assert not [name for name in FIELDS if name.startswith("quality.")]
+    project_file.write_text("[quality]\nmin_coverage = 0.9\n")
+    thresholds = resolve(environment={}, project_file=project_file).settings.quality
+    assert thresholds == QualityThresholds(min_coverage=0.9)
+
+    project_file.write_text("[quality]\nmin_cover = 0.9\n")
+    with pytest.raises(InputError, match=r"\[quality\] min_cover"):
+        resolve(environment={}, project_file=project_file)
+    project_file.write_text("[quality]\nmin_coverage = 9\n")
+    with pytest.raises(InputError, match=r"quality\.min_coverage"):
+        resolve(environment={}, project_file=project_file)
+
+
 def test_row_settings_are_those_that_rows_depend_on() -> None:
     chosen = resolve(
         environment={"MIN_FIRMS": "3", "BATCH_SIZE": "7", "LLM_API_KEY": "secret"}
@@ -172,5 +198,4 @@ def test_row_settings_are_those_that_rows_depend_on() -> None:
         "summary_max_tokens",
         "theme_max_tokens",
         "answer_mode",
-        "seed",
     }

@@ -129,7 +129,7 @@ def test_a_finished_run_says_so_until_it_is_taken_up_again(
     [
         ({"MIN_FIRMS": "3"}, "min_firms 2 -> 3"),
         ({"LLM_MODEL_NAME": "other"}, "model_name 'Qwen/Qwen3-8B' -> 'other'"),
-        ({"FIRM_MIN_DF": "7", "THEME_SEED": "8"}, "min_df 2 -> 7, seed 42 -> 8"),
+        ({"FIRM_MIN_TOPIC_SIZE": "7", "THEME_SEED": "8"}, "min_topic_size 3 -> 7, seed 42 -> 8"),
     ],
 )
 def test_fault_5_changed_settings_are_refused_and_named(

@@ -1,22 +1,13 @@
-"""Results of commands as pydantic models: one JSON shape per command, the same on every target."""
+"""Results of the commands that run, watch and check a quarter."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ftm_cli.results.base import Result
 from ftm_core.contracts.states import RunState
-
-
-class Result(BaseModel):
-    """A result that refuses unknown fields; ``as_json`` is what ``--json`` prints."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return self.model_dump(mode="json")
 
 
 class FirmCounts(Result):
@@ -62,7 +53,7 @@ class RunResult(Result):
     topics: int | None = None
     topics_in_themes: int | None = None
     themes: int | None = None
-    failures: list[FailureResult] = []
+    failures: list[FailureResult] = Field(default=[])
     seconds: float | None = None
     stages: dict[str, float] = Field(default={}, description="Seconds of each stage.")
     peak_memory_mib: float | None = None
@@ -190,7 +181,7 @@ class SmokeCriterion(Result):
 
     item: str
     passed: bool | None
-    figure: str
+    value: str
 
 
 class SmokeReport(Result):
@@ -292,19 +283,3 @@ class CancelReport(Result):
     target: str
     run: str
     stopped: int = Field(description="Jobs or executions that were stopped.")
-
-
-# By the name that `ftm schema` takes.
-SCHEMAS: dict[str, type[Result]] = {
-    "run": RunReport,
-    "plan": PlanReport,
-    "step-plan": PlanStepResult,
-    "step-map": MapStepResult,
-    "step-reduce": ReduceStepResult,
-    "cancel": CancelReport,
-    "smoke": SmokeReport,
-    "monitor": MonitorReport,
-    "runs": RunsReport,
-    "doctor": DoctorReport,
-    "validate": ValidateReport,
-}

@@ -1,0 +1,47 @@
+"""Results of commands as pydantic models: one JSON shape per command, the same on every target."""
+
+from __future__ import annotations
+
+from ftm_cli.results import ingest, quarters, runs, setup
+from ftm_cli.results.base import Result
+
+__all__ = ["SCHEMAS", "Result"]
+
+# By the name that `ftm schema` takes: the command, and -plan for its --plan or --dry-run.
+SCHEMAS: dict[str, type[Result]] = {
+    "ingest": ingest.IngestResult,
+    "ingest-preview": ingest.PreviewResult,
+    "ingest-wrds": ingest.WrdsResult,
+    "merge-identifiers": ingest.MergeIdentifiersResult,
+    "run": runs.RunReport,
+    "plan": runs.PlanReport,
+    "step-plan": runs.PlanStepResult,
+    "step-map": runs.MapStepResult,
+    "step-reduce": runs.ReduceStepResult,
+    "cancel": runs.CancelReport,
+    "smoke": runs.SmokeReport,
+    "monitor": runs.MonitorReport,
+    "runs": runs.RunsReport,
+    "doctor": runs.DoctorReport,
+    "validate": runs.ValidateReport,
+    "evaluate": quarters.EvaluateReport,
+    "failures": quarters.FailuresResult,
+    "quality": quarters.QualityReportResult,
+    "themes": quarters.ThemesReport,
+    "browse": quarters.BrowseReport,
+    "export": quarters.ExportReport,
+    "report": quarters.ReportReport,
+    "package": quarters.PackageReport,
+    "config": setup.ConfigReport,
+    "pin-profile": setup.PinReport,
+    "models": setup.ModelsReport,
+    "models-fetch": setup.ModelReport,
+    "build": setup.BuildReport,
+    "deploy": setup.DeployReport,
+    "deploy-plan": setup.DeployPlanReport,
+    "deploy-roles": setup.RolesReport,
+    "destroy": setup.DeployReport,
+    "vllm": setup.VllmReport,
+    "vllm-plan": setup.VllmPlanReport,
+    "logs": setup.LogLineResult,
+}

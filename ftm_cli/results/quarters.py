@@ -1,0 +1,230 @@
+"""Results of the commands that write, measure and read the data of a quarter."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ftm_cli.results.base import Result
+
+
+class MeasureResult(Result):
+    """One measure of quality; the value is null where it could not be taken."""
+
+    id: str
+    title: str
+    value: float | None
+    threshold: str = Field(description="In words; empty for a measure without one.")
+    warning: bool
+    detail: str
+
+
+class EvaluationCheck(Result):
+    """One check of a finished quarter."""
+
+    id: str
+    group: str
+    title: str
+    passed: bool
+    value: str
+    detail: str
+
+
+class SampleRows(Result):
+    """The first rows of three tables."""
+
+    topics: list[dict[str, Any]]
+    themes: list[dict[str, Any]]
+    contributions: list[dict[str, Any]]
+
+
+class EvaluatedQuarter(Result):
+    """The checks of one quarter."""
+
+    quarter: str
+    data: str
+    run_id: str
+    passed: bool
+    n_passed: int
+    n_failed: int
+    checks: list[EvaluationCheck]
+    warnings: list[MeasureResult] | None = Field(
+        description="Measures beyond their thresholds; null where a check failed."
+    )
+    samples: SampleRows
+
+
+class EvaluateReport(Result):
+    """JSON of `ftm evaluate`."""
+
+    passed: bool
+    quarters: list[EvaluatedQuarter]
+
+
+class QualityReportResult(Result):
+    """JSON of `ftm quality`."""
+
+    quarter: str
+    data: str
+    run_id: str
+    n_warnings: int
+    measures: list[MeasureResult]
+    recovery: dict[str, Any] | None = Field(description="Comparison with labels, where given.")
+
+
+class RecordedFailureResult(Result):
+    """One recorded failure of a firm, a topic or a theme."""
+
+    batch_id: str
+    firm_id: str
+    error_type: str
+    error_message: str
+    attempts: int
+    timestamp: str
+    topic_id: str | None
+
+
+class FailuresResult(Result):
+    """JSON of `ftm failures`."""
+
+    quarter: str
+    n_firms: int
+    n_failed_firms: int
+    n_failures: int
+    failures: list[RecordedFailureResult]
+
+
+class LinkedTheme(Result):
+    """One theme of a link."""
+
+    theme_id: str
+    name: str
+    description: str
+    keywords: list[str]
+    n_firms: int
+
+
+class ThemeLink(Result):
+    """What became of one theme from a quarter to the next."""
+
+    kind: Literal["continued", "merged", "gone", "split", "born"]
+    before: LinkedTheme | None
+    after: LinkedTheme | None
+    similarity: float | None
+    growth: int | None = Field(description="Change in firms, of continued themes alone.")
+
+
+class ThemeStep(Result):
+    """All links from one quarter to the next."""
+
+    earlier: str
+    later: str
+    links: list[ThemeLink]
+
+
+class ThemesReport(Result):
+    """JSON of `ftm themes`."""
+
+    quarters: list[str]
+    skipped: list[str] = Field(description="Quarters of the range that have no run.")
+    threshold: float
+    steps: list[ThemeStep]
+
+
+class BrowsedTheme(Result):
+    """One theme of the list."""
+
+    theme_id: str
+    name: str
+    label: str
+    description: str
+    keywords: list[str]
+    kind: str
+    group_id: int
+    group_name: str
+    n_firms: int
+    n_topics: int
+    n_sentences: int
+
+
+class BrowsedTopic(Result):
+    """One topic of a theme."""
+
+    topic_id: str
+    firm_id: str
+    firm_name: str
+    earnings_call_date: dt.date
+    theme_id: str | None
+    keywords: list[str]
+    summary: str
+    n_sentences: int
+
+
+class BrowsedSentence(Result):
+    """One sentence of a topic."""
+
+    sentence_id: str
+    position: int
+    speaker_type: str
+    raw_text: str
+
+
+class BrowseReport(Result):
+    """JSON of `ftm browse`: all themes, one theme with its topics, or one topic with sentences."""
+
+    quarter: str
+    themes: list[BrowsedTheme]
+    topics: list[BrowsedTopic]
+    sentences: list[BrowsedSentence]
+
+
+class ExportedTableResult(Result):
+    """One exported table."""
+
+    table: str
+    n_rows: int
+    path: str
+
+
+class ExportReport(Result):
+    """JSON of `ftm export`."""
+
+    quarter: str = Field(description="`panel` for a panel.")
+    format: str
+    tables: list[ExportedTableResult]
+
+
+class ReportPage(Result):
+    """One page that was written."""
+
+    quarter: str
+    path: str
+    bytes: int
+    themes: int
+    topics: int
+    topics_on_map: int
+    checks_failed: int
+    quality_warnings: int
+
+
+class ReportReport(Result):
+    """JSON of `ftm report`."""
+
+    quarters: list[ReportPage]
+
+
+class PackageReport(Result):
+    """JSON of `ftm package`."""
+
+    quarter: str
+    n_firms: int
+    n_calls: int
+    n_sentences: int
+    n_topics: int
+    n_topics_in_themes: int
+    n_sentiment_rows: int
+    n_rows_without_permno: int
+    firms_without_permno: list[str]
+    failed_firms: list[str]
