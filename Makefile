@@ -50,7 +50,8 @@ e2e: $(VENV)/.installed-dev ## Build the images, deploy on emulated AWS, run a q
 	$(BIN)/pytest -m e2e tests/e2e
 
 vllm-conformance: $(VENV)/.installed-dev ## The LLM client's contract against the real vLLM on this CPU
-	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest tests/conformance
+	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest \
+		-m "vllm or not vllm" tests/conformance
 
 BENCHES := startup input_output memory_curve quarter_on_paper embedding map_firms overlap \
 	llm_throughput reduce_scale report_scale

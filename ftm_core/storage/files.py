@@ -89,7 +89,9 @@ def check_output_folder(folder: Path) -> None:
         raise InputError(str(folder), cause, hint or "Name another place.") from error
     if not there.is_dir():
         raise InputError(str(there), "It is a file, not a folder", "Name another place.")
-    if not os.access(there, os.W_OK | os.X_OK):
+    # Capabilities of this process count, which access(2) by itself leaves out.
+    effective = os.access in os.supports_effective_ids
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
         read_only = os.statvfs(there).f_flag & os.ST_RDONLY
         raise InputError(str(there), *_KNOWN[errno.EROFS if read_only else errno.EACCES])
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.chaos.conftest import Reference
 from tests.fakes.chaos_runs import FIRMS, Place, assert_same_rows, rows_of
+from tests.fakes.needs import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to" / "any-scheduler.md"
@@ -21,7 +22,7 @@ HOW_TO = ROOT / "docs" / "how-to" / "any-scheduler.md"
 @pytest.mark.models
 def test_how_to_with_gnu_parallel_gives_the_rows(place: Place, reference: Reference) -> None:
     if shutil.which("parallel") is None:
-        pytest.skip("GNU parallel is not installed (scripts/install-test-tools installs it)")
+        skip_or_fail("GNU parallel is not installed (scripts/install-test-tools installs it)")
     script = re.search(r"```bash\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
     assert script is not None
     commands = script[1].replace("step plan", f"step plan --max-firms {FIRMS}")

@@ -11,6 +11,7 @@ from ftm_core.contracts.errors import ExitCode
 from tests.chaos.conftest import Reference
 from tests.fakes.chaos_llm import SUMMARY, FakeLlm
 from tests.fakes.chaos_runs import Place, Process, assert_same_rows, rows_of
+from tests.fakes.needs import skip_or_fail
 from tests.fakes.slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.models
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.models
 def started_cluster() -> SlurmCluster:
     cluster = SlurmCluster()
     if not cluster.start():
-        pytest.skip("scripts/slurm-up finds no tool that starts a Slurm here")
+        skip_or_fail("scripts/slurm-up finds no tool that starts a Slurm here")
     return cluster
 
 

@@ -34,12 +34,12 @@ class Target:
         return LlmSettings.model_validate({**values, **changes})
 
 
-@pytest.fixture(scope="session", params=["embedded", "vllm"])
+@pytest.fixture(scope="session", params=["embedded", pytest.param("vllm", marks=pytest.mark.vllm)])
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "vllm":
         url = os.environ.get("VLLM_BASE_URL")
         if not url:
-            pytest.skip("no vLLM is served: run `make vllm-conformance`")
+            pytest.fail("no vLLM is served: run `make vllm-conformance`")
         yield Target("vllm", url, os.environ.get("LLM_MODEL_NAME", "Qwen/Qwen3-8B"), 2048)
         return
     with EmbeddedServer(slots=10, slot_context=1024, chat_template=TEMPLATE) as server:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ftm_core.contracts import keys
+from tests.fakes.needs import skip_or_fail
 from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table
 
 _REPOSITORY = Path(__file__).parents[3]
@@ -23,10 +24,7 @@ _SNIPPET = re.compile(r'^python3 -c "\n.*?\n"$', re.DOTALL | re.MULTILINE)
 def snippets() -> list[str]:
     """The shell commands of the runbook that run Python, as they are written there."""
     if not RUNBOOK.is_file():
-        reason = f"the runbook is not at {RUNBOOK}; FTM_RUNBOOK names another place"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail(f"the runbook is not at {RUNBOOK}; FTM_RUNBOOK names another place")
     return _SNIPPET.findall(RUNBOOK.read_text(encoding="utf-8"))
 
 

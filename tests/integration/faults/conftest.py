@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -53,10 +52,3 @@ def ftm(tmp_path: Path) -> Ftm:
         )
 
     return run
-
-
-def must_or_skip(what: str) -> None:
-    """Skip with the reason; where all tests must run, fail instead."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)

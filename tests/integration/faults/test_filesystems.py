@@ -18,8 +18,9 @@ from ftm_core.contracts.errors import InputError, StorageError
 from ftm_core.storage.files import check_output_file, check_output_folder
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.probe import probe
+from tests.fakes.needs import skip_or_fail
 from tests.fakes.small_disk import mounted
-from tests.integration.faults.conftest import Ftm, environment, must_or_skip
+from tests.integration.faults.conftest import Ftm, environment
 
 # All that a run asks of a folder, twelve racing processes included.
 STORY = """
@@ -120,7 +121,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that makes system calls fail."""
     compiler = shutil.which("cc")
     if compiler is None:
-        must_or_skip("making system calls fail needs a C compiler")
+        skip_or_fail("making system calls fail needs a C compiler")
     folder = tmp_path_factory.mktemp("preload")
     (folder / "failing.c").write_text(PRELOAD)
     library = folder / "failing.so"
@@ -184,7 +185,7 @@ def exfat(folder: Path) -> Iterator[Path]:
     """An exFAT file system in a file, mounted through FUSE; skips where that is not possible."""
     for tool in ("mkfs.exfat", "mount.exfat-fuse", "losetup"):
         if shutil.which(tool) is None:
-            must_or_skip(f"needs {tool}")
+            skip_or_fail(f"needs {tool}")
     disk = folder.parent / "disk.img"
     with disk.open("wb") as file:
         file.truncate(64 << 20)
@@ -195,12 +196,12 @@ def exfat(folder: Path) -> Iterator[Path]:
     )
     device = loop.stdout.strip()
     if loop.returncode:
-        pytest.skip(f"a loop device is needed: {loop.stderr}")
+        skip_or_fail(f"a loop device is needed: {loop.stderr}")
     try:
         mount = ["mount.exfat-fuse", device, str(folder)]
         done = subprocess.run(mount, check=False, capture_output=True, text=True)
         if done.returncode:
-            pytest.skip(f"FUSE is needed: {done.stderr}")
+            skip_or_fail(f"FUSE is needed: {done.stderr}")
         try:
             yield folder
         finally:
@@ -233,7 +234,7 @@ def test_folder_on_tmpfs_and_overlay_works(tmp_path: Path) -> None:
         mount = ["mount", "-t", "overlay", "-o", options, "none", str(memory / "merged")]
         done = subprocess.run(mount, check=False, capture_output=True, text=True)
         if done.returncode:
-            pytest.skip(f"an overlay cannot be mounted here: {done.stderr}")
+            skip_or_fail(f"an overlay cannot be mounted here: {done.stderr}")
         try:
             ended = story(memory / "merged", {})
             assert ended.stdout == "well\n", ended.stderr

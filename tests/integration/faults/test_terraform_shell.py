@@ -11,7 +11,7 @@ import pytest
 
 from ftm_cli.operations.terraform import Counts, TerraformError, TerraformModule
 from ftm_core.contracts.errors import InputError
-from tests.integration.faults.conftest import must_or_skip
+from tests.fakes.needs import skip_or_fail
 
 MODULE = """
 variable "size" {
@@ -26,7 +26,7 @@ output "size" { value = terraform_data.only.output }
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     if shutil.which("terraform") is None:
-        must_or_skip("terraform is not installed")
+        skip_or_fail("terraform is not installed")
     path = tmp_path / "batch"
     path.mkdir()
     (path / "main.tf").write_text(MODULE, encoding="utf-8")

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.needs import skip_or_fail
+
 ROOT = Path(__file__).parents[3]
 MODULES = ("batch", "ecs", "stepfunctions")
 
@@ -22,10 +24,7 @@ def required_tool(name: str, *places: Path) -> str:
     """Path of a tool that CI installs; skips with the reason where it is missing elsewhere."""
     found = next((str(place) for place in places if place.exists()), None) or shutil.which(name)
     if found is None:
-        reason = f"{name} is not installed (scripts/install-infra-tools)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail(f"{name} is not installed (scripts/install-infra-tools)")
     return found
 
 

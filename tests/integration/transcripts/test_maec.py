@@ -14,6 +14,7 @@ from ftm_core.storage.local import LocalStorage
 from ftm_core.text.sentences import LONGEST_SENTENCE
 from ftm_core.text.small_talk import is_set_aside
 from ftm_core.transcripts.ingest import ingest
+from tests.fakes.needs import skip_or_fail
 
 # Four published lines (three and one) have more than 1,000 characters, and are split.
 COUNTS = {"2017Q1": (371, 371, 34_086), "2016Q3": (437, 438, 43_217)}
@@ -26,10 +27,7 @@ def maec() -> Path:
     beside = Path(__file__).parents[4] / "shared" / "data" / "maec"
     folder = Path(os.environ.get("FTM_MAEC_DIR", beside))
     if not (folder / "2017Q1.parquet").is_file():
-        reason = f"no MAEC data in {folder}; name its folder by FTM_MAEC_DIR"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail(f"no MAEC data in {folder}; name its folder by FTM_MAEC_DIR")
     return folder
 
 

@@ -16,6 +16,7 @@ from ftm_core.storage.local import LocalStorage
 from ftm_core.transcripts.wrds.connecting import Limits, connect
 from ftm_core.transcripts.wrds.credentials import LoginFlags, find_login
 from ftm_core.transcripts.wrds.fetching import FetchReport, FetchRequest, fetch_quarter
+from tests.fakes.needs import skip_or_fail
 from tests.fakes.wrds_postgres import PostgresServer, available
 
 QUARTER = Quarter(2023, 1)
@@ -29,9 +30,7 @@ Fetch = Callable[..., FetchReport]
 def server() -> Iterator[PostgresServer]:
     """A running server, for tests to fill with ``wrds_tables.load``."""
     if not available():
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed, and CI must have it")
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+        skip_or_fail("PostgreSQL is not installed (Debian: postgresql)")
     running = PostgresServer()
     # Every login of the suite is unencrypted: the server is this machine's own.
     before = os.environ.get("PGSSLMODE")

@@ -15,6 +15,7 @@ import pytest
 
 from ftm_cli.operations.deployment_files import image_files
 from ftm_cli.operations.images import PLATFORM, Build, content_tag
+from tests.fakes.needs import skip_or_fail
 
 ROOT = Path(__file__).parents[3]
 CONTAINERS = ROOT / "infra" / "containers"
@@ -22,7 +23,7 @@ CONTAINERS = ROOT / "infra" / "containers"
 
 def tracked_files() -> list[str]:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("not a git checkout")
+        skip_or_fail("not a git checkout")
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ftm_cli.operations.terraform import (
 )
 from ftm_core.contracts.errors import ExitCode, InputError
 from ftm_core.contracts.events import Event, StageAdvanced, StageFinished, StageStarted
+from tests.fakes.needs import skip_or_fail
 
 MODULE = """
 variable "names" { type = set(string) }
@@ -41,9 +41,7 @@ output "names" { value = [for item in terraform_data.each : item.output] }
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     if shutil.which("terraform") is None:
-        if os.environ.get("CI"):
-            pytest.fail("terraform is not installed")
-        pytest.skip("terraform is not installed")
+        skip_or_fail("terraform is not installed")
     path = tmp_path / "example"
     path.mkdir()
     (path / "main.tf").write_text(MODULE, encoding="utf-8")

@@ -21,6 +21,7 @@ from ftm_core.llm.journals import LINES_PER_OBJECT, FileJournal
 from ftm_core.llm.messages import Answer, Parameters, Prompt, content_hash
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.llm_bucket import BucketLike
+from tests.fakes.needs import skip_or_fail
 
 QUARTER = Quarter.parse("2023Q1")
 
@@ -200,7 +201,7 @@ def test_in_a_bucket_a_failed_flush_keeps_the_answers_for_the_next(tmp_path: Pat
 
 def test_a_full_disk_is_told_and_costs_only_that_answer(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
+        skip_or_fail("this system has no /dev/full")
     journal = FileJournal(Path("/dev/full"))
     with pytest.raises(StorageError, match="disk is full"):
         journal.append(b"{}\n")
