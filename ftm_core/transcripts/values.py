@@ -28,7 +28,7 @@ _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "nat", "none", "null", "<na>",
     f".{letter}" for letter in "abcdefghijklmnopqrstuvwxyz_"
 }
 # Those that nobody speaks as a whole turn, so that they are missing texts.
-_MISSING_TEXTS = frozenset({"nan", "nat", "null", "<na>", "na", "#n/a", "\\n", "."})
+_MISSING_TEXTS = frozenset({"nan", "nat", "null", "<na>", "na", "#n/a", "\\n"})
 _WHOLE = re.compile(r"([0-9]{1,18})(?:\.0+)?")
 _WHOLE_FLOAT = re.compile(r"[0-9]{1,18}\.0+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
