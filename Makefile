@@ -73,8 +73,9 @@ lint: $(VENV)/.installed-dev ## Style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.installed-dev ## Write docs/cli.md from the commands themselves
+docs: $(VENV)/.installed-dev ## Write docs/cli.md and docs/reference from the code
 	$(BIN)/typer ftm_cli.app utils docs --name ftm --title "The commands of ftm" --output docs/cli.md
+	$(BIN)/python -m scripts.write_reference docs/reference
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host

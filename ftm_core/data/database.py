@@ -157,7 +157,7 @@ class QuarterDatabase:
             raise InputError(
                 f"query {_short(text)!r}",
                 f"was refused by DuckDB ({str(error).strip()})",
-                "Correct the query; docs/tables.md lists the tables and their columns.",
+                "Correct the query; docs/reference/tables.md lists the tables and their columns.",
             ) from error
 
 
