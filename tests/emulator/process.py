@@ -48,13 +48,20 @@ class Emulator:
 
     def remove_permissions(self, *removed: str) -> list[str]:
         """Take "ROLE ACTION" from roles, and give all others back; what was refused until now."""
-        address = f"{self.url}/iam-gate"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            refused: list[str] = json.load(answer)["refused"]
-        body = json.dumps({"without": list(removed)}).encode()
-        request = urllib.request.Request(address, data=body, method="POST")
-        urllib.request.urlopen(request, timeout=10).read()
+        refused: list[str] = self._ask_gate({})["refused"]
+        self._ask_gate({"without": list(removed)})
         return refused
+
+    def credentials_of(self, role: str) -> dict[str, str]:
+        """Access key and secret with which a client acts as a role."""
+        return self._ask_gate({"act_as": role})
+
+    def _ask_gate(self, order: dict[str, Any]) -> dict[str, Any]:
+        body = json.dumps(order).encode()
+        request = urllib.request.Request(f"{self.url}/iam-gate", data=body, method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""

@@ -84,13 +84,13 @@ locals {
         Action = [
           "ec2:DescribeAccountAttributes", "ec2:DescribeAvailabilityZones", "ec2:DescribeImages",
           "ec2:DescribeInstanceTypes", "ec2:DescribeInstances", "ec2:DescribeLaunchTemplates",
-          "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables",
           "ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules", "ec2:DescribeSubnets",
           "ec2:DescribeTags", "ec2:DescribeVpcs", "ec2:DescribeVpcAttribute",
           "autoscaling:Describe*", "elasticloadbalancing:Describe*", "elasticfilesystem:Describe*",
           "batch:Describe*", "batch:List*", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions",
           "servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota",
-          "ssm:DescribeParameters", "logs:DescribeLogGroups",
+          "ssm:DescribeParameters", "logs:DescribeLogGroups", "cloudwatch:DescribeAlarms",
         ]
         Resource = ["*"]
       },
@@ -133,6 +133,7 @@ locals {
           "autoscaling:CreateAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup",
           "autoscaling:DeleteAutoScalingGroup", "autoscaling:SetDesiredCapacity",
           "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses",
+          "autoscaling:EnableMetricsCollection", "autoscaling:DisableMetricsCollection",
           "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags",
         ]
         Resource = ["arn:${var.partition}:autoscaling:${local.regional}:autoScalingGroup:*:autoScalingGroupName/${local.group}"]
