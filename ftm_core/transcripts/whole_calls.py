@@ -74,8 +74,8 @@ class CallReader:
             return str(error)
         if not turns:
             return (
-                "no speakers are recognized in the text (Name: text, Name -- Role, a name alone on "
-                "a line, a list of turns)"
+                "no speakers are recognized in the text: turns begin with `Name: text`, "
+                "`Name -- Role` or a name alone on its line, or are a list"
             )
         if not is_missing(values.get("event_id")):
             # Versions of a call are told apart by their event, whatever they say.

@@ -78,7 +78,8 @@ def read_call(text: str, name: Mapping[str, str], *, name_first: bool = False) -
     call.values = {**told, **name} if name_first else {**name, **told}
     if not call.turns:
         raise ValueError(
-            "no speakers are recognized in it (Name: text, Name -- Role, a name alone on a line)"
+            "no speakers are recognized in it: turns begin with `Name: text`, `Name -- Role` or a "
+            "name alone on its line"
         )
     return call
 

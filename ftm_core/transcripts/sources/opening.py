@@ -150,8 +150,11 @@ def _open_tables(
     is_turns = bool(_PLACES & {plain_name(column) for column in source.columns})
     joined = []
     for name, table in others:
-        if dates is None and not is_turns and is_dates_table(table.columns):
-            dates = DatesTable(table, name)
+        if not is_turns and is_dates_table(table.columns):
+            if dates is None:
+                dates = DatesTable(table, name)
+            elif Path(dates.name).name != name:
+                warnings += (f"{name} is not read: the days come from {dates.name}.",)
         else:
             joined.append((name, table))
     if joined:
