@@ -22,11 +22,18 @@ _IGNORED = {"_success", "license", "readme", "thumbs.db", "desktop.ini"}
 class InputFile:
     """A file to read, where it lies now, and what it is called in messages.
 
-    The name is the path within the folder or archive, with ``/``.
+    The name is the path within the folder or archive, with ``/``. ``given`` is where a user finds
+    it: files of archives are unpacked into a temporary folder.
     """
 
     path: Path
     name: str
+    given: str = ""
+
+    @property
+    def where(self) -> str:
+        """The path that errors name."""
+        return self.given or str(self.path)
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def _unpacked(file: InputFile, workplace: Path) -> Iterator[InputFile]:
                 shutil.copyfileobj(packed, plain, 1024 * 1024)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise _damaged(file, "gzip", error) from error
-        yield InputFile(target, name)
+        yield InputFile(target, name, file.where)
     elif start.startswith(_ZIP) and not _is_office_file(file.path):
         try:
             with zipfile.ZipFile(file.path) as archive:
@@ -114,7 +121,11 @@ def _unpacked(file: InputFile, workplace: Path) -> Iterator[InputFile]:
                 root = workplace / "zip" / file.path.name
                 # zipfile keeps absolute paths and ".." inside the folder.
                 found = [
-                    InputFile(Path(archive.extract(member, root)), member.filename)
+                    InputFile(
+                        Path(archive.extract(member, root)),
+                        member.filename,
+                        f"{file.where} ({member.filename})",
+                    )
                     for member in members
                 ]
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
@@ -136,5 +147,5 @@ def _is_office_file(path: Path) -> bool:
 
 def _damaged(file: InputFile, kind: str, error: Exception) -> InputError:
     return InputError(
-        str(file.path), f"is a damaged or locked {kind} file ({error})", "Download it again."
+        file.where, f"is a damaged or locked {kind} file ({error})", "Download it again."
     )

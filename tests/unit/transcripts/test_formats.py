@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -142,6 +143,17 @@ def test_unknown_files_get_the_nearest_form_and_a_way_out(
     with pytest.raises(InputError, match=message):
         take_in(tmp_path / name, tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_packed_file_is_named_where_the_user_has_it(tmp_path: Path) -> None:
+    """readRDS files are gzip files; the temporary folder they are unpacked into says nothing."""
+    (tmp_path / "calls.rds").write_bytes(gzip.compress(b"X\n\x00\x00"))
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("inner/calls.pdf", b"%PDF-1.7")
+    for name, where in (("calls.rds", "calls.rds"), ("all.zip", "all.zip (inner/calls.pdf)")):
+        with pytest.raises(InputError) as refused:
+            take_in(tmp_path / name, tmp_path / "data")
+        assert str(refused.value).startswith(str(tmp_path / where))
 
 
 def test_a_word_document_is_refused_with_the_way_out(tmp_path: Path) -> None:
