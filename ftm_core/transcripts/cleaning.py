@@ -74,14 +74,14 @@ class TextCleaner:
     def warnings(self) -> list[str]:
         """What was undone, with counts and an example of each kind."""
         told = [
-            f"{self.counts[kind]:,} texts hold {kind}, such as {self.examples[kind]!r}. They are "
+            f"Texts with {kind}: {self.counts[kind]:,}, such as {self.examples[kind]!r}. They are "
             "stored with the characters that were meant."
             for kind in (HTML, ESCAPES, MOJIBAKE)
             if self.counts[kind]
         ]
         if self.counts[LOST]:
             told.append(
-                f"{self.counts[LOST]:,} texts hold {LOST}, such as {self.examples[LOST]!r}. What "
+                f"Texts with {LOST}: {self.counts[LOST]:,}, such as {self.examples[LOST]!r}. What "
                 "was lost cannot be restored; export the data again as UTF-8."
             )
         return told

@@ -169,7 +169,7 @@ class _Job:
         }
         return IngestReport(
             layout=reader.columns.describe(),
-            form=reader.source.form,
+            form=reader.form,
             quarters=results,
             n_rows=reader.n_rows,
             n_rejects=self._log.count,
@@ -346,7 +346,7 @@ def _nothing_to_do(
 ) -> IngestReport:
     return IngestReport(
         layout=reader.columns.describe(),
-        form=reader.source.form,
+        form=reader.form,
         quarters=tuple(
             QuarterResult(Quarter.parse(quarter), manifest, already_ingested=True)
             for quarter, manifest in standing.items()

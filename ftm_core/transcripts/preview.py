@@ -187,7 +187,7 @@ def _result(
         source=where,
         layout=columns.describe(),
         describes=layout.describes,
-        form=reader.source.form,
+        form=reader.form,
         columns=dict(columns.columns) if layout.name in _TABLES else {},
         ignored=tuple(c for c in reader.source.columns if c not in used)
         if layout.name in _TABLES

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftm_core.contracts.quarters import Quarter
@@ -100,6 +101,12 @@ class RowReader:
         self._quarters: dict[dt.date, tuple[str, bool]] = {}
         self._ids: Counter[tuple[str, str]] = Counter()
         self.n_rows = 0
+
+    @property
+    def form(self) -> str:
+        """The form of the source, and which table tells the days of its calls."""
+        form, dates = self.source.form, self._opened.dates
+        return form if dates is None else f"{form}; days from {Path(dates.name).name}"
 
     def checksum(self) -> str:
         """SHA-256 of the source; options that change how it is read change it too."""

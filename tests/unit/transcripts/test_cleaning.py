@@ -73,7 +73,7 @@ def test_ingest_and_preview_warn_of_marks_with_an_example(tmp_path: Path) -> Non
     assert [row["raw_text"] for row in stored] == ["Our R&D grew.", "Costs fell.", "Sales rose."]
     assert {row["firm_name"] for row in stored} == {"Ames & Co"}
     assert report.warnings == preview(path).warnings[: len(report.warnings)]
-    assert "1 texts hold HTML" in report.warnings[0]
+    assert "Texts with HTML entities or tags: 1," in report.warnings[0]
     assert "R&amp;D" in report.warnings[0]
 
 
