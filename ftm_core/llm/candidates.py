@@ -120,16 +120,25 @@ def _phrases(sentence: str) -> Iterator[str]:
     """Runs of words that mean something, and the shorter phrases at the end of long ones."""
     for part in _BREAK.split(sentence):
         run: list[str] = []
-        for word in [*WORD.findall(part), ""]:
-            if word and not _is_empty(word):
+        end = 0
+        for match in WORD.finditer(part):
+            word = match.group()
+            # "MPS' capabilities" is no phrase without its apostrophe.
+            if (run and part[end : match.start()] != " ") or _is_empty(word):
+                yield from _ends_of(run)
+                run = []
+            if not _is_empty(word):
                 run.append(word)
-                continue
-            # English puts the noun last: "strong second quarter freight rates" is of freight rates.
-            while run and _NO_NOUN.search(run[-1]):
-                run.pop()
-            for length in range(1, min(len(run), _LONGEST_PHRASE) + 1):
-                yield " ".join(run[-length:])
-            run = []
+            end = match.end()
+        yield from _ends_of(run)
+
+
+def _ends_of(run: list[str]) -> Iterator[str]:
+    """The last words of a run: "strong second quarter freight rates" is of freight rates."""
+    while run and _NO_NOUN.search(run[-1]):
+        run = run[:-1]
+    for length in range(1, min(len(run), _LONGEST_PHRASE) + 1):
+        yield " ".join(run[-length:])
 
 
 def _is_empty(word: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,8 +35,15 @@ def test_phrases_are_spoken_names_of_the_subject() -> None:
 @given(_TEXTS, st.lists(st.text(max_size=12), max_size=4))
 def test_phrases_are_always_verbatim(sentences: list[str], keywords: list[str]) -> None:
     for phrase in phrase_candidates(sentences, keywords):
-        words = re.escape(phrase).replace(r"\ ", r"[\W_]+")
-        assert any(re.search(words, text) for text in sentences), phrase
+        assert any(phrase in text for text in sentences), phrase
+
+
+def test_phrases_keep_to_one_side_of_an_apostrophe() -> None:
+    """`evaluate` finds a title in the sentences as it stands."""
+    said = "By combining MPS' capabilities with those at WestRock we will create value."
+    phrases = phrase_candidates([said], ["combining", "mps", "capabilities"])
+    assert "MPS" in " ".join(phrases)
+    assert all(phrase in said for phrase in phrases)
 
 
 @given(_TEXTS)
