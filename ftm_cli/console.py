@@ -90,7 +90,11 @@ def say(text: str, *, style: str = "") -> None:
 
 
 def confirm(question: str) -> bool:
-    """Ask on stderr; an end of the input or Ctrl-C is a no, told as such."""
+    """Ask on stderr; an end of the input, a closed one or Ctrl-C is a no, said as such."""
+    # Python has no stdin where a shell closed it (`<&-`).
+    if sys.stdin is None:
+        say(f"{question} No: the standard input is closed.")
+        return False
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:

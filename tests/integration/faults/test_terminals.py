@@ -9,6 +9,7 @@ import pty
 import re
 import struct
 import subprocess
+import sys
 import termios
 import time
 from pathlib import Path
@@ -204,6 +205,26 @@ def test_question_declined_ends_with_4(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert ended.exit_code == 4, ended.output
         assert "declined" in ended.output
         assert not (tmp_path / "ftm.toml").exists()
+
+
+def test_question_with_closed_stdin_is_declined(tmp_path: Path) -> None:
+    """Class: exit codes. Schedulers start commands without a standard input (`<&-`)."""
+    asking = (
+        "from ftm_cli.console import confirm_or_decline\n"
+        "from ftm_core.contracts.errors import DeclinedError\n"
+        "try:\n    confirm_or_decline('Remove it?', what='removal')\n"
+        "except DeclinedError as declined:\n    raise SystemExit(4) from declined\n"
+    )
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", asking],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert "Remove it? No: the standard input is closed." in ended.stderr
 
 
 def test_json_stays_one_document(ftm: Ftm, finished_quarter: SmallQuarter) -> None:
