@@ -100,19 +100,18 @@ class CallReader:
                 values[name] = value
 
     def _turns(self, values: dict[str, Any]) -> list[Turn]:
-        listed = self._listed_turns(values)
+        types = types_of_participants(parsed_list(values.get("participants")))
+        listed = self._listed_turns(values, types)
         if listed is not None:
             return [turn._replace(text=self._clean(turn.text)) for turn in listed]
         text = parse_text(values.get("raw_text"))
         if text is None:
             raise ValueError("the text is empty")
-        types = types_of_participants(parsed_list(values.get("participants")))
         # Escaped line breaks hide names that stand on lines of their own.
         return turns_of_text(self._clean(text), types)
 
-    def _listed_turns(self, values: dict[str, Any]) -> list[Turn] | None:
+    def _listed_turns(self, values: dict[str, Any], types: Mapping[str, str]) -> list[Turn] | None:
         """Turns of nested lists; None when the call is one text."""
-        types = types_of_participants(parsed_list(values.get("participants")))
         nested = parsed_list(values.get("turns"))
         if nested is not None:
             typed = [part for part in nested if isinstance(part, Mapping) and "type" in part]
