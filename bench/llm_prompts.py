@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx
 
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 from ftm_core.text import lexicons
 from ftm_core.text.grounding import Sources
 from ftm_core.text.stems import stem
@@ -205,7 +205,7 @@ def ask_all(model: Path, cases_file: Path, out: Path, n_topics: int, n_themes: i
     for place, theme in enumerate(themes):
         items.insert(2 * place, theme)
     with (
-        EmbeddedServer(model=model, slots=SLOTS, served_as=model.stem) as server,
+        LocalServer(model=model, slots=SLOTS, served_as=model.stem) as server,
         httpx.Client(trust_env=False, timeout=1800) as http,
         concurrent.futures.ThreadPoolExecutor(SLOTS) as pool,
         out.open("a") as lines,

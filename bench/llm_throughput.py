@@ -19,7 +19,7 @@ from bench.measuring import alternate, report
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.dialect import Dialect
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 from ftm_core.llm.messages import Parameters, Prompt
 from ftm_core.llm.prompts import summary_prompt
 
@@ -77,7 +77,7 @@ def main() -> None:
     made = prompts(2 * n_prompts * n_pairs + CONCURRENT)
     warm, made = made[:CONCURRENT], made[CONCURRENT:]
     hits: dict[str, float] = {}
-    with EmbeddedServer(slots=CONCURRENT) as server:
+    with LocalServer(slots=CONCURRENT) as server:
         llm = server.settings(LlmSettings(max_concurrent=CONCURRENT, timeout=600))
         asyncio.run(ask_bare(llm, warm, Watching()))
         seen = {"client": Watching(), "bare": Watching()}

@@ -1,4 +1,4 @@
-"""Run a quarter on this machine: settings, the embedded LLM where none is named, signals."""
+"""Run a quarter on this machine: settings, the local LLM server where none is named, signals."""
 
 from __future__ import annotations
 
@@ -166,11 +166,11 @@ def llm_server(settings: Settings, listener: Listener) -> Iterator[str]:
     if settings.llm.base_url:
         yield settings.llm.base_url
         return
-    from ftm_core.llm.embedded import EmbeddedServer
+    from ftm_core.llm.local_server import LocalServer
 
     model = find_local_model(settings.llm.local_model, listener)
     plan = plan_server(model.file, concurrent=settings.llm.max_concurrent)
-    with EmbeddedServer(
+    with LocalServer(
         model=model.verify(),
         slots=plan.slots,
         slot_context=plan.slot_context,

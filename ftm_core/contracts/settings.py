@@ -106,13 +106,13 @@ class EmbeddingSettings(_Group):
     model_name: str = _setting(
         "all-MiniLM-L6-v2",
         "EMBEDDING_MODEL_NAME",
-        "sentence-transformers name or folder; the default is the embedded one",
+        "sentence-transformers name or folder; the default is the bundled one",
         rows=True,
     )
     precision: Literal["auto", "int8", "float32"] = _setting(
         "auto",
         "EMBEDDING_PRECISION",
-        "int8 (embedded model, CPU), float32 (GPU if any), auto: int8 where it can",
+        "int8 (bundled model, CPU), float32 (GPU if any), auto: int8 where it can",
         rows=True,
     )
 

@@ -1,1 +1,1 @@
-"""Asking the LLM: the client, its recovery, the answers it keeps, and the embedded server."""
+"""Asking the LLM: the client, its recovery, the answers it keeps, and the local server."""

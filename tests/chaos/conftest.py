@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ftm_core.contracts import keys
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 from tests.fakes.chaos_llm import FakeLlm, serving
 from tests.fakes.chaos_runs import Place, Process, Q, Rows, clean_environment, rows_of
 
@@ -35,10 +35,10 @@ def running_llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeLlm]:
 
 @pytest.fixture
 def recorded_llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeLlm]:
-    """The real embedded LLM, behind a recorder of what it is asked."""
+    """the real local LLM, behind a recorder of what it is asked."""
     log = tmp_path_factory.mktemp("recorder") / "log"
     with (
-        EmbeddedServer(slots=4) as server,
+        LocalServer(slots=4) as server,
         serving(log, upstream=server.base_url.removesuffix("/v1"), model=server.model_name) as llm,
     ):
         yield llm

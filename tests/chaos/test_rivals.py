@@ -79,12 +79,12 @@ def test_a_run_of_a_finished_quarter_does_nothing(place: Place, reference: Refer
 
 @pytest.mark.models
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_embedded_server_and_the_workers_end_with_the_run(
+def test_the_local_server_and_the_workers_end_with_the_run(
     number: signal.Signals, corpus: Path, tmp_path: Path
 ) -> None:
     place = Place.over(corpus, tmp_path / "place", {})
     run = place.start()
-    run.wait_for(lambda: has(run.descendants(), "embedded_server", "multiprocessing.spawn"))
+    run.wait_for(lambda: has(run.descendants(), "local_server_process", "multiprocessing.spawn"))
     # A worker that is still loading must go too.
     children = run.descendants()
     if number == signal.SIGKILL:

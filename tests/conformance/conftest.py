@@ -1,4 +1,4 @@
-"""The servers that the contract is tested against: the embedded one, and vLLM where served."""
+"""The servers that the contract is tested against: the local one, and vLLM where served."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ftm_core.contracts.settings import LlmSettings
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 
 # Both servers use a template with Qwen3's thinking switch, which the small model lacks.
 TEMPLATE = Path(__file__).parent / "thinking_template.jinja"
@@ -18,7 +18,7 @@ TEMPLATE = Path(__file__).parent / "thinking_template.jinja"
 
 @dataclass(frozen=True)
 class Target:
-    """One server: its kind (``embedded`` or ``vllm``), API URL, model name and context length."""
+    """One server: its kind (``local`` or ``vllm``), API URL, model name and context length."""
 
     kind: str
     base_url: str
@@ -34,7 +34,7 @@ class Target:
         return LlmSettings.model_validate({**values, **changes})
 
 
-@pytest.fixture(scope="session", params=["embedded", pytest.param("vllm", marks=pytest.mark.vllm)])
+@pytest.fixture(scope="session", params=["local", pytest.param("vllm", marks=pytest.mark.vllm)])
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "vllm":
         url = os.environ.get("VLLM_BASE_URL")
@@ -42,5 +42,5 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
             pytest.fail("no vLLM is served: run `make vllm-conformance`")
         yield Target("vllm", url, os.environ.get("LLM_MODEL_NAME", "Qwen/Qwen3-8B"), 2048)
         return
-    with EmbeddedServer(slots=10, slot_context=1024, chat_template=TEMPLATE) as server:
-        yield Target("embedded", server.base_url, server.model_name, 1024)
+    with LocalServer(slots=10, slot_context=1024, chat_template=TEMPLATE) as server:
+        yield Target("local", server.base_url, server.model_name, 1024)

@@ -40,7 +40,7 @@ async def raw(target: Target, **changes: Any) -> httpx.Response:
 async def busy(target: Target) -> int:
     """Requests that the server is working on."""
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
-        if target.kind == "embedded":
+        if target.kind == "local":
             slots = (await http.get(f"{target.root}/slots")).json()
             return sum(slot["is_processing"] for slot in slots)
         metrics = (await http.get(f"{target.root}/metrics")).text

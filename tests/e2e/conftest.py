@@ -21,7 +21,7 @@ from ftm_cli.operations.deploy import DeployResult, DeploySettings, deploy, dest
 from ftm_cli.operations.images import Build, ImageUris, build_image, content_tag, push_image
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 from ftm_core.storage.s3 import S3Storage
 from ftm_core.transcripts.ingest import IngestOptions, ingest
 from ftm_core.transcripts.sources import sample_corpus
@@ -238,7 +238,7 @@ def finished_run(
     """The quarter started again at once, all in order now, but that one job is reclaimed."""
     log = tmp_path_factory.mktemp("llm") / "log"
     with (
-        EmbeddedServer(slots=8, served_as=MODEL) as server,
+        LocalServer(slots=8, served_as=MODEL) as server,
         serving(
             log,
             upstream=server.base_url.removesuffix("/v1"),

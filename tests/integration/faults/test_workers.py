@@ -140,12 +140,12 @@ def test_llm_server_ignores_the_working_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Class: module shadowing: the bundled LLM's server, and a file named ftm_core.py."""
-    from ftm_core.llm.embedded import EmbeddedServer
+    from ftm_core.llm.local_server import LocalServer
 
     for name in (*SHADOWS, "ftm_core.py"):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\n1/0\n")
     monkeypatch.chdir(tmp_path)
-    with EmbeddedServer(slots=1) as server:
+    with LocalServer(slots=1) as server:
         assert server.pid
     assert not (tmp_path / "ran").exists()
 

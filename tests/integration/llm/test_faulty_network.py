@@ -12,7 +12,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.client import LlmClient
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 from ftm_core.llm.messages import Prompt
 from ftm_core.storage import open_storage
 from tests.fakes.chaos_proxy import ChaosProxy
@@ -27,7 +27,7 @@ async def test_nothing_is_lost_or_asked_twice_through_a_faulty_network(
 ) -> None:
     storage = open_storage(str(tmp_path))
     questions = [Prompt("", f"Name colour {number}.") for number in range(n_calls)]
-    with EmbeddedServer(slots=8) as server:
+    with LocalServer(slots=8) as server:
         address = urlsplit(server.base_url)
         assert address.hostname is not None
         assert address.port is not None

@@ -16,7 +16,7 @@ import pytest
 from ftm_core.contracts.errors import LlmUnavailableError
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm.client import LlmClient
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 from ftm_core.llm.messages import Prompt
 
 N_CALLERS = 50
@@ -74,7 +74,7 @@ def n_said(caplog: pytest.LogCaptureFixture, word: str) -> int:
 
 
 async def kill_and_restart(
-    server: EmbeddedServer, tally: Tally, caplog: pytest.LogCaptureFixture
+    server: LocalServer, tally: Tally, caplog: pytest.LogCaptureFixture
 ) -> tuple[float, float]:
     """Wait for three answers, kill, start again; when it was killed and when it was healthy.
 
@@ -98,7 +98,7 @@ async def run_outages(
 ) -> tuple[Tally, list[tuple[float, float]], TappedTransport]:
     transport = TappedTransport()
     outages = []
-    with EmbeddedServer(slots=8) as server:
+    with LocalServer(slots=8) as server:
         settings = server.settings(
             LlmSettings(max_concurrent=N_CALLERS, timeout=180, health_wait=120, health_poll=POLL)
         )
@@ -153,7 +153,7 @@ async def test_fault_8_kills_of_the_server_under_fifty_calls_lose_nothing(
 
 @pytest.mark.models
 async def test_fault_13_a_server_that_stays_away_ends_the_job_within_its_limit() -> None:
-    with EmbeddedServer(slots=2) as server:
+    with LocalServer(slots=2) as server:
         settings = server.settings(
             LlmSettings(max_concurrent=10, health_wait=3, health_poll=0.5, timeout=60)
         )

@@ -1,4 +1,4 @@
-"""The embedded LLM server's own process: `python -m ftm_core.llm.embedded_server`."""
+"""The process of the local LLM server: `python -m ftm_core.llm.local_server_process`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Port 0 takes a free one; the address served is written to the address file once the model is
     loaded. The folder of that file is the server's own: an orphan removes it.
     """
-    parser = argparse.ArgumentParser(prog="ftm_core.llm.embedded_server")
+    parser = argparse.ArgumentParser(prog="ftm_core.llm.local_server_process")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--alias", required=True)
     parser.add_argument("--port", type=int, default=0)

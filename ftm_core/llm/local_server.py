@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.1
 _LOG_TAIL = 2000
 
 
-class EmbeddedServer:
+class LocalServer:
     """Serves a GGUF file, or the bundled model, on 127.0.0.1 while the ``with`` block lasts.
 
     ``slots`` is how many requests it answers at once; ``threads`` 0 takes every
@@ -63,14 +63,14 @@ class EmbeddedServer:
     def base_url(self) -> str:
         """The API's URL, ending in ``/v1``; only while the server has been started."""
         if self._port == 0:
-            raise RuntimeError("the embedded server has not been started")
+            raise RuntimeError("the local LLM server has not been started")
         return f"http://127.0.0.1:{self._port}/v1"
 
     @property
     def pid(self) -> int:
         """The server process."""
         if self._process is None:
-            raise RuntimeError("the embedded server is not running")
+            raise RuntimeError("the local LLM server is not running")
         return self._process.pid
 
     def settings(self, llm: LlmSettings) -> LlmSettings:
@@ -136,7 +136,7 @@ class EmbeddedServer:
             "--parent": os.getpid(),
             "--address-file": address_file,
         }
-        command = [sys.executable, "-P", "-m", "ftm_core.llm.embedded_server"]
+        command = [sys.executable, "-P", "-m", "ftm_core.llm.local_server_process"]
         for option, value in values.items():
             command += [option, str(value)]
         if self._chat_template is not None:
@@ -160,7 +160,7 @@ class EmbeddedServer:
     def _not_started(self, what: str) -> FtmError:
         log = self._log_path().read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
         return FtmError(
-            "embedded LLM server",
+            "local LLM server",
             f"{what}; its log ends:\n{log}\n",
             "Try again, or give another server's URL with --llm-base-url.",
         )

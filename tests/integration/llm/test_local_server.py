@@ -1,4 +1,4 @@
-"""The embedded server as a process: it starts, answers, says why it cannot, leaves no orphan."""
+"""The local LLM server as a process: it starts, answers, says why it cannot, leaves no orphan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.settings import LlmSettings
-from ftm_core.llm import embedded
+from ftm_core.llm import local_server
 from ftm_core.llm.bundled_model import (
     FOLDER_VARIABLE,
     MODEL_FILE,
@@ -26,7 +26,7 @@ from ftm_core.llm.bundled_model import (
     bundled_model_path,
 )
 from ftm_core.llm.client import LlmClient
-from ftm_core.llm.embedded import EmbeddedServer
+from ftm_core.llm.local_server import LocalServer
 from ftm_core.llm.messages import Prompt
 
 pytestmark = pytest.mark.models
@@ -48,11 +48,11 @@ def gone(pid: int, *, within: float) -> bool:
 
 
 async def test_it_answers_under_its_own_name_on_this_machine_alone() -> None:
-    with EmbeddedServer(slots=3) as server:
+    with LocalServer(slots=3) as server:
         assert server.base_url.startswith("http://127.0.0.1:")
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             await client.wait_until_healthy()
-            assert await client.context_length() == embedded.SLOT_CONTEXT
+            assert await client.context_length() == local_server.SLOT_CONTEXT
             answer = await client.complete(QUESTION, max_tokens=24)
         listening = {
             connection.laddr.ip
@@ -70,14 +70,14 @@ async def test_it_answers_under_its_own_name_on_this_machine_alone() -> None:
 async def test_a_prompt_far_too_long_is_cut_and_answered() -> None:
     lines = "\n".join(f"- Revenue of unit {n} rose 1,{n:03d}.{n:02d} %." for n in range(2000))
     prompt = Prompt("Summarise.", f"Sentences:\n{lines}\n\nWhat is reported?")
-    with EmbeddedServer(slots=1, slot_context=512) as server:
+    with LocalServer(slots=1, slot_context=512) as server:
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             answer = await client.complete(prompt, max_tokens=8)
     assert 100 < answer.prompt_tokens <= 512 - 8
 
 
 async def test_a_cancelled_call_frees_its_slot_on_the_server() -> None:
-    with EmbeddedServer(slots=1) as server:
+    with LocalServer(slots=1) as server:
         async with LlmClient(server.settings(LlmSettings(timeout=120))) as client:
             await client.complete(QUESTION, max_tokens=1)
             call = asyncio.create_task(
@@ -98,8 +98,8 @@ def test_a_killed_parent_leaves_no_orphan_and_no_folder(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
         import time
-        from ftm_core.llm.embedded import EmbeddedServer
-        with EmbeddedServer(slots=1) as server:
+        from ftm_core.llm.local_server import LocalServer
+        with LocalServer(slots=1) as server:
             print(server.pid, flush=True)
             time.sleep(600)
         """
@@ -123,10 +123,10 @@ def test_ctrl_c_at_the_terminal_leaves_the_server_to_its_parent() -> None:
     script = textwrap.dedent(
         """
         import signal, threading, time, httpx
-        from ftm_core.llm.embedded import EmbeddedServer
+        from ftm_core.llm.local_server import LocalServer
         arrived = threading.Event()
         signal.signal(signal.SIGINT, lambda *_: arrived.set())
-        with EmbeddedServer(slots=1) as server:
+        with LocalServer(slots=1) as server:
             print("ready", flush=True)
             arrived.wait()
             time.sleep(0.5)
@@ -144,7 +144,7 @@ def test_ctrl_c_at_the_terminal_leaves_the_server_to_its_parent() -> None:
 
 
 def test_a_restart_keeps_the_port_and_a_stop_frees_it() -> None:
-    with EmbeddedServer(slots=1) as server:
+    with LocalServer(slots=1) as server:
         url, pid = server.base_url, server.pid
         os.kill(pid, signal.SIGKILL)
         server.start()
@@ -160,14 +160,14 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(FtmError, match="log ends") as caught:
-            EmbeddedServer(port=port).start()
+            LocalServer(port=port).start()
     assert str(port) in caught.value.cause
 
 
 def test_server_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(InputError, match=r"pip install 'ftm\[local\]'"):
-        EmbeddedServer().start()
+        LocalServer().start()
 
 
 def test_server_without_its_model_names_the_command(
@@ -175,7 +175,7 @@ def test_server_without_its_model_names_the_command(
 ) -> None:
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(InputError, match="Run `ftm models fetch bundled`"):
-        EmbeddedServer().start()
+        LocalServer().start()
 
 
 def test_server_with_a_damaged_model_refuses_it(
@@ -184,4 +184,4 @@ def test_server_with_a_damaged_model_refuses_it(
     (tmp_path / MODEL_FILE).write_bytes(bundled_model_path().read_bytes()[:-1] + b"\0")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(InputError, match=r"\.gguf: has SHA-256.*fetch bundled --again"):
-        EmbeddedServer().start()
+        LocalServer().start()
