@@ -73,8 +73,7 @@ lint: $(VENV)/.installed-dev ## Style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.installed-dev ## Write docs/cli.md and docs/reference from the code
-	$(BIN)/typer ftm_cli.app utils docs --name ftm --title "The commands of ftm" --output docs/cli.md
+docs: $(VENV)/.installed-dev ## Write the generated pages of docs/reference from the code
 	$(BIN)/python -m scripts.write_reference docs/reference
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \

@@ -57,7 +57,7 @@ class Loop:
                 min_cluster_size=6, min_samples=2, cluster_selection_method="leaf"
             ),
             # BERTopic counts documents of joined sentences, where min_df 2 would leave no word of
-            # one topic alone (docs/architecture.md), so the loop's is 1.
+            # one topic alone (docs/explanation/architecture.md), so the loop's is 1.
             vectorizer_model=CountVectorizer(stop_words="english", ngram_range=(1, NGRAM_MAX)),
             representation_model=[
                 KeyBERTInspired(),

@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that follow from the code: `make docs`."""
+"""Generate the pages of docs/reference that follow from the code: `make docs`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import pyarrow as pa
+import typer
+from typer.cli import get_docs_for_click
+from typer.core import MARKUP_MODE_KEY
 
+from ftm_cli.app import app
 from ftm_cli.results import SCHEMAS
 from ftm_core.contracts.errors import ExitCode
 from ftm_core.contracts.quarters import Quarter
@@ -31,12 +35,21 @@ _MEANINGS = {
 def pages() -> dict[str, str]:
     """The text of each page by its file name."""
     return {
+        "commands.md": _commands(),
         "settings.md": _settings(),
         "tables.md": _tables(),
         "checks.md": _checks(),
         "json.md": _json(),
         "exit-codes.md": _exit_codes(),
     }
+
+
+def _commands() -> str:
+    command = typer.main.get_command(app)
+    context = typer.Context(command, obj={MARKUP_MODE_KEY: app.rich_markup_mode})
+    text = get_docs_for_click(obj=command, ctx=context, name="ftm", title="Commands")
+    title, body = text.strip().split("\n", 1)
+    return f"{title}\n\n{_NOTE}{body}\n"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -64,7 +64,7 @@ def deploy_command(
     with the command that imports each.
 
     Options are kept in ftm.toml under [aws.deploy]. Settings of `ftm config` that are not at their
-    default reach the jobs; docs/deploy.md tells of further variables.
+    default reach the jobs; docs/how-to/deploy-to-aws.md tells of further variables.
 
     JSON: `ftm schema deploy`; with --plan `ftm schema deploy-plan`; with --roles
     `ftm schema deploy-roles`.

@@ -85,7 +85,7 @@ def evaluate_command(
             else f"quarters {', '.join(str(report.quarter) for report in failed)}",
             f"{len(first.failed)} of {len(first.checks)} checks failed: "
             + ", ".join(check.id for check in first.failed),
-            "docs/evaluation.md says what each check means and what to do.",
+            "docs/reference/evaluation.md says what each check means and what to do.",
         )
 
 

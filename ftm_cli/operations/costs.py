@@ -214,7 +214,7 @@ def read_prices(folder: Path | None = None) -> Prices:
         raise InputError(
             f"{own} {'.'.join(str(step) for step in first['loc'])}",
             f"The value {first['input']!r} has no effect on an estimate: {first['msg']}",
-            "docs/runbook.md lists the names of all prices and rates.",
+            "Use a name of ftm_cli/operations/prices.toml. docs/reference/prices.md describes it.",
         ) from error
     return Prices(
         date=str(checked.date),

@@ -64,7 +64,7 @@ class EvaluationReport:
         return tuple(check for check in self.checks if not check.passed)
 
     def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape (docs/evaluation.md); dates are ISO 8601 text."""
+        """The documented JSON shape (docs/reference/evaluation.md); dates are ISO 8601 text."""
         return {
             "quarter": self.quarter,
             "data": self.data,

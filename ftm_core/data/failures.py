@@ -43,7 +43,7 @@ class FailuresReport:
         return len({item.failure.firm_id for item in self.failures if item.failure.firm_id})
 
     def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape (docs/evaluation.md)."""
+        """The documented JSON shape (docs/reference/evaluation.md)."""
         return {
             "quarter": self.quarter,
             "n_firms": self.n_firms,

@@ -38,7 +38,7 @@ class QualityReport:
         return tuple(measure for measure in self.measures if measure.warning)
 
     def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape (docs/quality.md)."""
+        """The documented JSON shape (docs/reference/quality.md)."""
         return {
             "quarter": self.quarter,
             "data": self.data,

@@ -69,7 +69,7 @@ class Step:
         return sum(link.kind == kind for link in self.links)
 
     def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape (docs/quality.md)."""
+        """The documented JSON shape (docs/reference/quality.md)."""
         return dataclasses.asdict(self)
 
 

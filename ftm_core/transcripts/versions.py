@@ -1,4 +1,4 @@
-"""Choose one version of each call, by the rule of docs/wrds.md, for sources that have several."""
+"""Choose one version of each call by the rule of docs/reference/wrds.md."""
 
 from __future__ import annotations
 

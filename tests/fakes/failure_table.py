@@ -1,4 +1,4 @@
-"""Rows of docs/failure-table.md, for the tests that run them."""
+"""Rows of docs/reference/failure-table.md, for the tests that run them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_TABLE = Path(__file__).parents[2] / "docs" / "failure-table.md"
+_TABLE = Path(__file__).parents[2] / "docs" / "reference" / "failure-table.md"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _MEANINGS = {
     143: "stopped before it could save",
 }
 # What AWS says at the beginning of a job's status reason, or of its container's reason, and what it
-# means. The first that fits decides; docs/failure-table.md has one row for each.
+# means. The first that fits decides; docs/reference/failure-table.md has one row for each.
 _REASONS = (
     ("Host EC2", "its host was lost, for example to Spot"),
     ("Job attempt duration exceeded timeout", "it ran longer than job_timeout_seconds"),

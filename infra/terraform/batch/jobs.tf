@@ -123,7 +123,8 @@ resource "aws_batch_job_definition" "jobs" {
   })
 
   # AWS Batch allows five rules. The first whose conditions all match decides, and an end that none
-  # matches is retried. docs/failure-table.md lists every end; a test runs these rules over it.
+  # matches is retried. docs/reference/failure-table.md lists every end, and a test runs these rules
+  # over it.
   retry_strategy {
     attempts = var.job_attempts
 

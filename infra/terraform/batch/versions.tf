@@ -1,7 +1,7 @@
 # Versions of Terraform and its provider, and the account that this module may touch.
 
 terraform {
-  # 1.11 is the first release in which S3's own locking of state is stable (docs/infrastructure.md).
+  # S3's own locking of state is stable from 1.11 on (docs/reference/infrastructure.md).
   required_version = ">= 1.11, < 2.0"
 
   required_providers {

@@ -1,4 +1,4 @@
-"""The SQL of docs/event-study.md, run as it stands there on an exported quarter."""
+"""The SQL of docs/how-to/event-study.md, run as it stands there on an exported quarter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ftm_core.contracts.events import ignore
 from ftm_core.themes.export import export_quarter
 from tests.fakes.small_quarter import QUARTER, SmallQuarter
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "event-study.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "how-to" / "event-study.md"
 _SQL = re.compile(r"^```sql\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -101,10 +101,9 @@ def test_project_file_broken_has_one_message(tmp_path: Path) -> None:
 
 
 def documented() -> str:
-    """The TOML block of docs/runbook.md about prices."""
-    text = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
-    section = text[text.index("## Prices and rates") :]
-    found = re.search(r"```toml\n(.*?)```", section, re.DOTALL)
+    """The TOML block of docs/reference/prices.md."""
+    text = (ROOT / "docs/reference/prices.md").read_text(encoding="utf-8")
+    found = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert found is not None
     return found[1]
 
