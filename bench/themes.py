@@ -25,7 +25,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings, ThemeSettings
 from ftm_core.quality.recovery import Recovery, compare, sample_key
 from ftm_core.quality.subjects import Subject, read_subjects, subject_recovery
-from ftm_core.text.small_talk import is_set_aside
+from ftm_core.text.small_talk import is_small_talk
 from ftm_core.text.tokens import MASK
 from ftm_core.themes.quarter_sentences import QuarterSentences
 from ftm_core.themes.theme_finding import assign_sentences
@@ -79,13 +79,8 @@ def load(name: str, rows: pa.Table, cache: Path) -> Corpus:
     by = [(column, "ascending") for column in ("firm_id", "transcript_id", "position")]
     rows = rows.sort_by(by)
     texts, speakers = rows["raw_text"].to_pylist(), rows["speaker_type"].to_pylist()
-    kept = np.array(
-        [
-            n
-            for n, pair in enumerate(zip(texts, speakers, strict=True))
-            if is_set_aside(*pair) is None
-        ]
-    )
+    pairs = enumerate(zip(texts, speakers, strict=True))
+    kept = np.array([n for n, pair in pairs if not is_small_talk(*pair)])
     stored = cache / f"{name}_{len(kept)}.npy"
     if stored.exists():
         vectors = np.load(stored)

@@ -45,6 +45,11 @@ _PIPE_WIDTH = 20_000
 _LEAST_TEXT_WIDTH = 30
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 theme", "1,200 themes"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class _Terminal(Console):
     """A console that is a terminal only where a person reads it; FORCE_COLOR does not make one."""
 

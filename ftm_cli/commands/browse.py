@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ftm_cli.console import counted
 from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
 if TYPE_CHECKING:
@@ -114,25 +115,30 @@ def _list_lines(themes: list[dict[str, Any]], quarter: str, procedure: bool) -> 
     for number, members in enumerate(groups.values()):
         if number:
             yield ""
-        yield f"{members[0]['group_name']}  ({len(members)} themes)"
+        yield f"{members[0]['group_name']}  ({counted(len(members), 'theme')})"
         for theme in members:
-            size = f"{theme['n_firms']} firms, {theme['n_topics']} topics, {theme['kind']}"
-            yield f"  {theme['theme_id']}  {theme['name']}  ({size})"
+            yield f"  {theme['theme_id']}  {theme['name']}  ({_size(theme)}, {theme['kind']})"
             yield f"      {', '.join(theme['keywords'])}"
     if len(shown) < len(themes):
         yield ""
-        yield f"{len(themes) - len(shown)} themes about the call itself: `ftm browse --procedure`."
+        hidden = counted(len(themes) - len(shown), "theme")
+        yield f"{hidden} about the call itself: `ftm browse --procedure`."
+
+
+def _size(theme: dict[str, Any]) -> str:
+    return f"{counted(theme['n_firms'], 'firm')}, {counted(theme['n_topics'], 'topic')}"
 
 
 def _theme_lines(view: ThemeView) -> Iterator[str]:
     theme = view.theme
     yield f"{theme['theme_id']}  {theme['name']}"
-    yield f"    {theme['n_firms']} firms, {theme['n_topics']} topics"
+    yield f"    {_size(theme)}"
     yield f"    {', '.join(theme['keywords'])}"
     yield f"    {theme['description']}"
     for topic in view.topics:
         yield ""
-        yield f"{topic['topic_id']}  {topic['firm_name']}  ({topic['n_sentences']} sentences)"
+        size = counted(topic["n_sentences"], "sentence")
+        yield f"{topic['topic_id']}  {topic['firm_name']}  ({size})"
         yield f"    {topic['summary']}"
 
 

@@ -43,7 +43,7 @@ def failures_command(
 
 
 def _show(report: FailuresReport) -> None:
-    from ftm_cli.console import print_table, say
+    from ftm_cli.console import counted, print_table, say
 
     if report.failures:
         rows = [
@@ -62,5 +62,5 @@ def _show(report: FailuresReport) -> None:
         print_table(f"Recorded failures of {report.quarter}", columns, rows)
     say(
         f"{report.quarter}: {report.n_failed_firms} of {report.n_firms} firms failed, "
-        f"{len(report.failures)} failures recorded."
+        f"{counted(len(report.failures), 'failure')} recorded."
     )

@@ -49,14 +49,17 @@ def package_command(
 
 
 def _show(quarter: Quarter, report: DownstreamReport) -> None:
-    from ftm_cli.console import print_table, say
+    from ftm_cli.console import counted, print_table, say
 
     rows = [
-        ("firms", f"{report.n_calls} calls of {report.n_firms} firms"),
+        ("firms", f"{counted(report.n_calls, 'call')} of {counted(report.n_firms, 'firm')}"),
         ("sentences", report.n_sentences),
         ("topics", f"{report.n_topics}, {report.n_topics_in_themes} of them in themes"),
-        ("sentiment-ready", f"{report.n_sentiment_rows} topics of firms with permno"),
-        ("left out of sentiment-ready", f"{report.n_rows_without_permno} topics, no permno"),
+        ("sentiment-ready", f"{counted(report.n_sentiment_rows, 'topic')} of firms with permno"),
+        (
+            "left out of sentiment-ready",
+            f"{counted(report.n_rows_without_permno, 'topic')}, no permno",
+        ),
         ("failed firms, in no table", ", ".join(report.failed_firms) or "none"),
     ]
     print_table(f"{quarter}", ("table", "rows"), rows)

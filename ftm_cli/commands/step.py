@@ -102,7 +102,7 @@ def map_command(
 
         ftm step map --quarter 2023Q1 --run-name 2023Q1-first --batch 0
     """
-    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.console import counted, print_json, progress_listener, say
     from ftm_cli.operations.steps import map_step
     from ftm_cli.results.runs import FirmCounts, MapStepResult
 
@@ -124,7 +124,7 @@ def map_command(
         return
     say(
         f"{result.batch}: {result.firms.finished} of {result.firms.total} firms, "
-        f"{result.topics} topics, {result.firms.failed} firms with recorded failures"
+        f"{counted(result.topics, 'topic')}, {counted(result.firms.failed, 'firm')} with failures"
     )
 
 
@@ -146,7 +146,7 @@ def reduce_command(
 
         ftm step reduce --quarter 2023Q1 --run-name 2023Q1-first
     """
-    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.console import counted, print_json, progress_listener, say
     from ftm_cli.operations.steps import reduce_step
     from ftm_cli.results.runs import ReduceStepResult
 
@@ -157,7 +157,7 @@ def reduce_command(
     if json_output:
         print_json(result.as_json())
     else:
-        say(f"{result.themes} themes of {result.topics} topics")
+        say(f"{counted(result.themes, 'theme')} of {counted(result.topics, 'topic')}")
 
 
 def _step(

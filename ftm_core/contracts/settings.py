@@ -18,6 +18,10 @@ PROJECT_FILE = "ftm.toml"
 # The model that comes with ftm, by the name it is served under; it is too small to write.
 BUNDLED_LLM = "SmolLM2-135M-Instruct"
 
+# Cosine of two themes' directions from which they are one theme in two quarters
+# (bench/results/panel.md).
+SAME_THEME = 0.6
+
 AnswerMode = Literal["write", "select"]
 
 
@@ -184,7 +188,9 @@ class QualityThresholds(_Group):
     min_recovery: float = _threshold(0.7, "share of labels recovered, at least")
     min_pure: float = _threshold(0.9, "share of labels recovered purely, at least")
     duplicate_similarity: float = _threshold(0.8, "word overlap that makes two names duplicates")
-    link_threshold: float = _threshold(0.2, "similarity that links themes of two quarters")
+    link_threshold: float = _threshold(
+        SAME_THEME, "cosine of directions that links themes of two quarters, at least"
+    )
 
 
 class Settings(_Group):

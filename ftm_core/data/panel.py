@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError, ObjectMissingError, StorageRetryableError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.settings import SAME_THEME
 from ftm_core.data.frames import to_frame
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage import Storage
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 Directions = npt.NDArray[np.float32]
 
-# Cosine of two themes' directions from which they are one theme of the panel
-# (bench/results/panel.md).
-SAME_THEME = 0.6
 _ATTEMPTS = 10
 
 
@@ -136,6 +134,22 @@ def extend_panel(
     )
 
 
+def cosines(one: Directions, other: Directions) -> Directions:
+    """Cosines of shape (len(one), len(other)) of unit vectors, rounded so that no last bit decides.
+
+    Raises InputError for directions of two embedding spaces.
+    """
+    if not len(one) or not len(other):
+        return np.zeros((len(one), len(other)), np.float32)
+    if one.shape[1] != other.shape[1]:
+        raise InputError(
+            f"Themes of {one.shape[1]} and of {other.shape[1]} dimensions",
+            "cannot be compared: their quarters were run with different embedding models",
+            "Run the quarters with one EMBEDDING_MODEL_NAME.",
+        )
+    return np.asarray((one @ other.T).round(5), np.float32)
+
+
 def match_themes(
     new: Directions, known: Directions, known_ids: Sequence[str], threshold: float
 ) -> list[tuple[str, float] | None]:
@@ -148,7 +162,7 @@ def match_themes(
     result: list[tuple[str, float] | None] = [None] * len(new)
     if not len(new) or not len(known):
         return result
-    similarity = new @ known.T
+    similarity = cosines(new, known)
     rows, columns = np.nonzero(similarity >= threshold)
     order = np.lexsort((columns, rows, -similarity[rows, columns]))
     taken: set[str] = set()
@@ -184,8 +198,8 @@ def _with_quarter(links: pa.Table, quarter: Quarter, store: QuarterStore) -> pa.
     if not theme_ids:
         return links
     found = match_themes(
-        _unit(directions["direction"]),
-        _unit(links["direction"]),
+        unit_directions(directions["direction"]),
+        unit_directions(links["direction"]),
         links["panel_theme_id"].to_pylist(),
         SAME_THEME,
     )
@@ -206,7 +220,8 @@ def _with_quarter(links: pa.Table, quarter: Quarter, store: QuarterStore) -> pa.
     return pa.concat_tables([links, pa.Table.from_pylist(rows, schemas.PANEL_THEMES)])
 
 
-def _unit(column: pa.ChunkedArray) -> Directions:
+def unit_directions(column: pa.ChunkedArray) -> Directions:
+    """The vectors of a column ``direction``, in rows, each of length 1."""
     vectors = column.to_pylist()
     if not vectors:
         return np.zeros((0, 0), np.float32)

@@ -1,4 +1,4 @@
-"""Link themes of successive quarters by their words: continued, merged, gone, split, born."""
+"""Link themes of successive quarters by their directions: continued, merged, gone, split, born."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data import lease
 from ftm_core.data.finished import open_finished
+from ftm_core.data.panel import Directions, cosines, match_themes, unit_directions
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
-from ftm_core.text.stems import stem
-from ftm_core.text.tokens import KEYWORD_PATTERN
 
 # More quarters than this in one range are a slip of the pen.
 MOST_QUARTERS = 200
@@ -31,13 +30,22 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Theme:
-    """What linking sees of a theme."""
+    """What linking sees of a theme; ``direction`` is a unit vector in the embedding space.
+
+    ``name`` is the name that the theme had in the first of the quarters linked.
+    """
 
     theme_id: str
     name: str
     description: str
     keywords: tuple[str, ...]
     n_firms: int
+    direction: Directions = dataclasses.field(compare=False, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The theme without its direction."""
+        names = (item.name for item in dataclasses.fields(self) if item.name != "direction")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,16 @@ class Link:
     similarity: float | None
     growth: int | None
 
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON shape of a link."""
+        return {
+            "kind": self.kind,
+            "before": self.before and self.before.as_json(),
+            "after": self.after and self.after.as_json(),
+            "similarity": self.similarity,
+            "growth": self.growth,
+        }
+
 
 @dataclass(frozen=True)
 class Step:
@@ -70,7 +88,11 @@ class Step:
 
     def as_json(self) -> dict[str, Any]:
         """The documented JSON shape (docs/reference/quality.md)."""
-        return dataclasses.asdict(self)
+        return {
+            "earlier": self.earlier,
+            "later": self.later,
+            "links": [link.as_json() for link in self.links],
+        }
 
 
 def parse_range(text: str) -> list[Quarter]:
@@ -111,84 +133,75 @@ def follow(storage: Storage, quarters: Sequence[Quarter], threshold: float) -> l
 
 
 def link_in_turn(themes: Mapping[Quarter, Sequence[Theme]], threshold: float) -> list[Step]:
-    """Link each quarter's themes to those of the next in ``themes``."""
-    return [
-        Step(str(earlier), str(later), tuple(link(before, after, threshold)))
-        for (earlier, before), (later, after) in itertools.pairwise(themes.items())
-    ]
+    """Link each quarter's themes to those of the next in ``themes``.
+
+    A theme that continues keeps the name of the quarter in which it began.
+    """
+    steps: list[Step] = []
+    names: dict[str, str] = {}
+    for (earlier, before), (later, after) in itertools.pairwise(themes.items()):
+        links = link([_named(theme, names) for theme in before], after, threshold)
+        names = {
+            found.after.theme_id: found.before.name
+            for found in links
+            if found.kind == "continued" and found.before and found.after
+        }
+        renamed = [
+            dataclasses.replace(found, after=found.after and _named(found.after, names))
+            for found in links
+        ]
+        steps.append(Step(str(earlier), str(later), tuple(renamed)))
+    return steps
+
+
+def _named(theme: Theme, names: Mapping[str, str]) -> Theme:
+    return dataclasses.replace(theme, name=names.get(theme.theme_id, theme.name))
 
 
 def read_themes(storage: Storage, quarter: Quarter) -> list[Theme]:
     """A finished quarter's themes; raises InputError when it was not run to the end."""
     run_id = open_finished(storage, quarter).identity.run_id
     rows = read_table(storage, keys.themes(quarter), schemas.THEMES, run_id=run_id).to_pylist()
-    return [_theme(row) for row in rows]
-
-
-def _theme(row: Mapping[str, Any]) -> Theme:
-    return Theme(
-        row["theme_id"], row["name"], row["description"], tuple(row["keywords"]), row["n_firms"]
+    directions = read_table(
+        storage, keys.theme_directions(quarter), schemas.THEME_DIRECTIONS, run_id=run_id
     )
-
-
-def similarities(before: Sequence[Theme], after: Sequence[Theme]) -> np.ndarray:
-    """Cosine of TF-IDF vectors, the mean of that of keywords and that of names and descriptions.
-
-    Any form of a word is the word. Words are weighted by the themes of these two quarters, so that
-    other quarters asked for do not matter; rounded, so that no last bit decides.
-    """
-    if not before or not after:
-        return np.zeros((len(before), len(after)))
-    by_keywords = _cosines([" ".join(theme.keywords) for theme in (*before, *after)], len(before))
-    by_text = _cosines(
-        [f"{theme.name} {theme.description}" for theme in (*before, *after)], len(before)
-    )
-    found: np.ndarray = ((by_keywords + by_text) / 2).round(9)
-    return found
-
-
-def _cosines(texts: Sequence[str], n_before: int) -> np.ndarray:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(stop_words="english", token_pattern=KEYWORD_PATTERN).build_analyzer()
-    vectorizer = TfidfVectorizer(analyzer=lambda text: [stem(word) for word in words(text)])
-    try:
-        vectors = vectorizer.fit_transform(texts)
-    except ValueError:
-        # Not one word in any text: nothing is similar.
-        return np.zeros((n_before, len(texts) - n_before))
-    cosines: np.ndarray = (vectors[:n_before] @ vectors[n_before:].T).toarray()
-    return cosines
+    units = unit_directions(directions["direction"])
+    place = {theme_id: row for row, theme_id in enumerate(directions["theme_id"].to_pylist())}
+    return [
+        Theme(
+            row["theme_id"],
+            row["name"],
+            row["description"],
+            tuple(row["keywords"]),
+            row["n_firms"],
+            units[place[row["theme_id"]]],
+        )
+        for row in rows
+    ]
 
 
 def link(before: Sequence[Theme], after: Sequence[Theme], threshold: float) -> list[Link]:
     """What became of each theme: continued, merged, gone, then split and born.
 
-    The assignment is one to one and of the largest total similarity; pairs below ``threshold``
-    are none. An earlier theme left over that is similar enough to a later one has merged into it;
-    a later theme left over that is similar enough to an earlier one has split from it.
-    The result does not depend on the order of themes.
+    Themes continue as in a panel (``match_themes``): one to one, the most similar pairs first, with
+    a cosine of ``threshold`` at least. An earlier theme left over that is similar enough to a later
+    one has merged into it; a later theme left over that is similar enough to an earlier one has
+    split from it. The result does not depend on the order of themes.
     """
-    from scipy.optimize import linear_sum_assignment
-
     before = sorted(before, key=lambda theme: theme.theme_id)
     after = sorted(after, key=lambda theme: theme.theme_id)
-    found = similarities(before, after)
-    # What is below the threshold must not draw a theme from a pair that is above.
-    worth = np.where(found >= threshold, found, 0.0)
-    pairs = {
-        int(row): int(column)
-        for row, column in zip(*linear_sum_assignment(worth, maximize=True), strict=True)
-        if worth[row, column] > 0
-    }
+    similarity = cosines(_directions(before), _directions(after))
+    rows = {theme.theme_id: row for row, theme in enumerate(before)}
+    matches = match_themes(_directions(after), _directions(before), list(rows), threshold)
+    pairs = {rows[match[0]]: column for column, match in enumerate(matches) if match}
     continued, merged, gone = [], [], []
     for row, theme in enumerate(before):
-        column = pairs.get(row, int(worth[row].argmax()) if after else 0)
-        similar = float(worth[row, column]) if after else 0.0
+        column = pairs.get(row, int(similarity[row].argmax()) if after else 0)
+        similar = float(similarity[row, column]) if after else -1.0
         if row in pairs:
             growth = after[column].n_firms - theme.n_firms
             continued.append(Link("continued", theme, after[column], similar, growth))
-        elif similar > 0:
+        elif similar >= threshold:
             merged.append(Link("merged", theme, after[column], similar, None))
         else:
             gone.append(Link("gone", theme, None, None, None))
@@ -197,10 +210,16 @@ def link(before: Sequence[Theme], after: Sequence[Theme], threshold: float) -> l
     for column, theme in enumerate(after):
         if column in taken:
             continue
-        row = int(worth[:, column].argmax()) if before else 0
-        similar = float(worth[row, column]) if before else 0.0
-        if similar > 0:
+        row = int(similarity[:, column].argmax()) if before else 0
+        similar = float(similarity[row, column]) if before else -1.0
+        if similar >= threshold:
             split.append(Link("split", before[row], theme, similar, None))
         else:
             born.append(Link("born", None, theme, None, None))
     return [*continued, *merged, *gone, *split, *born]
+
+
+def _directions(themes: Sequence[Theme]) -> Directions:
+    if not themes:
+        return np.zeros((0, 0), np.float32)
+    return np.stack([theme.direction for theme in themes])

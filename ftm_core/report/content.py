@@ -24,7 +24,7 @@ from ftm_core.quality.measure import measure_quality
 from ftm_core.quality.recovery import own_key
 from ftm_core.report.heatmap import Heatmap, heatmap
 from ftm_core.report.tables import QuarterTables
-from ftm_core.report.themes import ThemeEntry, theme_entries
+from ftm_core.report.themes import ThemeEntry, ThemeGroup, theme_entries, theme_groups
 from ftm_core.report.timeline import Timeline, read_timeline
 from ftm_core.report.topic_map import VectorsOf, topic_map
 from ftm_core.report.topic_vectors import vectors_of
@@ -46,6 +46,7 @@ class QuarterViews:
 
     n_calls: int
     themes: tuple[ThemeEntry, ...]
+    groups: tuple[ThemeGroup, ...]
     topic_map: dict[str, Any]
     heatmap: Heatmap
 
@@ -115,6 +116,7 @@ def quarter_views(
     return QuarterViews(
         n_calls=tables.firms.num_rows,
         themes=tuple(theme_entries(tables)),
+        groups=tuple(theme_groups(tables)),
         topic_map=topic_map(tables, vectors_of, flattened_directions),
         heatmap=heatmap(tables),
     )

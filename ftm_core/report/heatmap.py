@@ -23,8 +23,12 @@ class Heatmap:
 
 
 def heatmap(tables: QuarterTables) -> Heatmap:
-    """The MOST_THEMES largest themes by the MOST_FIRMS firms with most sentences in them."""
-    themes = [row["theme_id"] for row in tables.themes[:MOST_THEMES]]
+    """The MOST_THEMES largest themes by the MOST_FIRMS firms with most sentences in them.
+
+    Themes about the call itself (kind ``procedure``) are left out.
+    """
+    shown = [row for row in tables.themes if row["kind"] != "procedure"]
+    themes = [row["theme_id"] for row in shown[:MOST_THEMES]]
     spoken: Counter[str] = Counter()
     names: dict[str, str] = {}
     for row in tables.firms.select(["firm_id", "firm_name", "n_sentences"]).to_pylist():
@@ -40,11 +44,11 @@ def heatmap(tables: QuarterTables) -> Heatmap:
             of_firm[row["firm_id"]] += row["n_sentences"]
     firms = sorted(of_firm, key=lambda firm: (-of_firm[firm], firm))[:MOST_FIRMS]
     return Heatmap(
-        themes=tuple(row["name"] for row in tables.themes[:MOST_THEMES]),
+        themes=tuple(row["name"] for row in shown[:MOST_THEMES]),
         firms=tuple(names[firm] for firm in firms),
         shares=tuple(
             tuple(within[firm, theme] / spoken[firm] for theme in themes) for firm in firms
         ),
-        n_themes=len(tables.themes),
+        n_themes=len(shown),
         n_firms=len(names),
     )

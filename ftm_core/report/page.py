@@ -63,7 +63,10 @@ def _data(content: ReportContent) -> dict[str, Any]:
     """What the scripts read."""
     views = content.views
     return {
-        "themes": [{"name": entry.row["name"], **entry.detail} for entry in views.themes],
+        "themes": [
+            {"name": entry.row["name"], "kind": entry.row["kind"], **entry.detail}
+            for entry in views.themes
+        ],
         "map": views.topic_map,
         "timeline": None if content.timeline is None else _lines(content.timeline),
     }

@@ -64,9 +64,12 @@ function setOpen(row, theme, place, open) {
   detail.hidden = !open;
 }
 
+// Groups are closed at first when there are more themes than a reader takes in at once.
+const MOST_THEMES_OPEN = 30;
+
 function wireThemes(themes) {
-  const body = document.querySelector("#theme-table tbody");
-  if (!body) return;
+  const table = document.getElementById("theme-table");
+  if (!table) return;
   const rows = themes.map((_, place) => document.getElementById(`theme-${place}`));
   const texts = themes.map((theme, place) => [
     rows[place].cells[0].textContent,
@@ -78,33 +81,49 @@ function wireThemes(themes) {
     button.addEventListener("click", () =>
       setOpen(row, themes[place], place, button.getAttribute("aria-expanded") !== "true"));
   });
-  wireSearch(rows, texts);
-  wireSort(body, rows);
+  const refresh = () => showThemes(table, rows, texts);
+  for (const button of table.querySelectorAll("button.group")) {
+    if (rows.length > MOST_THEMES_OPEN) button.setAttribute("aria-expanded", "false");
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-expanded", String(button.getAttribute("aria-expanded") !== "true"));
+      refresh();
+    });
+  }
+  document.getElementById("theme-search").addEventListener("input", refresh);
+  document.getElementById("theme-procedure")?.addEventListener("change", refresh);
+  wireSort(table);
+  refresh();
 }
 
-function wireSearch(rows, texts) {
-  const input = document.getElementById("theme-search");
-  const status = document.getElementById("theme-count");
-  const search = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let found = 0;
-    rows.forEach((row, place) => {
-      const hit = words.every((word) => texts[place].includes(word));
-      found += hit;
-      row.hidden = !hit;
+// A theme is seen when its kind is shown, the search finds it, and its group is open. A search
+// looks into closed groups, too.
+function showThemes(table, rows, texts) {
+  const words = document.getElementById("theme-search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const procedure = document.getElementById("theme-procedure")?.checked ?? false;
+  const allowed = (row) => procedure || !row.classList.contains("procedure");
+  const found = new Set(rows.filter((row, place) =>
+    allowed(row) && words.every((word) => texts[place].includes(word))));
+  for (const group of table.tBodies) {
+    const button = group.querySelector("button.group");
+    const open = words.length > 0 || button.getAttribute("aria-expanded") === "true";
+    const members = [...group.rows].filter((row) => row.classList.contains("theme"));
+    const n = members.filter((row) => found.has(row)).length;
+    group.hidden = n === 0;
+    button.nextElementSibling.textContent = `${number(n)} ${n === 1 ? "theme" : "themes"}`;
+    for (const row of members) {
+      row.hidden = !open || !found.has(row);
       const detail = row.nextElementSibling;
       if (detail && detail.classList.contains("detail")) {
-        detail.hidden = !hit || row.querySelector("button.open").getAttribute("aria-expanded") !== "true";
+        detail.hidden = row.hidden || row.querySelector("button.open").getAttribute("aria-expanded") !== "true";
       }
-    });
-    status.textContent = `${number(found)} of ${number(rows.length)} themes`;
-  };
-  input.addEventListener("input", search);
-  search();
+    }
+  }
+  document.getElementById("theme-count").textContent =
+    `${number(found.size)} of ${number(rows.filter(allowed).length)} themes`;
 }
 
-function wireSort(body, rows) {
-  const heads = [...document.querySelectorAll("#theme-table thead th")];
+function wireSort(table) {
+  const heads = [...table.tHead.querySelectorAll("th")];
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
     const before = head.getAttribute("aria-sort");
     // Names begin at A, numbers at the largest.
@@ -112,15 +131,18 @@ function wireSort(body, rows) {
     heads.forEach((other) => other.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
     const value = (row) => column === 0
-      ? row.querySelector("button.open").textContent
+      ? row.querySelector("button").textContent
       : Number(row.cells[column].dataset.value);
     const compare = (a, b) => column === 0 ? value(a).localeCompare(value(b)) : value(a) - value(b);
-    const ordered = [...rows].sort((a, b) => (ascending ? compare(a, b) : compare(b, a)));
-    for (const row of ordered) {
-      const detail = row.nextElementSibling;
-      body.append(row);
-      if (detail && detail.classList.contains("detail")) body.append(detail);
+    const ordered = (list) => list.sort((a, b) => (ascending ? compare(a, b) : compare(b, a)));
+    for (const group of table.tBodies) {
+      for (const row of ordered([...group.rows].filter((one) => one.classList.contains("theme")))) {
+        const detail = row.nextElementSibling;
+        group.append(row);
+        if (detail && detail.classList.contains("detail")) group.append(detail);
+      }
     }
+    table.append(...ordered([...table.tBodies].map((group) => group.rows[0])).map((row) => row.parentNode));
   }));
 }
 
@@ -129,6 +151,9 @@ function openTheme(themes, place) {
   const input = document.getElementById("theme-search");
   if (row.hidden) {
     input.value = "";
+    row.parentNode.querySelector("button.group").setAttribute("aria-expanded", "true");
+    const procedure = document.getElementById("theme-procedure");
+    if (procedure && row.classList.contains("procedure")) procedure.checked = true;
     input.dispatchEvent(new Event("input"));
   }
   setOpen(row, themes[place], place, true);
@@ -187,9 +212,13 @@ const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [["toImag
 
 function mapTraces(map, themes, chosen) {
   const groups = new Map();
+  const places = [...themes.keys()].filter((place) => themes[place].kind !== "procedure");
+  const named = new Map(places.slice(0, NAMED_THEMES).map((place, rank) => [place, rank]));
   map.theme.forEach((theme, point) => {
     let group = theme < 0 ? "none" : theme;
-    if (chosen === null && theme >= NAMED_THEMES) group = "smaller";
+    if (chosen === null && theme >= 0 && !named.has(theme)) {
+      group = themes[theme].kind === "procedure" ? "procedure" : "smaller";
+    }
     if (chosen !== null && theme !== chosen) group = "other";
     if (!groups.has(group)) groups.set(group, []);
     groups.get(group).push(point);
@@ -209,14 +238,16 @@ function mapTraces(map, themes, chosen) {
   // What is drawn first lies beneath.
   if (groups.has("other")) traces.push(trace(groups.get("other"), "other topics", { ...faint, opacity: 0.2 }, 3));
   if (groups.has("none")) traces.push(trace(groups.get("none"), "in no theme", faint, 3));
+  if (groups.has("procedure")) traces.push(trace(groups.get("procedure"), "about the call itself", faint, 3));
   if (groups.has("smaller")) {
-    const name = `${number(themes.length - NAMED_THEMES)} smaller themes`;
+    const name = `${number(places.length - NAMED_THEMES)} smaller themes`;
     traces.push(trace(groups.get("smaller"), name, { size: 6, color: colour("accent"), symbol: "x-thin-open", opacity: 0.6 }, 2));
   }
   for (const [group, points] of [...groups].filter(([name]) => typeof name === "number").sort((a, b) => a[0] - b[0])) {
+    const rank = named.get(group) ?? 0;
     const marker = {
-      size: 8, opacity: 0.85, color: COLOURS[group % COLOURS.length],
-      symbol: SYMBOLS[Math.floor(group / COLOURS.length) % SYMBOLS.length],
+      size: 8, opacity: 0.85, color: COLOURS[rank % COLOURS.length],
+      symbol: SYMBOLS[Math.floor(rank / COLOURS.length) % SYMBOLS.length],
     };
     traces.push(trace(points, shortened(themes[group].name), marker, 1));
   }

@@ -25,6 +25,46 @@ class ThemeEntry:
     detail: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class ThemeGroup:
+    """A broad group of similar themes: the places of its themes in the list, and its size.
+
+    ``n_hidden`` of the themes are about the call itself and hidden unless asked for.
+    """
+
+    name: str
+    places: tuple[int, ...]
+    n_hidden: int
+    n_firms: int
+    n_topics: int
+    n_sentences: int
+
+
+def theme_groups(tables: QuarterTables) -> list[ThemeGroup]:
+    """The groups in the order of their largest theme; places are rows of ``tables.themes``."""
+    places: dict[int, list[int]] = {}
+    for place, row in enumerate(tables.themes):
+        places.setdefault(row["group_id"], []).append(place)
+    group_of = {row["theme_id"]: row["group_id"] for row in tables.themes}
+    firms: dict[int, set[str]] = {group: set() for group in places}
+    topics: dict[int, set[str]] = {group: set() for group in places}
+    for row in tables.contributions.select(["theme_id", "firm_id", "topic_id"]).to_pylist():
+        if row["theme_id"] in group_of:
+            firms[group_of[row["theme_id"]]].add(row["firm_id"])
+            topics[group_of[row["theme_id"]]].add(row["topic_id"])
+    return [
+        ThemeGroup(
+            name=tables.themes[members[0]]["group_name"],
+            places=tuple(members),
+            n_hidden=sum(tables.themes[place]["kind"] == "procedure" for place in members),
+            n_firms=len(firms[group]),
+            n_topics=len(topics[group]),
+            n_sentences=sum(tables.themes[place]["n_sentences"] for place in members),
+        )
+        for group, members in places.items()
+    ]
+
+
 def theme_entries(tables: QuarterTables) -> list[ThemeEntry]:
     """All themes, largest first, with at most MOST_TOPICS topics among them.
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ftm_core.contracts import schemas
 from ftm_core.contracts.settings import FirmTopicSettings
-from ftm_core.text.small_talk import is_set_aside
+from ftm_core.text.small_talk import is_small_talk
 from ftm_core.topics import compact_vectors
 from ftm_core.topics.compact_vectors import Bytes
 from ftm_core.topics.embedding import Embedder, Vectors
@@ -114,7 +114,7 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
         kept = [
             number
             for number in range(start, stop)
-            if is_set_aside(rows[number]["raw_text"], rows[number]["speaker_type"]) is None
+            if not is_small_talk(rows[number]["raw_text"], rows[number]["speaker_type"])
         ]
         texts = [rows[number]["raw_text"] for number in kept]
         vectors = embedder.embed([_MASK.sub("", text) for text in texts])

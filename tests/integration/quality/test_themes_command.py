@@ -37,9 +37,15 @@ def two_quarters(small_quarter: SmallQuarter) -> SmallQuarter:
     def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         first, second = rows
         new = {"name": "Cyber", "description": "Attacks.", "keywords": ["malware"]}
-        return [{**first, "n_firms": first["n_firms"] + 2}, {**second, **new}]
+        renamed = {"name": "Another name", "n_firms": first["n_firms"] + 2}
+        return [{**first, **renamed}, {**second, **new}]
+
+    def turn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first, second = rows
+        return [first, {**second, "direction": [-value for value in second["direction"]]}]
 
     edit_table(later.storage, keys.themes(NEXT), change)
+    edit_table(later.storage, keys.theme_directions(NEXT), turn)
     return later
 
 
@@ -55,7 +61,9 @@ def test_themes_are_followed_with_their_growth(two_quarters: SmallQuarter) -> No
     assert "+2" in shown.stdout
     (step,) = json.loads(ftm(*options, two_quarters.storage.uri, "--json").stdout)["steps"]
     assert [link["kind"] for link in step["links"]] == ["continued", "gone", "born"]
-    assert step["links"][0]["growth"] == 2
+    continued = step["links"][0]
+    assert continued["growth"] == 2
+    assert continued["after"]["name"] == continued["before"]["name"] != "Another name"
 
 
 def test_a_quarter_that_was_not_run_is_named(two_quarters: SmallQuarter) -> None:

@@ -12,7 +12,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.text.sentences import LONGEST_SENTENCE
-from ftm_core.text.small_talk import is_set_aside
+from ftm_core.text.small_talk import is_small_talk
 from ftm_core.transcripts.ingest import ingest
 from tests.fakes.needs import skip_or_fail
 
@@ -106,6 +106,6 @@ def test_a_folder_as_published_gives_the_rows_of_the_parquet_file(
 
 def test_small_talk_is_a_tenth_of_real_calls_and_never_a_figure(maec: Path) -> None:
     texts = pq.read_table(maec / "2017Q1.parquet").column("text").to_pylist()[::5]
-    aside = [text for text in texts if is_set_aside(text, "Unknown") is not None]
+    aside = [text for text in texts if is_small_talk(text, "Unknown")]
     assert 0.05 < len(aside) / len(texts) < 0.15
     assert not [text for text in aside if "$" in text or "%" in text]

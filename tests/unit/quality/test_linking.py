@@ -1,4 +1,4 @@
-"""Themes of two quarters linked by their words."""
+"""Themes of two quarters linked by their directions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftm_core.contracts.errors import InputError
-from ftm_core.quality import linking
-from ftm_core.quality.linking import Theme, link, parse_range, similarities
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.quality.linking import Theme, link, link_in_turn, parse_range
 
 
-def theme(number: int, words: str, n_firms: int = 5, quarter: str = "2016Q3") -> Theme:
-    return Theme(f"theme_{quarter}_{number:03d}", words, words, tuple(words.split()), n_firms)
+def theme(number: int, name: str, direction: list[float], n_firms: int = 5) -> Theme:
+    unit = np.array(direction, np.float32) / np.linalg.norm(direction)
+    return Theme(f"theme_{number:03d}", name, "", (name,), n_firms, unit)
 
 
-def told(before: list[Theme], after: list[Theme], threshold: float = 0.3) -> list[str]:
+def outcome(before: list[Theme], after: list[Theme], threshold: float = 0.6) -> list[str]:
     return [
         f"{found.kind} {found.before.name if found.before else '-'} > "
         f"{found.after.name if found.after else '-'}"
@@ -26,90 +27,89 @@ def told(before: list[Theme], after: list[Theme], threshold: float = 0.3) -> lis
     ]
 
 
+FREIGHT = theme(1, "freight", [1, 0, 0], 5)
+WAGES = theme(2, "wages", [0, 1, 0])
+CYBER = theme(3, "cyber", [0, 0, 1])
+
+
 def test_themes_continue_end_and_begin() -> None:
-    before = [theme(1, "freight ocean"), theme(2, "hiring wages")]
-    after = [theme(1, "cyber attack", quarter="2016Q4"), theme(2, "freight ocean", 9)]
-    assert told(before, after) == [
-        "continued freight ocean > freight ocean",
-        "gone hiring wages > -",
-        "born - > cyber attack",
+    after = [CYBER, theme(4, "ocean", [0.9, 0.1, 0], 9)]
+    assert outcome([FREIGHT, WAGES], after) == [
+        "continued freight > ocean",
+        "gone wages > -",
+        "born - > cyber",
     ]
-    assert link(before, after, 0.3)[0].growth == 4
-    assert link(before, after, 0.3)[0].similarity == pytest.approx(1.0)
+    continued = link([FREIGHT, WAGES], after, 0.6)[0]
+    assert continued.growth == 4
+    assert continued.similarity == pytest.approx(0.994, abs=0.001)
 
 
 def test_of_two_that_flow_into_one_the_less_similar_has_merged() -> None:
-    before = [theme(1, "freight trucks"), theme(2, "freight ocean")]
-    assert told(before, [theme(1, "freight ocean")]) == [
-        "continued freight ocean > freight ocean",
-        "merged freight trucks > freight ocean",
+    trucks = theme(2, "trucks", [0.8, 0.6, 0])
+    assert outcome([trucks, FREIGHT], [FREIGHT]) == [
+        "continued freight > freight",
+        "merged trucks > freight",
     ]
-    assert told(before, [theme(1, "freight ocean")], threshold=0.9) == [
-        "continued freight ocean > freight ocean",
-        "gone freight trucks > -",
+    assert outcome([trucks, FREIGHT], [FREIGHT], threshold=0.9) == [
+        "continued freight > freight",
+        "gone trucks > -",
     ]
 
 
 def test_of_two_that_come_from_one_the_less_similar_has_split_off() -> None:
-    after = [theme(1, "freight trucks", quarter="2016Q4"), theme(2, "freight ocean")]
-    assert told([theme(1, "freight ocean")], after) == [
-        "continued freight ocean > freight ocean",
-        "split freight ocean > freight trucks",
+    trucks = theme(2, "trucks", [0.8, 0.6, 0])
+    assert outcome([FREIGHT], [trucks, FREIGHT]) == [
+        "continued freight > freight",
+        "split freight > trucks",
     ]
-    assert told([theme(1, "freight ocean")], after, threshold=0.9) == [
-        "continued freight ocean > freight ocean",
-        "born - > freight trucks",
+    assert outcome([FREIGHT], [trucks, FREIGHT], threshold=0.9) == [
+        "continued freight > freight",
+        "born - > trucks",
     ]
 
 
-def test_the_assignment_is_the_best_in_total_not_the_first_come(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Greedy takes 0.9 and 0.1; the best total is 0.8 and 0.8.
-    monkeypatch.setattr(
-        linking, "similarities", lambda before, after: np.array([[0.9, 0.8], [0.8, 0.1]])
+def test_a_theme_that_continues_keeps_its_name() -> None:
+    """Over any number of quarters, and also where it later splits."""
+    ocean, sea = theme(7, "ocean", [0.9, 0.1, 0]), theme(8, "sea", [0.8, 0.3, 0])
+    steps = link_in_turn(
+        {Quarter(2023, 1): [FREIGHT], Quarter(2023, 2): [ocean], Quarter(2023, 3): [sea, CYBER]},
+        0.6,
     )
-    assert told([theme(1, "a"), theme(2, "b")], [theme(1, "c"), theme(2, "d")]) == [
-        "continued a > d",
-        "continued b > c",
-    ]
+    assert [link.after.name for step in steps for link in step.links if link.after] == [
+        "freight", "freight", "cyber",
+    ]  # fmt: skip
+    assert steps[1].links[0].before == steps[0].links[0].after
 
 
-def test_similarity_is_the_mean_of_keywords_and_texts() -> None:
-    one = Theme("t1", "Freight", "ocean", ("freight", "ocean"), 2)
-    other = Theme("t2", "Freight", "ocean", ("hiring",), 2)
-    assert similarities([one], [other]).tolist() == [[0.5]]
-    assert similarities([one], []).shape == (1, 0)
+def test_a_quarter_without_themes_links_nothing() -> None:
+    assert outcome([FREIGHT], []) == ["gone freight > -"]
+    assert outcome([], [FREIGHT]) == ["born - > freight"]
+    assert outcome([], []) == []
 
 
-def test_a_quarter_without_themes_or_words_links_nothing() -> None:
-    assert told([theme(1, "freight")], []) == ["gone freight > -"]
-    assert told([], [theme(1, "freight")]) == ["born - > freight"]
-    assert told([], []) == []
-    assert told([theme(1, "the")], [theme(1, "and")]) == ["gone the > -", "born - > and"]
+def test_themes_of_two_embedding_models_are_refused() -> None:
+    with pytest.raises(InputError, match="different embedding models"):
+        link([FREIGHT], [theme(1, "freight", [1, 0])], 0.6)
 
 
-_WORDS = st.lists(
-    st.sampled_from(["freight", "ocean", "hiring", "wages", "prices"]), min_size=1, max_size=3
-)
-_THEMES = st.lists(_WORDS, max_size=5).map(
-    lambda lists: [theme(number, " ".join(words)) for number, words in enumerate(lists)]
-)
+_THEMES = st.lists(
+    st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any), max_size=5
+).map(lambda rows: [theme(number, str(number), row) for number, row in enumerate(rows)])
 
 
 @settings(max_examples=50, deadline=None)
 @given(_THEMES, _THEMES, st.integers())
-def test_every_theme_is_told_of_once_whatever_the_order(
+def test_every_theme_is_linked_once_whatever_the_order(
     before: list[Theme], after: list[Theme], seed: int
 ) -> None:
-    found = link(before, after, 0.3)
+    found = link(before, after, 0.6)
     earlier = [item.before.theme_id for item in found if item.before and item.kind != "split"]
     later = [item.after.theme_id for item in found if item.after and item.kind != "merged"]
     assert sorted(earlier) == [item.theme_id for item in before]
     assert sorted(later) == [item.theme_id for item in after]
     shuffled = random.Random(seed)
     assert found == link(
-        shuffled.sample(before, len(before)), shuffled.sample(after, len(after)), 0.3
+        shuffled.sample(before, len(before)), shuffled.sample(after, len(after)), 0.6
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.quality.linking import Theme
 from ftm_core.report.timeline import MOST_QUARTERS, read_timeline, timeline_around
@@ -11,16 +13,20 @@ from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import build_small_quarter
 
 
+def theme(name: str, n_firms: int, *direction: float) -> Theme:
+    return Theme(name.lower(), name, "", (), n_firms, np.array(direction, np.float32))
+
+
 def freight(n_firms: int) -> Theme:
-    return Theme("freight", "Freight", "ocean freight containers", ("freight", "ocean"), n_firms)
+    return theme("Freight", n_firms, 1, 0, 0)
 
 
 def pricing(n_firms: int) -> Theme:
-    return Theme("pricing", "Pricing", "raising list prices", ("prices", "margin"), n_firms)
+    return theme("Pricing", n_firms, 0, 1, 0)
 
 
 def cyber(n_firms: int) -> Theme:
-    return Theme("cyber", "Cyber", "malware attacks", ("malware", "breach"), n_firms)
+    return theme("Cyber", n_firms, 0, 0, 1)
 
 
 def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last() -> None:
@@ -44,9 +50,9 @@ def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last() -> None:
 
 
 def test_a_theme_that_split_begins_a_chain_of_its_own() -> None:
-    whole = Theme("costs", "Costs", "freight and wages", ("freight", "wages"), 8)
-    trucks = Theme("trucks", "Costs", "freight and wages", ("freight", "wages"), 5)
-    wages = Theme("wages", "Wages", "wages rise", ("wages", "pay"), 4)
+    whole = theme("Costs", 8, 1, 0)
+    trucks = theme("Trucks", 5, 1, 0)
+    wages = theme("Wages", 4, 0.8, 0.6)
     themes = {Quarter(2023, 1): [whole], Quarter(2023, 2): [trucks, wages]}
     timeline = timeline_around(Quarter(2023, 2), themes, 0.3)
     assert timeline is not None

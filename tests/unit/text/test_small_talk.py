@@ -1,64 +1,54 @@
-"""Small talk is set aside with its reason; anything with substance stays."""
+"""Small talk is recognized; anything with substance stays."""
 
 from __future__ import annotations
+
+import csv
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftm_core.text import small_talk
-from ftm_core.text.small_talk import is_set_aside
+from ftm_core.text.small_talk import is_small_talk
 
-SET_ASIDE = [
-    ("Good morning, everyone.", small_talk.GREETING),
-    (
-        "Good afternoon, and welcome to Halvorsen's fourth quarter 2023 earnings conference call.",
-        small_talk.GREETING,
-    ),
-    ("Thanks, <UNK>, and good morning.", small_talk.GREETING),
-    ("Thank you.", small_talk.THANKS),
-    (
-        "Thank you for taking my question, and congrats on a great quarter.",
-        small_talk.CONGRATULATION,
-    ),
-    (
-        "Thanks, everyone, for joining us today and for your interest in Halvorsen.",
-        small_talk.THANKS,
-    ),
-    ("Appreciate it.", small_talk.THANKS),
-    ("That's helpful, thanks.", small_talk.THANKS),
-    ("Have a great day.", small_talk.SIGN_OFF),
-    ("That concludes our prepared remarks.", small_talk.SIGN_OFF),
-    ("We look forward to speaking with you again next quarter.", small_talk.SIGN_OFF),
-    ("Next question, please.", small_talk.QUESTIONS),
-    ("That's a great question, <UNK>.", small_talk.QUESTIONS),
-    ("I'll get back in the queue.", small_talk.QUESTIONS),
-    ("Our next question comes from the line of Ann Lee with North Bank.", small_talk.INTRODUCTION),
-    ("With me today are <UNK> <UNK>, our CEO, and <UNK> <UNK>, our CFO.", small_talk.INTRODUCTION),
-    (
-        "With that, I'll turn the call over to our CFO to review the results in more detail.",
-        small_talk.HANDOVER,
-    ),
-    ("Operator, we're ready to open the call for questions.", small_talk.HANDOVER),
-    (
-        "Today's call contains forward-looking statements under the federal securities laws.",
-        small_talk.BOILERPLATE,
-    ),
-    ("Actual results may differ materially from those projected.", small_talk.BOILERPLATE),
-    ("A replay of this call will be available on our website.", small_talk.BOILERPLATE),
-    (
-        "Reconciliations to the nearest GAAP measure are in our press release.",
-        small_talk.BOILERPLATE,
-    ),
-    ("Yes, that's right.", small_talk.ACKNOWLEDGEMENT),
-    ("Okay.", small_talk.ACKNOWLEDGEMENT),
-    ("<UNK>, you want to take that?", small_talk.FRAGMENT),
-    ("...", small_talk.FRAGMENT),
-    ("And so we feel good about that.", small_talk.FILLER),
-    ("We feel pretty good about where we are with what's left.", small_talk.FILLER),
-    ("We've already seen that play out.", small_talk.FILLER),
-    ("I think we'll look at it over time, <UNK>.", small_talk.FILLER),
-    ("Thank you. Good question.", small_talk.THANKS),
+SMALL_TALK = [
+    "Good morning, everyone.",
+    "Good afternoon, and welcome to Halvorsen's fourth quarter 2023 earnings conference call.",
+    "Thanks, <UNK>, and good morning.",
+    "Thank you.",
+    "Thank you for taking my question, and congrats on a great quarter.",
+    "Thanks, everyone, for joining us today and for your interest in Halvorsen.",
+    "Appreciate it.",
+    "That's helpful, thanks.",
+    "Have a great day.",
+    "That concludes our prepared remarks.",
+    "We look forward to speaking with you again next quarter.",
+    "Next question, please.",
+    "That's a great question, <UNK>.",
+    "I'll get back in the queue.",
+    "Our next question comes from the line of Ann Lee with North Bank.",
+    "With me today are <UNK> <UNK>, our CEO, and <UNK> <UNK>, our CFO.",
+    "With that, I'll turn the call over to our CFO to review the results in more detail.",
+    "Operator, we're ready to open the call for questions.",
+    "Today's call contains forward-looking statements under the federal securities laws.",
+    "Actual results may differ materially from those projected.",
+    "A replay of this call will be available on our website.",
+    "Reconciliations to the nearest GAAP measure are in our press release.",
+    "Yes, that's right.",
+    "Okay.",
+    "<UNK>, you want to take that?",
+    "...",
+    "And so we feel good about that.",
+    "We feel pretty good about where we are with what's left.",
+    "We've already seen that play out.",
+    "I think we'll look at it over time, <UNK>.",
+    "Thank you. Good question.",
+    "Turning to slide 14.",
+    "Please feel free to reach out to me with any follow-up questions.",
+    "I want to thank all of our associates for their hard work and dedication.",
+    "That concludes our remarks, and I'll turn the call back to you, Ann, for the Q&A session.",
+    "Results may be affected by risks beyond our control.",
+    "Well, it's a combination of the two.",
 ]
 
 KEPT = [
@@ -89,31 +79,47 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize(("text", "reason"), SET_ASIDE)
-def test_small_talk_is_set_aside_with_its_reason(text: str, reason: str) -> None:
-    assert is_set_aside(text, "Unknown") == reason
+LABELED = Path(__file__).parents[2] / "data" / "small_talk.csv"
+# Measured on the held-out sentences: precision 0.98, recall 0.56.
+PRECISION, RECALL = 0.95, 0.55
+
+
+@pytest.mark.parametrize("text", SMALL_TALK)
+def test_small_talk_is_recognized(text: str) -> None:
+    assert is_small_talk(text, "Unknown")
 
 
 @pytest.mark.parametrize("text", KEPT)
 @pytest.mark.parametrize("speaker", ["Unknown", "Analyst", "CEO"])
 def test_a_sentence_with_substance_stays(text: str, speaker: str) -> None:
-    assert is_set_aside(text, speaker) is None
+    assert not is_small_talk(text, speaker)
 
 
 @pytest.mark.parametrize("speaker", ["Operator", "operator", " OPERATOR "])
-def test_an_operator_is_set_aside_whatever_is_said(speaker: str) -> None:
-    assert is_set_aside("Revenue rose 4%.", speaker) == small_talk.OPERATOR
+def test_an_operator_is_small_talk_whatever_is_said(speaker: str) -> None:
+    assert is_small_talk("Revenue rose 4%.", speaker)
+
+
+def test_labeled_sentences_are_told_apart() -> None:
+    """On 300 sentences of MAEC that no word list was fitted on."""
+    with LABELED.open(encoding="utf-8", newline="") as file:
+        held_out = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    found = [is_small_talk(row["sentence"], "Unknown") for row in held_out]
+    labeled = [row["label"] == "true" for row in held_out]
+    both = sum(a and b for a, b in zip(found, labeled, strict=True))
+    assert len(held_out) == 300
+    assert both / sum(found) >= PRECISION
+    assert both / sum(labeled) >= RECALL
 
 
 @given(
-    st.sampled_from(SET_ASIDE),
+    st.sampled_from(SMALL_TALK),
     st.sampled_from(["$3 million", "4%", "€2 billion", "40 basis points"]),
 )
-def test_a_figure_always_keeps_a_sentence(case: tuple[str, str], figure: str) -> None:
-    text = case[0].rstrip(".?") + f", {figure}."
-    assert is_set_aside(text, "Unknown") is None
+def test_a_figure_always_keeps_a_sentence(text: str, figure: str) -> None:
+    assert not is_small_talk(text.rstrip(".?") + f", {figure}.", "Unknown")
 
 
 @given(st.text(max_size=300))
 def test_any_text_gets_an_answer(text: str) -> None:
-    assert is_set_aside(text, "Unknown") is None or is_set_aside(text, "Unknown")
+    assert is_small_talk(text, "Unknown") in (True, False)

@@ -8,7 +8,7 @@ import pytest
 
 from ftm_core.text import lexicons
 from ftm_core.text.grounding import Sources
-from ftm_core.text.small_talk import is_set_aside
+from ftm_core.text.small_talk import is_small_talk
 from ftm_core.text.stems import stem
 from ftm_core.text.substance import share_of_matter
 from ftm_core.text.tokens import MASK, WORD, uncontracted
@@ -36,7 +36,7 @@ def test_word_pattern_text_gives_words(text: str, words: list[str]) -> None:
 def test_mask_possessive_is_one_name_everywhere(mask: str) -> None:
     """A masked name leaves nothing behind, whether or not it owns something."""
     assert MASK.sub("", mask) == ""
-    assert is_set_aside(f"Thanks, {mask}.", "CEO") == is_set_aside("Thanks, <UNK>.", "CEO")
+    assert is_small_talk(f"Thanks, {mask}.", "CEO") == is_small_talk("Thanks, <UNK>.", "CEO")
     assert share_of_matter([f"Freight {mask}"]) == 1.0
 
 
