@@ -63,6 +63,8 @@ FIRM_TOPICS = pa.schema(
         _field("keywords", _STRINGS),
         _field("n_sentences", _INT),
         _field("sentence_ids", _STRINGS),
+        # Texts of the first of ``sentence_ids``, the most representative ones.
+        _field("leading_sentences", _STRINGS),
         _field("processing_timestamp", pa.timestamp("us", tz="UTC")),
         _field("llm_model", _TEXT),
         _field("prompt_version", _TEXT),
@@ -251,7 +253,10 @@ def table_from_rows(
 
 
 def _require_kind(values: Iterable[Any], kind: pa.DataType) -> None:
-    """Raise TypeError for what Arrow would convert in silence: 1.5 to 1, a text to its letters."""
+    """Raise TypeError for what Arrow would convert in silence.
+
+    Examples are 1.5 to 1, a text to a list of its letters, and a text to bytes.
+    """
     wanted: type | tuple[type, ...]
     if pa.types.is_integer(kind):
         wanted = numbers.Integral
@@ -259,6 +264,8 @@ def _require_kind(values: Iterable[Any], kind: pa.DataType) -> None:
         wanted = dt.date
     elif pa.types.is_list(kind):
         wanted = (list, tuple)
+    elif pa.types.is_binary(kind):
+        wanted = bytes
     else:
         return
     for value in values:

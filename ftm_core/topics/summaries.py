@@ -19,6 +19,8 @@ from ftm_core.topics.firm_model import FirmModel, TopicDraft
 
 REPRESENTATION_SEPARATOR = ", "
 NAMED_BY_LLM = "llm"
+# Texts kept with each topic, so that a reader need not join its sentences.
+LEADING_SENTENCES = 3
 
 
 async def summarize_firm(
@@ -76,6 +78,7 @@ async def _topic_row(
         "keywords": list(topic.keywords),
         "n_sentences": len(topic.sentence_ids),
         "sentence_ids": list(topic.sentence_ids),
+        "leading_sentences": list(topic.leading_texts[:LEADING_SENTENCES]),
         "processing_timestamp": dt.datetime.now(dt.UTC),
         "llm_model": text.model,
         "prompt_version": row_code_version(),

@@ -109,6 +109,7 @@ def _topic(
         "keywords": chosen,
         "n_sentences": sentences,
         "sentence_ids": [f"F{firm}_T{firm}_{local * sentences + n:04d}" for n in range(sentences)],
+        "leading_sentences": [],
         "processing_timestamp": _STAMP,
         "llm_model": "made-up-model",
         "prompt_version": "1",

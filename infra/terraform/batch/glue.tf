@@ -23,7 +23,7 @@ locals {
       ["earnings_call_date", "date"], ["topic_id", "string"], ["local_topic_id", "int"],
       ["representation", "string"], ["summary", "string"], ["naming_method", "string"],
       ["summary_mode", "string"], ["keywords", "array<string>"], ["n_sentences", "int"],
-      ["sentence_ids", "array<string>"],
+      ["sentence_ids", "array<string>"], ["leading_sentences", "array<string>"],
       ["processing_timestamp", "timestamp"], ["llm_model", "string"], ["prompt_version", "string"],
       ["theme_id", "string"],
     ]

@@ -124,6 +124,13 @@ def test_a_value_of_another_type_is_refused(kind: str, value: object) -> None:
         schemas.table_from_rows([{field.name: value}], schema, run_id="r", where="file")
 
 
+@pytest.mark.parametrize("value", ["text", 1, [1], True])
+def test_a_value_that_is_no_bytes_is_refused(value: object) -> None:
+    schema = pa.schema([schemas.MAP_SENTENCES.field("vector")])
+    with pytest.raises(InputError, match="file column vector"):
+        schemas.table_from_rows([{"vector": value}], schema, run_id="r", where="file")
+
+
 def themes() -> pa.Table:
     row = {"theme_id": "t", "name": "n", "label": "l", "description": "d", "keywords": ["k"],
            "kind": "subject", "group_id": 0, "group_name": "g", "n_firms": 2, "n_topics": 1,

@@ -71,6 +71,7 @@ def topic_row(firm_id: str, number: int) -> dict[str, Any]:
         "keywords": ["words"],
         "n_sentences": 1,
         "sentence_ids": [f"{firm_id}_T_0000"],
+        "leading_sentences": ["Freight rose."],
         "processing_timestamp": dt.datetime(2023, 5, 1, tzinfo=dt.UTC),
         "llm_model": "model",
         "prompt_version": "1",
