@@ -96,20 +96,6 @@ def read_map_output(
     )
 
 
-def read_topics(storage: Storage, output: MapOutput) -> pa.Table:
-    """All topics of the run, ordered by firm and topic number."""
-    parts = list(
-        tables.iterate_tables(
-            storage, output.topic_keys(), schemas.FIRM_TOPICS, run_id=output.run_id
-        )
-    )
-    if not parts:
-        return schemas.FIRM_TOPICS.empty_table()
-    return pa.concat_tables(parts).sort_by(
-        [("firm_id", "ascending"), ("local_topic_id", "ascending")]
-    )
-
-
 def iterate_sentences(storage: Storage, output: MapOutput) -> Iterator[pa.Table]:
     """The sentences of the run, part by part."""
     return tables.iterate_tables(

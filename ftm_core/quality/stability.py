@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ftm_core.contracts.settings import ThemeSettings
 from ftm_core.data.finished import FinishedQuarter
+from ftm_core.data.part_copies import PartCopies
 from ftm_core.themes.quarter_sentences import read_sentences, write_sentences
 from ftm_core.themes.theme_finding import assign_sentences
 
@@ -24,7 +25,7 @@ def stability(finished: FinishedQuarter) -> float | None:
 
     themes = ThemeSettings(**finished.settings["themes"])
     with tempfile.TemporaryDirectory(prefix="ftm-stability-") as folder:
-        if not write_sentences(finished.storage, finished.output, Path(folder)):
+        if not write_sentences(PartCopies(finished.storage, finished.output, Path(folder))):
             return None
         sentences = read_sentences(Path(folder))
         found = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -12,7 +14,7 @@ from ftm_core.contracts.events import Listener
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data import lease
 from ftm_core.data.finished import open_finished
-from ftm_core.data.map_output import MapOutput, read_topics
+from ftm_core.data.part_copies import PartCopies
 from ftm_core.storage import Storage
 from ftm_core.storage.tables import read_table
 from ftm_core.themes.sentiment_rows import TopicThemes, damaged
@@ -40,18 +42,19 @@ def package_quarter(storage: Storage, quarter: Quarter, listener: Listener) -> D
         # Opened again: until it was held, another run could change it.
         finished = open_finished(storage, quarter)
         calls = read_calls(storage, finished.output, finished.manifest)
-        spoken, index = _themes_of(storage, finished.output)
-        report = write_downstream(
-            storage, finished.output, calls, finished.manifest, spoken, index, listener
-        )
+        with tempfile.TemporaryDirectory(prefix="ftm-tables-") as folder:
+            copies = PartCopies(storage, finished.output, Path(folder))
+            spoken, index = _themes_of(copies)
+            report = write_downstream(copies, calls, finished.manifest, spoken, index, listener)
         written = True
         return report
     finally:
         lease.release(storage, quarter, name, finished=written)
 
 
-def _themes_of(storage: Storage, output: MapOutput) -> tuple[SentenceThemes, TopicThemes]:
+def _themes_of(copies: PartCopies) -> tuple[SentenceThemes, TopicThemes]:
     """The themes of sentences and topics, as the reduce wrote them."""
+    storage, output = copies.storage, copies.output
     quarter, run_id = output.quarter, output.run_id
     sentences = read_table(
         storage,
@@ -66,7 +69,7 @@ def _themes_of(storage: Storage, output: MapOutput) -> tuple[SentenceThemes, Top
         storage, keys.theme_contributions(quarter), schemas.THEME_CONTRIBUTIONS, run_id=run_id
     )
     themes_by_id = {row["theme_id"]: row for row in themes.to_pylist()}
-    topics = read_topics(storage, output).select(["topic_id", "firm_id"])
+    topics = copies.topics().select(["topic_id", "firm_id"])
     firm_of = dict(zip(*(column.to_pylist() for column in topics.columns), strict=True))
     by_topic: dict[str, list[tuple[str, int]]] = {}
     for row in contributions.select(list(_CONTRIBUTION_COLUMNS)).to_pylist():

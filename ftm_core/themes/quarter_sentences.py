@@ -15,9 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ftm_core.contracts import schemas
-from ftm_core.data.map_output import MapOutput
-from ftm_core.storage import Storage, tables
+from ftm_core.data.part_copies import PartCopies
 from ftm_core.topics import compact_vectors
 from ftm_core.topics.compact_vectors import Bytes
 
@@ -60,18 +58,13 @@ class QuarterSentences:
             yield slice(start, min(start + BLOCK, len(self.kept)))
 
 
-def write_sentences(storage: Storage, output: MapOutput, folder: Path) -> int:
-    """Collect the sentences of a run into files in ``folder``; returns the number of sentences."""
+def write_sentences(copies: PartCopies) -> int:
+    """Collect the sentences of a run into files in its folder; returns the number of sentences."""
+    folder = copies.folder
     parts: list[pa.Table] = []
     n_vectors = 0
     with (folder / _VECTORS).open("wb") as file:
-        for part in tables.iterate_tables(
-            storage,
-            output.sentence_keys(),
-            schemas.MAP_SENTENCES,
-            columns=[*_COLUMNS, "vector"],
-            run_id=output.run_id,
-        ):
+        for part in copies.sentences():
             vectors = compact_vectors.from_arrow(part["vector"])
             file.write(vectors.tobytes())
             has_vector = part["vector"].is_valid().to_numpy()

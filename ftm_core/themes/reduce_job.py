@@ -20,7 +20,8 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Failure, Manifest, ReduceState, utc_now
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.catalog import TABLES, TableSpec
-from ftm_core.data.map_output import MapOutput, read_topics
+from ftm_core.data.map_output import MapOutput
+from ftm_core.data.part_copies import PartCopies
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.item_texts import ThemeText
@@ -92,8 +93,9 @@ async def run_reduce(context: ReduceContext) -> ReduceOutcome:
 
 async def _reduce(context: ReduceContext, store: QuarterStore, folder: Path) -> ReduceOutcome:
     storage, output, quarter = context.storage, context.output, context.output.quarter
-    topics = (await asyncio.to_thread(read_topics, storage, output)).select(_TOPIC_COLUMNS)
-    await asyncio.to_thread(write_sentences, storage, output, folder)
+    copies = PartCopies(storage, output, folder)
+    topics = (await asyncio.to_thread(copies.topics)).select(_TOPIC_COLUMNS)
+    await asyncio.to_thread(write_sentences, copies)
     found = await _find(folder, context)
     theme_ids = _theme_ids(quarter, len(found.themes))
     described = await _describe(theme_ids, found, context)
@@ -113,8 +115,7 @@ async def _reduce(context: ReduceContext, store: QuarterStore, folder: Path) -> 
     index = await asyncio.to_thread(tables_of.write)
     downstream = await asyncio.to_thread(
         write_downstream,
-        storage,
-        output,
+        copies,
         calls,
         context.manifest,
         tables_of.sentence_themes(),

@@ -21,6 +21,7 @@ from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.events import Listener, Note, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.records import Checkpoint, Manifest
 from ftm_core.data.map_output import MapOutput
+from ftm_core.data.part_copies import PartCopies
 from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.storage import Storage, tables
 from ftm_core.themes.sentiment_rows import TopicThemes, damaged, sentiment_rows
@@ -85,8 +86,7 @@ class SentenceThemes:
 
 
 def write_downstream(
-    storage: Storage,
-    output: MapOutput,
+    copies: PartCopies,
     calls: Mapping[CallKey, Mapping[str, Any]],
     manifest: Manifest,
     spoken: SentenceThemes,
@@ -99,6 +99,7 @@ def write_downstream(
     naming what does not fit together: a topic without its sentences or with another number of them,
     a call outside the quarter.
     """
+    storage, output = copies.storage, copies.output
     listener(StageStarted(STAGE, 4, "tables"))
     started = dt.datetime.now(dt.UTC)
     counts = _Counts()
@@ -108,7 +109,7 @@ def write_downstream(
         listener(StageAdvanced(STAGE))
         return rows
 
-    work = _Work(storage, output, manifest, spoken, index, calls, counts)
+    work = _Work(copies, manifest, spoken, index, calls, counts)
     quarter = output.quarter
     n_sentences = write(
         keys.processed_table("sentences", quarter), schemas.SENTENCES, work.sentences()
@@ -152,8 +153,7 @@ def completed_firms(output: MapOutput) -> set[str]:
 class _Work:
     """Makes each table's rows, batch by batch."""
 
-    storage: Storage
-    output: MapOutput
+    copies: PartCopies
     manifest: Manifest
     spoken: SentenceThemes
     index: TopicThemes
@@ -161,14 +161,14 @@ class _Work:
     counts: _Counts
 
     def sentences(self) -> Iterator[pa.Table]:
-        for point in self.output.checkpoints:
+        for point in self.copies.output.checkpoints:
             table = self._batch_sentences(point)
             self._require_known_calls(table, point)
             _count_calls(table, self.counts.sentences)
             yield table
 
     def topics(self) -> Iterator[pa.Table]:
-        for point in self.output.checkpoints:
+        for point in self.copies.output.checkpoints:
             table = self._batch_topics(point)
             self._require_known_calls(table, point)
             _require_unique(table["topic_id"], f"topics of batch {point.batch_id}")
@@ -178,7 +178,7 @@ class _Work:
             yield table.append_column(schemas.TOPICS.field("theme_id"), themes)
 
     def sentiment(self) -> Iterator[pa.Table]:
-        for point in self.output.checkpoints:
+        for point in self.copies.output.checkpoints:
             topics = self._batch_topics(point)
             topics = topics.filter(pc.is_valid(self.index.themes_of(topics)))
             linked = topics.filter(pc.is_valid(topics["permno"]))
@@ -198,8 +198,12 @@ class _Work:
             }
             for key, call in self.calls.items()
         ]
-        where = self.storage.describe(keys.processed_table("firms", self.output.quarter))
-        yield schemas.table_from_rows(rows, schemas.FIRMS, run_id=self.output.run_id, where=where)
+        where = self.copies.storage.describe(
+            keys.processed_table("firms", self.copies.output.quarter)
+        )
+        yield schemas.table_from_rows(
+            rows, schemas.FIRMS, run_id=self.copies.output.run_id, where=where
+        )
 
     def _batch_sentences(self, point: Checkpoint) -> pa.Table:
         order = ["earnings_call_date", "transcript_id", "position"]
@@ -219,13 +223,13 @@ class _Work:
         order: Sequence[str],
     ) -> pa.Table:
         """All rows of one batch, by chunk, firm and ``order``; vectors are left out."""
-        part_keys = [key(self.output.quarter, point.batch_id, part.number) for part in point.parts]
+        quarter = self.copies.output.quarter
         wanted = pa.schema([one for one in schema if one.name != "vector"])
-        parts = tables.iterate_tables(
-            self.storage, part_keys, schema, columns=wanted.names, run_id=self.output.run_id
-        )
-        # The parts' stamps must not differ from table to table.
-        table = pa.concat_tables([wanted.empty_table(), *(part.cast(wanted) for part in parts)])
+        parts = [
+            self.copies.read(key(quarter, point.batch_id, part.number), schema)
+            for part in point.parts
+        ]
+        table = pa.concat_tables([wanted.empty_table(), *parts])
         chunks = pa.array([self._chunk_of(firm) for firm in table["firm_id"].to_pylist()], _INT)
         by = [(name, "ascending") for name in ("chunk", "firm_id", *order)]
         return table.append_column("chunk", chunks).sort_by(by).drop_columns(["chunk"])

@@ -38,13 +38,13 @@ def smallest_cluster(n_sample: int, n_sentences: int, settings: ThemeSettings) -
     return min(max(SMALLEST_CLUSTER, in_sample), most)
 
 
-def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings) -> Labels:
+def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings, seed: int) -> Labels:
     """A cluster per sentence of shape (n,), -1 for none, by UMAP and HDBSCAN.
 
     ``vectors`` are unit vectors of shape (n, dimensions), ``smallest`` is the size of the smallest
-    cluster. Deterministic for given vectors and settings. Too few sentences for two clusters give
-    no cluster. Clusters larger than LARGEST_SHARE of the sample size are taken apart: excess of
-    mass prefers a few clusters that hold everything to many that are about one thing.
+    cluster. Deterministic for given vectors, settings and seed. Too few sentences for two clusters
+    give no cluster. Clusters larger than LARGEST_SHARE of the sample size are taken apart: excess
+    of mass prefers a few clusters that hold everything to many that are about one thing.
     """
     from hdbscan import HDBSCAN
     from umap import UMAP
@@ -60,7 +60,7 @@ def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings) -> 
         n_components=UMAP_COMPONENTS,
         min_dist=0.0,
         metric="cosine",
-        random_state=settings.seed,
+        random_state=seed,
         n_jobs=1,
     ).fit_transform(vectors)
     labels = HDBSCAN(

@@ -1,9 +1,10 @@
 """Find the themes of a quarter: fitted on a sample of its sentences, assigned to all of them.
 
 1. Center the sentence vectors and flatten their top directions (sentence_space).
-2. Cluster a seeded sample, stratified by firm, by UMAP and HDBSCAN (theme_directions).
+2. Cluster seeded samples, stratified by firm, by UMAP and HDBSCAN (theme_directions).
 3. Sharpen the space by the variance within clusters, and join directions that say the same.
-4. Assign every sentence to the nearest theme in one pass (assignment).
+4. Drop directions that no words tell from others (distinctiveness).
+5. Assign every sentence to the nearest theme in one pass (assignment).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ftm_core.themes.assignment import (
     with_context,
     without_dominance,
 )
+from ftm_core.themes.distinctiveness import distinctiveness
 from ftm_core.themes.evidence import LEADING_SENTENCES
 from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences
 from ftm_core.themes.sentence_space import SentenceSpace, flattened_space, sharpened_space
@@ -44,6 +46,13 @@ from ftm_core.topics.embedding import Embedder
 
 # Sentences on which directions are refined: the sample of the clustering and more of its kind.
 REFINING_SAMPLE = 100_000
+# Samples that are clustered where one does not hold all sentences, and the cosine from which
+# directions of two of them are one.
+FITS = 3
+JOINED_FITS = 0.7
+# Distinctiveness below which a direction is no theme: chosen on MAEC 2016Q3
+# (bench/results/themes.md).
+MIN_DISTINCTIVENESS = 0.44
 WORDS_IN_GROUP_NAME = 4
 # BERTopic's number of keywords, as for topics.
 N_KEYWORDS = 10
@@ -127,16 +136,11 @@ def fit_directions(
     space = flattened_space(
         (vectors[block] for block in sentences.blocks()), settings.flattened_directions
     )
-    drawn = draws(sentences.table["sentence_id"].take(sentences.kept).to_pylist(), settings.seed)
-    firms = sentences.codes("firm_id")
-    sample = stratified_sample(firms, drawn, settings.sample_size)
-    placed = space.place(vectors[sample])
-    smallest = smallest_cluster(len(sample), len(vectors), settings)
-    clusters = cluster_sample(placed, smallest, settings)
-    directions = mean_directions(placed, clusters)
+    directions = _candidates(sentences, space, settings)
     if not len(directions):
         return space, directions
-    wider = vectors[stratified_sample(firms, drawn, max(REFINING_SAMPLE, settings.sample_size))]
+    rows = _sample(sentences, max(REFINING_SAMPLE, settings.sample_size), settings.seed)
+    wider = vectors[rows]
     placed = space.place(wider)
     directions = refined(placed, directions, settings)
     if not len(directions):  # no sentence is as close to a theme as ``min_similarity`` asks
@@ -146,7 +150,39 @@ def fit_directions(
     space = sharpened_space(space, placed, labels)
     placed = space.place(wider)
     directions = joined(mean_directions(placed, labels))
-    return space, refined(placed, directions, settings)
+    directions = refined(placed, directions, settings)
+    labels, similarity = nearest(placed, directions)
+    labels[similarity < settings.min_similarity] = NO_THEME
+    texts = sentences.table["raw_text"].take(sentences.kept[rows]).to_pylist()
+    told = distinctiveness(texts, labels, len(directions))
+    return space, directions[told >= MIN_DISTINCTIVENESS]
+
+
+def _candidates(
+    sentences: QuarterSentences, space: SentenceSpace, settings: ThemeSettings
+) -> Directions:
+    """The directions of the clusters of one sample, or of FITS where one does not hold all.
+
+    Each sample has other sentences and finds other subjects; what several find is joined. One
+    sample alone is also a matter of luck (bench/results/themes.md).
+    """
+    found = []
+    for number in range(FITS if len(sentences.kept) > settings.sample_size else 1):
+        seed = settings.seed * FITS + number
+        sample = _sample(sentences, settings.sample_size, seed)
+        placed = space.place(sentences.vectors[sample])
+        smallest = smallest_cluster(len(sample), len(sentences.kept), settings)
+        clusters = cluster_sample(placed, smallest, settings, seed)
+        found.append(mean_directions(placed, clusters))
+    if len(found) == 1:
+        return found[0]
+    return joined(np.concatenate(found), JOINED_FITS)
+
+
+def _sample(sentences: QuarterSentences, size: int, seed: int) -> npt.NDArray[np.int64]:
+    """Positions among the kept sentences, the same share of every firm."""
+    ids = sentences.table["sentence_id"].take(sentences.kept).to_pylist()
+    return stratified_sample(sentences.codes("firm_id"), draws(ids, seed), size)
 
 
 def _describe(

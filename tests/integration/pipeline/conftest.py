@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pyarrow import concat_tables
 
+from ftm_core.contracts import schemas
 from ftm_core.contracts.events import Event
 from ftm_core.contracts.records import Failure
 from ftm_core.contracts.settings import MapSettings, Settings
 from ftm_core.data.checkpoints import read_failures
-from ftm_core.data.map_output import read_map_output, read_topics
+from ftm_core.data.map_output import read_map_output
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.storage import Storage
 from ftm_core.storage.local import LocalStorage
+from ftm_core.storage.tables import iterate_tables
 from ftm_core.themes.reduce_job import ReduceContext, ReduceOutcome, run_reduce
 from ftm_core.topics.map_job import BatchOutcome, MapContext, run_batch
 from ftm_core.topics.workers import ModelWorkers
@@ -96,7 +99,9 @@ class Pipeline:
     def topic_ids(self) -> list[str]:
         """Topics that the reduce would read."""
         output = read_map_output(self.storage, QUARTER, self.quarter.plan, self.quarter.run_id)
-        ids: list[str] = read_topics(self.storage, output)["topic_id"].to_pylist()
+        parts = iterate_tables(self.storage, output.topic_keys(), schemas.FIRM_TOPICS)
+        by_firm = [("firm_id", "ascending"), ("local_topic_id", "ascending")]
+        ids: list[str] = concat_tables(parts).sort_by(by_firm)["topic_id"].to_pylist()
         return ids
 
     def recorded_failures(self) -> Sequence[Failure]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from ftm_core.contracts.errors import InputError, StorageError, StorageRetryable
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Failure
 from ftm_core.data.checkpoints import BatchCheckpoints, read_checkpoint, read_failures
-from ftm_core.data.map_output import iterate_sentences, read_map_output, read_topics
+from ftm_core.data.map_output import MapOutput, iterate_sentences, read_map_output
 from ftm_core.storage import tables
 from ftm_core.storage.local import LocalStorage
 from tests.unit.data.builders import batch, failure, finished_firm
@@ -28,11 +28,18 @@ def store(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path)
 
 
+def read_topics(store: LocalStorage, output: MapOutput) -> list[dict[str, Any]]:
+    parts = tables.iterate_tables(
+        store, output.topic_keys(), schemas.FIRM_TOPICS, run_id=output.run_id
+    )
+    return [row for part in parts for row in part.to_pylist()]
+
+
 def rows_by_firm(store: LocalStorage, *plan: Batch, run_id: str = "run-1") -> dict[str, list[str]]:
     """Topics of each firm, as reduce reads them."""
     found: dict[str, list[str]] = {}
     output = read_map_output(store, Q, plan or [BATCH], run_id)
-    for row in read_topics(store, output).to_pylist():
+    for row in read_topics(store, output):
         found.setdefault(row["firm_id"], []).append(row["topic_id"])
     return found
 

@@ -17,6 +17,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Checkpoint, Part
 from ftm_core.contracts.settings import ThemeSettings
 from ftm_core.data.map_output import MapOutput
+from ftm_core.data.part_copies import PartCopies
 from ftm_core.storage import tables
 from ftm_core.storage.local import LocalStorage
 from ftm_core.themes.assignment import with_context, without_dominance
@@ -127,7 +128,7 @@ def test_fault_19_row_order_and_parts_change_no_theme(
         folder = tmp_path / str(number)
         folder.mkdir()
         storage = LocalStorage(folder / "data")
-        write_sentences(storage, map_output(storage, quarter, parts), folder)
+        write_sentences(PartCopies(storage, map_output(storage, quarter, parts), folder))
         read = read_sentences(folder)
         found.append((read.table, themes_of(read, settings)))
 
