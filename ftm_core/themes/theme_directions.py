@@ -93,8 +93,8 @@ def refined(vectors: Vectors, directions: Directions, settings: ThemeSettings) -
     return directions
 
 
-def joined(directions: Directions) -> Directions:
-    """Directions with those made one whose cosine is JOIN_SIMILARITY or more on average.
+def joined(directions: Directions, similarity: float = JOIN_SIMILARITY) -> Directions:
+    """Directions with those made one whose cosine is ``similarity`` or more on average.
 
     Average linkage: https://doi.org/10.1007/BF02291478.
     """
@@ -103,5 +103,5 @@ def joined(directions: Directions) -> Directions:
     if len(directions) < 2:
         return directions
     tree = linkage(directions.astype(np.float64), "average", "cosine")
-    groups = fcluster(tree, 1 - JOIN_SIMILARITY, "distance")
+    groups = fcluster(tree, 1 - similarity, "distance")
     return mean_directions(directions, groups.astype(np.int64) - 1)
