@@ -7,8 +7,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import typer
@@ -96,15 +96,27 @@ def say(text: str, *, style: str = "") -> None:
 
 def confirm(question: str) -> bool:
     """Ask on stderr; an end of the input, a closed one or Ctrl-C is a no, said as such."""
+    return bool(_answer(question, typer.confirm))
+
+
+def ask_text(question: str) -> str:
+    """Ask for a text on stderr; empty at an end of the input, a closed one or Ctrl-C."""
+    return str(_answer(question, typer.prompt) or "").strip()
+
+
+def _answer(question: str, ask: Callable[..., Any]) -> Any:
+    """The answer, or None where there can be none."""
     # Python has no stdin where a shell closed it (`<&-`).
     if sys.stdin is None:
         say(f"{question} No: the standard input is closed.")
-        return False
+        return None
     try:
-        return typer.confirm(question, err=True)
+        # Python's own input() writes the question's last blank to stdout, which is for results.
+        with redirect_stdout(sys.stderr):
+            return ask(question, err=True)
     except typer.Abort:
         say("")
-        return False
+        return None
 
 
 def confirm_or_decline(question: str, *, what: str) -> None:

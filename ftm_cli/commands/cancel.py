@@ -39,7 +39,7 @@ def cancel_command(
             "is not possible: a run here belongs to the terminal that started it",
             "Stop it with Ctrl-C there, or with `kill PID`: it saves what is finished.",
         )
-    if not yes and not json_output:
+    if not yes:
         confirm_or_decline(f"Stop {run}?", what="ftm cancel")
     with progress_listener() as listener:
         stopped = chosen.cancel(run, listener)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from ftm_cli.commands.deploy import OnlyOption, PlanOption
 from ftm_cli.options import JsonOption, YesOption
 
@@ -79,13 +77,11 @@ def _ask(step: PlannedStep) -> bool:
 
 
 def _ask_for_the_name(profile: str) -> None:
+    from ftm_cli.console import ask_text
     from ftm_core.contracts.errors import DeclinedError
 
-    try:
-        answer = typer.prompt("Type the name of the pinned profile to destroy all this", err=True)
-    except typer.Abort:
-        answer = ""
-    if answer.strip() != profile:
+    answer = ask_text("Type the name of the pinned profile to destroy all this")
+    if answer != profile:
         raise DeclinedError(
             "ftm destroy",
             f"{answer!r} is not the name of the pinned profile, so nothing was changed",

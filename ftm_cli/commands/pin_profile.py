@@ -73,7 +73,7 @@ def _pin(
             f"is of account {identity.account_id}, not {account_id}: nothing was pinned",
             "Choose the profile of that account, or correct --account-id.",
         )
-    if account_id is None and not yes and not as_json:
+    if account_id is None and not yes:
         from ftm_cli.console import confirm_or_decline
 
         confirm_or_decline(

@@ -1,4 +1,4 @@
-"""A lock between processes in a folder: flock, or a lock file where flock does not work."""
+"""A lock between processes in a folder: flock on one machine, a lock file between machines."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _NO_FLOCK = frozenset(
 # The lock is held for milliseconds: a file this old was left by a process that was killed.
 _ABANDONED_AFTER_SECONDS = 30.0
 _WAIT_SECONDS = 120.0
+_REFUSED_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
@@ -32,30 +33,37 @@ _POLL_SECONDS = 0.05
 def file_lock(guard: Path, where: str) -> Iterator[None]:
     """Hold the lock named by ``guard`` while the block runs; ``where`` is named in errors.
 
-    All processes on one file system take the same way, since flock works for all or for none.
-    Raises StorageRetryableError when a lock file stays held.
+    flock alone is not enough: on sshfs, on NFS with ``local_lock`` and on other file systems it
+    succeeds and yet excludes nobody on another machine. It orders the processes of one machine,
+    and a lock file orders machines. Raises StorageRetryableError when a lock file stays held.
     """
     with contextlib.ExitStack() as held:
         with translated(where):
             file = held.enter_context(guard.open("w"))
+            has_flock = True
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError as error:
                 if error.errno not in _NO_FLOCK:
                     raise
-                held.enter_context(_exclusive_file(guard.with_name(f"{guard.name}ed"), where))
+                has_flock = False
+        lock_file = guard.with_name(f"{guard.name}ed")
+        held.enter_context(_exclusive_file(lock_file, where, has_flock=has_flock))
         yield
 
 
 @contextlib.contextmanager
-def _exclusive_file(path: Path, where: str) -> Iterator[None]:
+def _exclusive_file(path: Path, where: str, *, has_flock: bool) -> Iterator[None]:
     """A file that only one process can create; it is gone when the block ends."""
     token = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
-    deadline = time.monotonic() + _WAIT_SECONDS
+    began = time.monotonic()
     with translated(where):
-        while not _created(path, token):
+        while not _created(path, token, patient=time.monotonic() < began + _REFUSED_SECONDS):
+            if has_flock and _owner_was_killed_here(path):
+                path.unlink(missing_ok=True)
+                continue
             _remove_if_abandoned(path)
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + _WAIT_SECONDS:
                 raise StorageRetryableError(
                     where,
                     f"The lock file {path} stayed held for {_WAIT_SECONDS:.0f} s",
@@ -71,12 +79,36 @@ def _exclusive_file(path: Path, where: str) -> Iterator[None]:
                 path.unlink()
 
 
-def _created(path: Path, token: str) -> bool:
-    """Create the lock file exclusively, which NFS, SMB, FAT and FUSE all can; False if held."""
+def _owner_was_killed_here(path: Path) -> bool:
+    """Whether the lock file is of a process of this machine that no longer exists.
+
+    Asked by the one process here that has the flock, so no other can make a new one meanwhile.
+    """
+    try:
+        host, pid, _ = path.read_text(encoding="utf-8").split()
+        if host == socket.gethostname():
+            os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        # Gone by now, not yet written, or of a process that we may not signal.
+        pass
+    return False
+
+
+def _created(path: Path, token: str, *, patient: bool) -> bool:
+    """Create the lock file exclusively, which NFS, SMB, FAT and FUSE all can; False if held.
+
+    SFTP has no word for "exists": with ``patient`` a refusal is taken for one.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno == errno.EPERM and patient:
+            return False
+        raise
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(token)
     return True

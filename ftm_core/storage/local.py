@@ -36,9 +36,9 @@ _UNSUPPORTED = frozenset(
 class LocalStorage:
     """Objects as files under ``root``, which is made when first written to.
 
-    Hard links, chmod, fsync of a folder, flock and mmap are used where the file system has them.
-    Where it lacks one of the first four, the guarantees stay, except that after a power cut a
-    file may have its earlier content.
+    Hard links, chmod, fsync of a folder and flock are used where the file system has them. Where
+    it lacks one, the guarantees stay, except that after a power cut a file may have its earlier
+    content.
     """
 
     def __init__(self, root: Path) -> None:
@@ -96,10 +96,10 @@ class LocalStorage:
 
     @contextlib.contextmanager
     def open_input(self, key: str) -> Iterator[pa.NativeFile]:
-        """The file, memory-mapped."""
+        """The file, read and not mapped: a file server's error in a mapping kills the process."""
         path = self._existing(key)
         with translated(str(path)):
-            source = _opened(path)
+            source = pa.OSFile(str(path))
         with source:
             yield source
 
@@ -237,14 +237,6 @@ def _where_supported() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
-
-
-def _opened(path: Path) -> pa.NativeFile:
-    """The file, memory-mapped where it is not empty and the file system can."""
-    if path.stat().st_size:
-        with _where_supported():
-            return pa.memory_map(str(path), "r")
-    return pa.OSFile(str(path))
 
 
 def _absolute(root: Path) -> Path:

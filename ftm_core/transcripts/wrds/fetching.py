@@ -15,6 +15,7 @@ from ftm_core.contracts.errors import RetryableError
 from ftm_core.contracts.events import Listener, Note, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Manifest
+from ftm_core.data.lease import refuse_if_running
 from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.base import Storage
 from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, Call, ChunkWriter, FirmTranscripts
@@ -70,10 +71,13 @@ def fetch_quarter(
     A lost connection is made again, at most ``reconnects`` times between two chunks; each time
     the quarter is planned anew, and the fetch is refused if WRDS changed meanwhile. Raises
     RetryableError when the server stays away (all whole chunks are kept), RunRefusedError when
-    the quarter is of another source or state, InputError when login or tables are refused or the
-    quarter has no call.
+    the quarter is of another source or state or a run works on it, InputError when login or tables
+    are refused or the quarter has no call.
     """
-    if not request.replace:
+    # Before the login, which may ask for an approval on the phone.
+    if request.replace:
+        refuse_if_running(storage, request.quarter)
+    else:
         refuse_other_source(storage, request.quarter)
     attempt = _Attempt(storage, request, listener, today)
     lost = 0

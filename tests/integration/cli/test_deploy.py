@@ -128,12 +128,6 @@ def test_each_step_that_was_not_shown_is_asked_about(source: Project) -> None:
     assert kept(source)["image_tag"]
 
 
-def test_no_to_the_plan_changes_and_keeps_nothing(source: Project) -> None:
-    before = (source.folder / "ftm.toml").read_text()
-    assert source.ftm("deploy", "--state-bucket", "ftm-test-data", given="n\n").code == 4
-    assert (source.folder / "ftm.toml").read_text() == before
-
-
 def test_a_deploy_that_fails_half_way_is_resumed(source: Project) -> None:
     broken = source.folder / "infra" / "terraform" / "broken"
     broken.touch()

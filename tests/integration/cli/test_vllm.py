@@ -34,11 +34,6 @@ def test_a_dry_run_shows_the_cost_and_changes_nothing(deployed: Project) -> None
     assert deployed.stage.desired_counts() == (0, 0)
 
 
-def test_no_without_a_yes(deployed: Project) -> None:
-    assert deployed.ftm("scale-up", given="n\n").code == 4
-    assert deployed.stage.desired_counts() == (0, 0)
-
-
 def test_no_capacity_is_retryable_and_leaves_nothing_asked_for(deployed: Project) -> None:
     message = "We currently do not have sufficient g5.xlarge capacity."
     deployed.stage.set(no_capacity=message)

@@ -18,6 +18,7 @@ from ftm_core.contracts import keys, records, schemas
 from ftm_core.contracts.errors import ExitCode, RetryableError, RunRefusedError
 from ftm_core.contracts.events import Event, StageStarted
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.lease import acquire, release, this_process
 from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
@@ -263,3 +264,34 @@ def test_transcripts_of_another_source_are_not_overwritten(
     # Refused before anyone logs in.
     with pytest.raises(RunRefusedError, match=r"already ingested from calls\.csv"):
         small_fetch(storage, connect=lambda: pytest.fail("logged in"))
+
+
+def test_replace_under_a_run_is_refused_before_the_login(
+    filled: PostgresServer, fetch: Fetch, connecting: Callable[[], Any], tmp_path: Path
+) -> None:
+    """Class: commands that ignore the quarter's lease. The transcripts stay as they are.
+
+    Further members: a run that begins during the login, and a fetch after the run has ended.
+    """
+    fetch(tmp_path)
+    before = chunks_of(tmp_path)
+    storage = LocalStorage(tmp_path)
+
+    def never() -> Any:
+        raise AssertionError("logged in although a run owns the quarter")
+
+    def start_run() -> None:
+        acquire(storage, QUARTER, {}, this_process("2023Q1-20230601-120000"))
+
+    def log_in_while_a_run_starts() -> Any:
+        start_run()
+        return connecting()
+
+    with pytest.raises(RunRefusedError, match="2023Q1-20230601-120000"):
+        fetch(tmp_path, replace=True, connect=log_in_while_a_run_starts)
+    with pytest.raises(RunRefusedError, match="2023Q1-20230601-120000"):
+        fetch(tmp_path, replace=True, connect=never)
+    assert chunks_of(tmp_path) == before
+    assert all((tmp_path / chunk.key).exists() for chunk in before)
+    release(storage, QUARTER, "2023Q1-20230601-120000", finished=True)
+    assert fetch(tmp_path, replace=True).manifest.n_firms
