@@ -209,7 +209,7 @@ def main() -> None:
 
 
 def _end(flush: Callable[[], None]) -> None:
-    """Write the rest of the output; a disk that cannot take it is told like any other error."""
+    """Write the rest of the output; a full disk is reported like any other error."""
     from ftm_core.contracts.errors import FtmError
 
     try:

@@ -229,19 +229,19 @@ class _Rate(ProgressColumn):
         return Text(f"{speed * 60:.1f} {unit}/min", style="cyan")
 
 
-# Units, and share of what is to do, that must be done before the time left is told: the first firms
-# of a run wait for models to load and for one another, and say little of the rest.
+# Units, and share of the work, that must be done before the time left is shown: the first
+# firms of a run wait for models to load and for one another, and say little of the rest.
 _FEWEST_FOR_ESTIMATE = 4
 _SHARE_FOR_ESTIMATE = 0.05
 
 
 def can_estimate(done: float, to_do: float) -> bool:
-    """Whether enough was done since the start to tell the time left within a factor of two."""
+    """Whether enough was done since the start to estimate the time left within a factor of two."""
     return done >= max(_FEWEST_FOR_ESTIMATE, _SHARE_FOR_ESTIMATE * to_do)
 
 
 class _TimeLeft(ProgressColumn):
-    """The time left, once enough is done to tell."""
+    """The time left, once enough is done to estimate it."""
 
     def render(self, task: Task) -> Text:
         before = task.fields.get("before", 0)

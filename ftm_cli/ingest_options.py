@@ -67,7 +67,7 @@ DatesOption = Annotated[
 NamePatternOption = Annotated[
     str | None,
     typer.Option(
-        help="What file names tell, such as {date}_{ticker}.txt. Fields: date, ticker, "
+        help="Pattern of the file names, such as {date}_{ticker}.txt. Fields: date, ticker, "
         "firm_id, firm_name, transcript_id, fiscal; * is anything.",
         metavar="PATTERN",
         show_default=False,

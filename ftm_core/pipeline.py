@@ -116,7 +116,7 @@ class _Work:
 async def run_quarter(request: RunRequest) -> QuarterOutcome:
     """Plan, map, reduce and package one quarter in this process.
 
-    Resumes whatever an earlier run of the same inputs finished. Raises the errors of ``plan``,
+    Resumes from what an earlier run of the same inputs finished. Raises the errors of ``plan``,
     ``run_batch`` and ``run_reduce``; the lease is released in every case.
     """
     clock = _StageClock(request.listener)

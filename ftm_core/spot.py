@@ -80,7 +80,7 @@ class SpotNotice:
     """Polls for the notice while the block lasts, and calls ``on_notice`` once when it comes.
 
     AWS recommends a poll every five seconds. A metadata service that does not answer is polled
-    again, and told of once. ``wait`` is the pause between polls: True ends them.
+    again, and reported once. ``wait`` is the pause between polls: True ends them.
     """
 
     url: str

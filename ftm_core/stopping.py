@@ -95,7 +95,7 @@ class StopSignals:
         assert self._stop is not None
         if self._stop.is_set():
             return
-        # Before anything is told: the terminal that would show it may be what was lost.
+        # Before anything is printed: the terminal that would show it may be what was lost.
         self._stop.set()
         with contextlib.suppress(OSError):
             self._listener(Note(f"{name}: saving what is finished", "warning"))

@@ -20,7 +20,7 @@ def version_text() -> str:
 
 
 def source_commit() -> str:
-    """Commit of this code, with ``-dirty`` after local changes; empty when nothing tells it.
+    """Commit of this code, with ``-dirty`` after local changes; empty when it is unknown.
 
     An image names it in FTM_COMMIT, a wheel in a file that the build wrote, a checkout by git.
     """

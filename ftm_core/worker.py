@@ -52,7 +52,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
             traceback.print_exc()
         _log.error("ERROR %s", error)
         return int(error.exit_code)
-    except Exception:  # noqa: BLE001 - the exit code tells Batch not to retry; the log has it all
+    except Exception:  # noqa: BLE001 - the exit code keeps Batch from retrying; the log has it all
         _log.exception("ERROR unexpected")
         return int(ExitCode.UNEXPECTED)
     return int(ExitCode.DONE)

@@ -54,7 +54,7 @@ def deploy_command(
 
     The order is worked out from what is there already. Each step's plan is confirmed before it is
     applied; nothing that costs by the hour is started. After a failure or Ctrl-C the same command
-    goes on where it stopped, and with nothing to change it changes nothing.
+    resumes where it stopped, and with nothing to change it changes nothing.
 
     With --roles nothing is deployed or asked of AWS: the document is for an administrator who makes
     the roles (name, trust policy, policy, instance profile) and gives you the operator's policies.
@@ -64,7 +64,7 @@ def deploy_command(
     with the command that imports each.
 
     Options are kept in ftm.toml under [aws.deploy]. Settings of `ftm config` that are not at their
-    default reach the jobs; docs/how-to/deploy-to-aws.md tells of further variables.
+    default reach the jobs; docs/how-to/deploy-to-aws.md describes further variables.
 
     JSON: `ftm schema deploy`; with --plan `ftm schema deploy-plan`; with --roles
     `ftm schema deploy-roles`.
@@ -106,7 +106,7 @@ def deploy_command(
     costs = costs_of(settings, read_prices(), deployed_instance_type())
     for name in {settings.s3_bucket_name, settings.state_bucket or settings.s3_bucket_name}:
         bucket_in_reach(session, name)
-    _refuse_foreign_resources(session, settings)
+    _refuse_unmanaged_resources(session, settings)
     with progress_listener() as listener, stopped_by_signals():
         # With --yes each step is planned once, when its turn comes.
         steps = () if yes and not plan else plan_deploy(settings, listener, only=only)
@@ -144,16 +144,16 @@ def _ask(step: PlannedStep) -> bool:
     return confirm(f"Apply {step.title}?")
 
 
-def _refuse_foreign_resources(session: AwsSession, settings: DeploySettings) -> None:
+def _refuse_unmanaged_resources(session: AwsSession, settings: DeploySettings) -> None:
     """Stop where resources of our names exist that no state of ours knows."""
-    from ftm_cli.operations.aws.existing import existing_resources, refuse_foreign_resources
+    from ftm_cli.operations.aws.existing import existing_resources, refuse_unmanaged_resources
     from ftm_cli.operations.aws.roles import render_roles
     from ftm_cli.operations.deploy import deployed_addresses
 
     ours = None if settings.use_precreated_roles else render_roles(settings)
     existing = existing_resources(session, settings, ours)
     if existing:
-        refuse_foreign_resources(existing, deployed_addresses(settings), settings)
+        refuse_unmanaged_resources(existing, deployed_addresses(settings), settings)
 
 
 def _tag(settings: DeploySettings) -> dict[str, str]:

@@ -20,7 +20,7 @@ def destroy_command(
     """Destroy what `ftm deploy` made: stepfunctions, ecs, batch; the bucket and its data stay.
 
     Refuses while a run is not finished, scales vLLM to 0 first, and asks for the name of the pinned
-    profile. After a failure or Ctrl-C the same command goes on where it stopped. Image repositories
+    profile. After a failure or Ctrl-C the same command resumes where it stopped. Image repositories
     go with their images, which `ftm build --push` makes again.
 
     JSON: `ftm schema destroy`; with --plan `ftm schema deploy-plan`.

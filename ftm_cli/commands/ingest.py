@@ -149,7 +149,7 @@ def _quarters(quarter: str | None, *, all_quarters: bool, preview: bool) -> Any:
         return None
     raise InputError(
         "ftm ingest",
-        "was not told which quarter to write",
+        "has no quarter to write to",
         "Add --quarter 2023Q1, a range such as --quarter 2018Q1..2021Q4, or --all-quarters; "
         "`ftm ingest --preview SOURCE` shows which quarters a source holds.",
     )

@@ -48,7 +48,7 @@ def wrds_command(
 
     Run it on your own machine: the login needs a password and a Duo approval, which no Batch job
     has. The password comes from ~/.pgpass, WRDS_PASSWORD or PGPASSWORD, or AWS Secrets Manager,
-    and is never shown. A fetch that stopped goes on after its last whole chunk.
+    and is never shown. A fetch that stopped resumes after its last whole chunk.
 
     JSON: `ftm schema ingest-wrds`.
 

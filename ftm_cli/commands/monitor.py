@@ -31,7 +31,7 @@ def monitor_command(
 
     The cost is vLLM's for the time of the run and the jobs' own time, at the prices of the table.
 
-    JSON, one look: `ftm schema monitor`; what is not known is null.
+    JSON, one snapshot: `ftm schema monitor`; what is not known is null.
 
     Examples:
 
@@ -56,24 +56,24 @@ def monitor_command(
     chosen = announced_target(target, data)
     if quarters is not None or every:
         names = latest_runs(chosen, quarters, every)
-        looks = [chosen.observe(name).look() for name in names]
+        snapshots = [chosen.observe(name).poll() for name in names]
         if json_output:
-            print_json(monitor_report(chosen, looks).as_json())
+            print_json(monitor_report(chosen, snapshots).as_json())
         else:
-            for look in looks:
-                print_line(look)
+            for snapshot in snapshots:
+                print_line(snapshot)
         return
     monitor = chosen.observe(run)
     if json_output:
-        print_json(monitor_report(chosen, [monitor.look()]).as_json())
+        print_json(monitor_report(chosen, [monitor.poll()]).as_json())
         return
     with stopped_by_signals():
         last = show(follow(monitor, waits=waits), poll=waits.poll)
     if last is None:
-        say("Stopped watching. A run goes on by itself.")
+        say("Stopped watching. The run keeps running.")
         return
     if last.is_running:
-        say(f"{last.run} goes on; only the watching ended. `ftm monitor` watches it again.")
+        say(f"{last.run} keeps running; only the watching ended. `ftm monitor` watches it again.")
         return
     chosen.raise_if_failed(monitor)
     if last.state == RunState.SUCCEEDED:

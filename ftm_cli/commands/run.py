@@ -131,7 +131,7 @@ def run_command(
         "--detach": detach or None,
         "--save-scripts": save_scripts,
     }
-    _refuse_foreign_options(chosen, given)
+    _refuse_options_of_other_targets(chosen, given)
     options = RunOptions(
         restart=restart,
         max_firms=max_firms,
@@ -234,7 +234,7 @@ def _raise_first(outcomes: Sequence[QuarterOutcome]) -> None:
         raise error
 
 
-def _refuse_foreign_options(target: Target, given: Mapping[str, Any]) -> None:
+def _refuse_options_of_other_targets(target: Target, given: Mapping[str, Any]) -> None:
     from ftm_core.contracts.errors import InputError
 
     for name, value in given.items():

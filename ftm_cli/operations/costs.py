@@ -65,7 +65,7 @@ class Prices:
 
     @property
     def note(self) -> str:
-        """Where the figures come from, for beside every estimate."""
+        """Where the prices come from, shown beside every estimate."""
         kind = "measured" if self.rates.get("measured") else str(self.rates["basis"])
         return f"prices of {self.date} ({self.source}); rates {kind}"
 
@@ -265,7 +265,7 @@ def estimate_run(
 
     Jobs are billed as the instances that they fill, from their start to the last answer; vLLM from
     the end of the plan, when it is brought up, to the end of the run. Without
-    ``sentences_per_firm`` the table's own figure is taken. Batches beyond the jobs that run at once
+    ``sentences_per_firm`` the table's own value is taken. Batches beyond the jobs that run at once
     wait for a later round.
     """
     rates = prices.rates

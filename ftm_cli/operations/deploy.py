@@ -15,7 +15,7 @@ from ftm_core.contracts.events import Listener, Note, ignore
 
 MODULES = ("batch", "ecs", "stepfunctions")
 
-# What must be there before a module can even be planned: it looks these up by name.
+# What must exist before a module can even be planned: the module finds these by name.
 _NEEDS = {"batch": (), "ecs": ("batch",), "stepfunctions": ("batch",)}
 
 # The output that says a module is there. Each is an ARN, which a plan cannot know: a half-applied
@@ -102,7 +102,7 @@ def module_outputs(settings: DeploySettings, name: str) -> Mapping[str, Any]:
 
 
 def images_of(settings: DeploySettings) -> ImageUris:
-    """Where the jobs look for their images; raises InputError when nothing names them."""
+    """Where the jobs get their images from; raises InputError when nothing names them."""
     if settings.map_image_uri and settings.reduce_image_uri:
         return ImageUris(settings.map_image_uri, settings.reduce_image_uri)
     if settings.use_external_images or not settings.image_tag or not settings.account_id:
@@ -211,7 +211,7 @@ def deploy(
     only: str | None = None,
     approve: Approval = lambda step: True,
 ) -> DeployResult:
-    """Apply every step that changes something, in order; a repeat goes on where it stopped.
+    """Apply every step that changes something, in order; a repeat resumes where it stopped.
 
     ``approve`` sees each step's plan before it is applied; False ends the deploy there.
     Raises TerraformError at the first step that fails; the steps before it stand.

@@ -16,7 +16,7 @@ _REASONS_SHOWN = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. A ``note`` is worth knowing, a ``problem`` wants the next step done."""
+    """One result of an inspection. A ``note`` is information, a ``problem`` needs the next step."""
 
     about: str
     level: Literal["ok", "note", "problem"]

@@ -1,4 +1,4 @@
-"""Look at a run until it ends, through throttling and through a login that is lost and renewed."""
+"""Poll a run until it ends, through throttling and through a login that is lost and renewed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ftm_core.contracts.errors import StorageRetryableError
 class Monitor(Protocol):
     """Whatever can be asked how a run stands."""
 
-    def look(self) -> Snapshot:
+    def poll(self) -> Snapshot:
         """How it stands now."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A look that failed and is repeated: what happened, and what the operator can do."""
+    """A poll that failed and is repeated: what happened, and what the operator can do."""
 
     text: str
     hint: str = ""
@@ -30,19 +30,19 @@ class Trouble:
 def follow(
     monitor: Monitor, *, clock: Clock | None = None, waits: Waits | None = None
 ) -> Iterator[Snapshot | Trouble]:
-    """A snapshot at each look until the run ends; a Trouble in place of a look that failed.
+    """A snapshot at each poll until the run ends; a Trouble in place of a poll that failed.
 
-    A login lost after the first look is waited for; after ``waits.login`` seconds without one
-    AwsLoginError is raised. Errors of the first look are raised as they are.
+    A login lost after the first poll is waited for; after ``waits.login`` seconds without one
+    AwsLoginError is raised. Errors of the first poll are raised as they are.
     """
     clock, waits = clock or Clock(), waits or Waits.from_environment()
-    snapshot = monitor.look()
+    snapshot = monitor.poll()
     yield snapshot
     lost_since: float | None = None
     while snapshot.is_running:
         clock.sleep(waits.poll)
         try:
-            snapshot = monitor.look()
+            snapshot = monitor.poll()
         except AwsLoginError as error:
             now = clock.monotonic()
             lost_since = now if lost_since is None else lost_since
@@ -51,11 +51,11 @@ def follow(
                 raise AwsLoginError(
                     error.where,
                     f"{error.cause}. No new login came in {waited:.0f} s; watching ends, the run "
-                    "itself goes on",
+                    "itself keeps running",
                     error.hint,
                 ) from error
             hint = (
-                f"{error.hint.removesuffix(REPEAT).rstrip('.')}: watching then goes on by itself."
+                f"{error.hint.removesuffix(REPEAT).rstrip('.')}: watching then resumes by itself."
             )
             yield Trouble(f"Login lost: {error.where} {error.cause}", hint)
         except (AwsBusyError, StorageRetryableError) as error:

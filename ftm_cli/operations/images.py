@@ -173,7 +173,7 @@ def _docker(
     listener: Listener = ignore,
     check: bool = True,
 ) -> int:
-    """Run Docker to its end, telling the listener each line it prints."""
+    """Run Docker to its end and report each line it prints to the listener."""
     if shutil.which("docker") is None:
         raise InputError("docker", "is not installed", "Install Docker, or give image URIs.")
     process = subprocess.Popen(

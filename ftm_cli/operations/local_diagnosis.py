@@ -1,4 +1,4 @@
-"""Why a run on this machine does not go on, or would be refused."""
+"""Why a run on this machine makes no progress, or would be refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def diagnose_here(
 
 
 def _of_run(storage: Storage, quarter: Quarter, identity: RunIdentity) -> Finding:
-    again = f"`ftm run --quarter {quarter}` goes on from what is finished."
+    again = f"`ftm run --quarter {quarter}` resumes from what is finished."
     firms = ProgressReader(storage, quarter).read()
     about = f"run {identity.run_id}"
     evidence = [f"{firms.finished:,} of {firms.firms:,} firms finished, {firms.failed:,} failed"]

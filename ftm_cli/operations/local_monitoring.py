@@ -1,4 +1,4 @@
-"""Look at a run on this machine, from what it keeps in its data folder."""
+"""Inspect a run on this machine, from the records in its data folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WARNINGS_SHOWN = 5
 
 
 class LocalMonitor:
-    """A quarter's run in a data folder, looked at again and again."""
+    """A quarter's run in a data folder, polled repeatedly."""
 
     def __init__(self, storage: Storage, quarter: Quarter | None) -> None:
         self._storage = storage
@@ -26,7 +26,7 @@ class LocalMonitor:
         self._progress = ProgressReader(storage, self._quarter)
         self._rate = FirmRate()
 
-    def look(self) -> Snapshot:
+    def poll(self) -> Snapshot:
         """How the run stands now; raises InputError when the quarter has none."""
         identity = read_identity(self._storage, self._quarter)
         if identity is None:

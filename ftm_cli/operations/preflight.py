@@ -1,4 +1,4 @@
-"""The checks before a run: each looks at one thing and says what it found, or what to do next."""
+"""The checks before a run: each inspects one thing and says what it found, or what to do next."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ftm_core.storage.probe import probe
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 # Room for a quarter's tables and the models' scratch files. A run that meets a full disk keeps what
-# is finished, but cannot go on.
+# is finished, but cannot continue.
 FREE_BYTES = 1024**3
 
 _STAGE = "preflight"
 
-# A name, and what looks: it returns what it found or raises FtmError with what to do.
-Look = tuple[str, Callable[[], str]]
+# A name, and what inspects: it returns what it found or raises FtmError with what to do.
+Probe = tuple[str, Callable[[], str]]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: how it stands, and what to do next where it does not pass."""
+    """The result of one check, and what to do next where it did not pass."""
 
     name: str
     passed: bool
@@ -38,26 +38,26 @@ class Check:
     next_step: str = ""
 
 
-def look_at(
-    looks: Sequence[Look], listener: Listener = ignore, *, ends_at: str = ""
+def run_probes(
+    probes: Sequence[Probe], listener: Listener = ignore, *, ends_at: str = ""
 ) -> tuple[Check, ...]:
-    """Look at each in turn: a check passes with what its function returns, and fails by FtmError.
+    """Run each in turn: a check passes with what its function returns, and fails by FtmError.
 
     When the one named ``ends_at`` fails, those after it wait for it and are left out.
     """
-    listener(StageStarted(_STAGE, len(looks), "checks"))
+    listener(StageStarted(_STAGE, len(probes), "checks"))
     began = time.monotonic()
     checks = []
-    for number, (name, look) in enumerate(looks, start=1):
+    for number, (name, inspect) in enumerate(probes, start=1):
         try:
-            check = Check(name, True, look())
+            check = Check(name, True, inspect())
         except FtmError as error:
             place = "" if error.where == name else f"{error.where}: "
             check = Check(name, False, f"{place}{error.cause}", error.hint)
         listener(StageAdvanced(_STAGE))
-        waiting = [later for later, _ in looks[number:]]
+        waiting = [later for later, _ in probes[number:]]
         if not check.passed and name == ends_at and waiting:
-            wait = f"{check.next_step} Only then can these be looked at: {', '.join(waiting)}."
+            wait = f"{check.next_step} Only then can these be checked: {', '.join(waiting)}."
             checks.append(replace(check, next_step=wait))
             break
         checks.append(check)
@@ -72,22 +72,22 @@ def check_local(
     listener: Listener = ignore,
 ) -> tuple[Check, ...]:
     """Everything that a run on this machine needs; changes nothing but a file it removes again."""
-    looks: list[Look] = [
+    probes: list[Probe] = [
         ("python", python_version),
         ("embedding model", lambda: _embedding_model(settings)),
         ("LLM", lambda: _llm(settings)),
     ]
     if not storage.uri.startswith("s3://"):
         folder = Path(storage.uri.removeprefix("file://"))
-        looks += [
+        probes += [
             ("data folder", lambda: _data_place(storage)),
             ("disk space", lambda: _free_space(folder)),
         ]
     else:
-        looks.append(("bucket", lambda: _data_place(storage)))
+        probes.append(("bucket", lambda: _data_place(storage)))
     if quarter is not None:
-        looks.append(("transcripts", lambda: transcripts(storage, quarter)))
-    return look_at(looks, listener)
+        probes.append(("transcripts", lambda: transcripts(storage, quarter)))
+    return run_probes(probes, listener)
 
 
 def python_version() -> str:

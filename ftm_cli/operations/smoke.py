@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One line of the checklist; None where the test did not come so far, or cannot tell."""
+    """One line of the checklist; None where the test did not come so far, or cannot know."""
 
     item: str
     passed: bool | None
@@ -57,7 +57,7 @@ class Criterion:
 
 
 class SmokeTest:
-    """Keeps account of steps and checklist while a smoke test goes on."""
+    """Records the steps and the checklist of a running smoke test."""
 
     def __init__(
         self,

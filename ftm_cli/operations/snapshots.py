@@ -21,7 +21,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look at a run. ``unread`` names what did not answer: its last known value stands."""
+    """The state of a run at one poll. Of what ``unread`` names, the last known values are used."""
 
     target: str
     run: str
@@ -57,7 +57,7 @@ class Snapshot:
 
 
 class FirmRate:
-    """Firms a minute: between looks, and before two looks differ the average of a fresh run."""
+    """Firms a minute: between polls, and before two polls differ the average of a fresh run."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None

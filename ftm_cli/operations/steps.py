@@ -113,7 +113,7 @@ def _with_server(
 def _url_in(path: Path, llm: LlmSettings, listener: Listener) -> str:
     """The URL that a server's job wrote; waits for it as for a server that is down."""
     deadline = time.monotonic() + llm.health_wait
-    is_told = False
+    is_announced = False
     while True:
         text = path.read_text(encoding="utf-8").strip() if path.exists() else ""
         if text:
@@ -126,7 +126,7 @@ def _url_in(path: Path, llm: LlmSettings, listener: Listener) -> str:
                 f"has not written its URL to {path} within {llm.health_wait:.0f} s",
                 "See the log of its job; the same step can be started again.",
             )
-        if not is_told:
+        if not is_announced:
             listener(Note(f"waiting for the URL of the LLM server in {path}"))
-            is_told = True
+            is_announced = True
         time.sleep(_URL_POLL_SECONDS)

@@ -161,7 +161,7 @@ class TerraformModule:
             yield Plan(path, counts, code == 2, addresses)
 
     def apply(self, plan: Plan, listener: Listener = ignore) -> None:
-        """Do what the plan says, telling the listener of each finished resource.
+        """Apply the plan and report each finished resource to the listener.
 
         Ctrl-C is passed on once, so that Terraform finishes what it has begun and saves its state.
         """
@@ -282,7 +282,7 @@ def _holds_managed(state: str) -> bool:
 
 
 def _index(instance: Mapping[str, Any]) -> str:
-    """The part of an address that tells one instance of a resource from the others."""
+    """The part of an address that distinguishes the instances of one resource."""
     key = instance.get("index_key")
     return "" if key is None else f"[{json.dumps(key)}]"
 
@@ -341,7 +341,7 @@ def _failure(where: str, cause: str) -> TerraformError:
             "folder.",
         )
     if any(sign in lowered for sign in _LOGGED_OUT):
-        return TerraformError(where, cause, "Log in again, then repeat the command: it goes on.")
+        return TerraformError(where, cause, "Log in again, then repeat the command: it resumes.")
     if any(sign in lowered for sign in _BUSY):
         return TerraformRetryableError(where, cause, "Wait a minute and repeat the command.")
     return TerraformError(

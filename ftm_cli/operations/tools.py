@@ -26,7 +26,7 @@ def terraform_version() -> str:
         version = str(json.loads(done.stdout)["terraform_version"])
     except (ValueError, KeyError) as error:
         raise InputError(
-            "terraform", f"does not tell its version ({_said(done)})", install
+            "terraform", f"does not report its version ({_last_line(done)})", install
         ) from error
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST_TERRAFORM:
@@ -46,7 +46,7 @@ def docker_version() -> str:
     if done.returncode != 0:
         raise InputError(
             "docker",
-            f"has no engine to work with ({_said(done)})",
+            f"has no engine to work with ({_last_line(done)})",
             "Start Docker (such as `sudo systemctl start docker`), or point DOCKER_HOST to it.",
         )
     return f"engine {done.stdout.strip()}"
@@ -57,7 +57,7 @@ def unformatted_files(terraform_root: Path) -> str:
     terraform_version()
     done = _run("terraform", "fmt", "-check", "-recursive", str(terraform_root))
     if done.returncode != 0:
-        files = ", ".join(done.stdout.split()) or f"files it cannot read ({_said(done)})"
+        files = ", ".join(done.stdout.split()) or f"files it cannot read ({_last_line(done)})"
         raise InputError(
             "terraform fmt",
             f"would change {files}",
@@ -80,7 +80,7 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", f"no answer within {_SECONDS} s")
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
     """The last line that a failed command printed."""
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
     return lines[-1].strip().rstrip(".") if lines else f"it ended with {done.returncode}"

@@ -78,7 +78,7 @@ class BatchResult(Result):
 
 
 class EstimateResult(Result):
-    """Expected time and cost; null where nothing tells it."""
+    """Expected time and cost; null where it is unknown."""
 
     seconds: float | None
     usd: float | None

@@ -224,7 +224,7 @@ class AwsTarget:
     def cancel(self, run: str, listener: Listener) -> int:
         """Stop an execution and its jobs; vLLM is left to the command that brought it up."""
         executions = Executions(self._session)
-        found = executions.look(run)
+        found = executions.describe(run)
         if not found.is_running:
             raise InputError(f"run {run}", f"has ended as {found.status}", "See `ftm runs`.")
         executions.stop(found, "ftm cancel")

@@ -69,8 +69,8 @@ class ConcurrentRuns:
     def run(self, *, at_once: int) -> dict[str, QuarterOutcome]:
         """Run all quarters; returns their outcomes by the name of the run.
 
-        With scale auto vLLM is at 0 afterwards, whatever happened, and whatever is still running is
-        stopped first. Raises InterruptedRunError when a signal stopped it.
+        With scale auto vLLM is at 0 afterwards, however the runs ended; runs that are still active
+        are stopped first. Raises InterruptedRunError when a signal stopped it.
         """
         self._executions.check_deployed()
         lead = self._runs[self._plans[0].run]
@@ -104,7 +104,7 @@ class ConcurrentRuns:
     def _poll(self, active: _Active) -> None:
         plan = active.plan
         try:
-            now = self._executions.look(active.execution.arn)
+            now = self._executions.describe(active.execution.arn)
             states = self._executions.current_states(now) if now.is_running else ()
         except AwsBusyError as error:
             active.failed_polls += 1
@@ -138,7 +138,7 @@ class ConcurrentRuns:
         if isinstance(error, StopSignal) and native_plan(self._plans[0]).scale == "none":
             names = ", ".join(self._active)
             raise error.interruption(
-                "stopped this command; the runs themselves go on",
+                "stopped this command; the runs themselves keep running",
                 f"`ftm monitor` watches them: {names}.",
             ) from error
         with undisturbed():

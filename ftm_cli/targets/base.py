@@ -42,7 +42,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """Expected seconds and US dollars of what is left of a run; None where nothing tells it."""
+    """Expected seconds and US dollars of what is left of a run; None where it is unknown."""
 
     seconds: float | None
     usd: float | None

@@ -30,7 +30,7 @@ def select_quarters(
     """The quarters that ``--quarter``, ``--quarters`` or ``--all`` ask for, oldest first.
 
     Of a range the quarters that are ``available`` are taken; each quarter of a list must be.
-    ``what`` and ``where`` tell in errors what is missing where. Raises InputError unless exactly
+    ``what`` and ``where`` say in errors what is missing where. Raises InputError unless exactly
     one of the three is given, and when nothing is left.
     """
     if sum((quarter is not None, quarters is not None, every)) != 1:

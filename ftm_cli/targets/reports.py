@@ -123,37 +123,37 @@ def smoke_report(target: Target, test: SmokeTest) -> SmokeReport:
 
 
 def monitor_report(target: Target, snapshots: Sequence[Snapshot]) -> MonitorReport:
-    """One look at each run; a run on AWS names its own bucket."""
+    """The current state of each run; a run on AWS names its own bucket."""
     data = snapshots[0].data if snapshots else target.data
     runs = [_status(snapshot) for snapshot in snapshots]
     return MonitorReport(target=target.name, data=data, runs=runs)
 
 
-def _status(look: Snapshot) -> RunStatus:
-    left = look.seconds_left
+def _status(snapshot: Snapshot) -> RunStatus:
+    left = snapshot.seconds_left
     firms = None
-    if look.firms is not None:
+    if snapshot.firms is not None:
         firms = FirmProgressResult(
-            total=look.firms.firms,
-            finished=look.firms.finished,
-            failed=look.firms.failed,
-            per_minute=look.firms_per_minute and round(look.firms_per_minute, 2),
+            total=snapshot.firms.firms,
+            finished=snapshot.firms.finished,
+            failed=snapshot.firms.failed,
+            per_minute=snapshot.firms_per_minute and round(snapshot.firms_per_minute, 2),
             seconds_left=None if left is None else round(left),
         )
     return RunStatus(
-        run=look.run,
-        quarter=look.quarter,
-        state=look.state,
-        error=look.error,
-        started=look.started,
-        seconds=round(look.seconds),
-        states=list(look.states),
-        batches=BatchCountsResult(**asdict(look.batches)) if look.batches else None,
+        run=snapshot.run,
+        quarter=snapshot.quarter,
+        state=snapshot.state,
+        error=snapshot.error,
+        started=snapshot.started,
+        seconds=round(snapshot.seconds),
+        states=list(snapshot.states),
+        batches=BatchCountsResult(**asdict(snapshot.batches)) if snapshot.batches else None,
         firms=firms,
-        vllm=look.vllm.as_json() if look.vllm else None,
-        requests_per_second=look.requests_per_second,
-        warnings=[NoticeResult(**asdict(item)) for item in look.warnings],
-        cost_usd=None if look.cost_usd is None else round(look.cost_usd, 2),
-        prices_note=look.prices_note,
-        unread=list(look.unread),
+        vllm=snapshot.vllm.as_json() if snapshot.vllm else None,
+        requests_per_second=snapshot.requests_per_second,
+        warnings=[NoticeResult(**asdict(item)) for item in snapshot.warnings],
+        cost_usd=None if snapshot.cost_usd is None else round(snapshot.cost_usd, 2),
+        prices_note=snapshot.prices_note,
+        unread=list(snapshot.unread),
     )

@@ -25,16 +25,16 @@ _BAR_WIDTH = 24
 _STYLES = {"SUCCEEDED": "bold green", "RUNNING": "bold cyan"}
 
 
-def show(looks: Iterable[Snapshot | Trouble], *, poll: float) -> Snapshot | None:
-    """Show each look as it comes; the last snapshot, also when a stop signal ends it."""
+def show(snapshots: Iterable[Snapshot | Trouble], *, poll: float) -> Snapshot | None:
+    """Show each snapshot as it comes; the last snapshot, also when a stop signal ends it."""
     screen: _Screen | _Lines = _Screen(stdout, poll) if stdout.is_terminal else _Lines()
     last: Snapshot | None = None
     with screen:
         try:
-            for look in looks:
-                if isinstance(look, Snapshot):
-                    last = look
-                screen.update(look)
+            for snapshot in snapshots:
+                if isinstance(snapshot, Snapshot):
+                    last = snapshot
+                screen.update(snapshot)
                 if stdout_is_lost():
                     return last
         except KeyboardInterrupt:
@@ -57,11 +57,11 @@ class _Screen:
     def __exit__(self, *exc_info: object) -> None:
         self._live.stop()
 
-    def update(self, look: Snapshot | Trouble) -> None:
-        """Draw anew."""
-        trouble = None if isinstance(look, Snapshot) else look
-        if isinstance(look, Snapshot):
-            self._snapshot = look
+    def update(self, snapshot: Snapshot | Trouble) -> None:
+        """Draw again."""
+        trouble = None if isinstance(snapshot, Snapshot) else snapshot
+        if isinstance(snapshot, Snapshot):
+            self._snapshot = snapshot
         if self._snapshot is not None:
             self._live.update(_panel(self._snapshot, trouble, self._poll), refresh=True)
 
@@ -70,8 +70,8 @@ class _Lines:
     """One line for each change, each new warning and each trouble."""
 
     def __init__(self) -> None:
-        self._told: tuple[object, ...] | None = None
-        self._told_at = 0.0
+        self._printed: tuple[object, ...] | None = None
+        self._printed_at = 0.0
         self._warnings: set[Notice] = set()
         self._trouble = ""
 
@@ -81,92 +81,104 @@ class _Lines:
     def __exit__(self, *exc_info: object) -> None:
         return None
 
-    def update(self, look: Snapshot | Trouble) -> None:
+    def update(self, snapshot: Snapshot | Trouble) -> None:
         """Print what is new."""
-        if isinstance(look, Trouble):
-            if look.text != self._trouble:
-                say(f"{look.text}. {look.hint}" if look.hint else look.text, style="yellow")
-            self._trouble = look.text
+        if isinstance(snapshot, Trouble):
+            if snapshot.text != self._trouble:
+                say(
+                    f"{snapshot.text}. {snapshot.hint}" if snapshot.hint else snapshot.text,
+                    style="yellow",
+                )
+            self._trouble = snapshot.text
             return
         self._trouble = ""
-        phase = look.vllm and look.vllm.phase
-        facts = (look.state, look.states, look.batches, look.firms, phase, look.unread)
-        if facts != self._told or look.seconds - self._told_at >= QUIET_SECONDS:
-            self._told, self._told_at = facts, look.seconds
-            print_line(look)
-        for warning in look.warnings:
+        phase = snapshot.vllm and snapshot.vllm.phase
+        facts = (
+            snapshot.state,
+            snapshot.states,
+            snapshot.batches,
+            snapshot.firms,
+            phase,
+            snapshot.unread,
+        )
+        if facts != self._printed or snapshot.seconds - self._printed_at >= QUIET_SECONDS:
+            self._printed, self._printed_at = facts, snapshot.seconds
+            print_line(snapshot)
+        for warning in snapshot.warnings:
             if warning not in self._warnings:
                 self._warnings.add(warning)
                 stdout.print(Text(f"  {_warning_line(warning)}"), soft_wrap=True)
 
 
-def print_line(look: Snapshot) -> None:
+def print_line(snapshot: Snapshot) -> None:
     """The whole snapshot as one line on stdout."""
-    parts = [f"{_clock_time()} {look.run} {look.state}", *_facts(look)]
+    parts = [f"{_clock_time()} {snapshot.run} {snapshot.state}", *_facts(snapshot)]
     stdout.print(Text("; ".join(parts)), soft_wrap=True)
-    if look.error:
-        stdout.print(Text(f"  {look.error}"), soft_wrap=True)
+    if snapshot.error:
+        stdout.print(Text(f"  {snapshot.error}"), soft_wrap=True)
 
 
-def _facts(look: Snapshot) -> Iterable[str]:
-    if look.states:
-        yield ", ".join(look.states)
-    if look.batches:
-        yield f"batches {_batches(look)}"
-    if look.firms and look.firms.firms:
-        yield f"firms {_firms(look)}"
-    if look.target == "aws":
-        yield f"vLLM {_vllm(look)}"
-    if look.cost_usd is not None:
-        yield f"about ${look.cost_usd:.2f} so far"
-    if look.unread:
-        yield f"not answering now: {', '.join(look.unread)}"
+def _facts(snapshot: Snapshot) -> Iterable[str]:
+    if snapshot.states:
+        yield ", ".join(snapshot.states)
+    if snapshot.batches:
+        yield f"batches {_batches(snapshot)}"
+    if snapshot.firms and snapshot.firms.firms:
+        yield f"firms {_firms(snapshot)}"
+    if snapshot.target == "aws":
+        yield f"vLLM {_vllm(snapshot)}"
+    if snapshot.cost_usd is not None:
+        yield f"about ${snapshot.cost_usd:.2f} so far"
+    if snapshot.unread:
+        yield f"not answering now: {', '.join(snapshot.unread)}"
 
 
-def _panel(look: Snapshot, trouble: Trouble | None, poll: float) -> RenderableType:
+def _panel(snapshot: Snapshot, trouble: Trouble | None, poll: float) -> RenderableType:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column()
-    rows.add_row("state", Text(", ".join(look.states) or _end_of(look)))
-    if look.batches and look.batches.total:
-        ended = look.batches.succeeded + look.batches.failed
-        rows.add_row("batches", _with_bar(ended, look.batches.total, _batches(look)))
+    rows.add_row("state", Text(", ".join(snapshot.states) or _end_of(snapshot)))
+    if snapshot.batches and snapshot.batches.total:
+        ended = snapshot.batches.succeeded + snapshot.batches.failed
+        rows.add_row("batches", _with_bar(ended, snapshot.batches.total, _batches(snapshot)))
     else:
-        rows.add_row("batches", "not planned yet" if look.is_running else "none")
-    if look.firms and look.firms.firms:
-        rows.add_row("firms", _with_bar(look.firms.finished, look.firms.firms, _firms(look)))
-    if look.target == "aws":
-        rows.add_row("vLLM", Text(_vllm(look)))
-    if look.cost_usd is not None:
-        rows.add_row("cost so far", Text(f"about ${look.cost_usd:.2f}; {look.prices_note}"))
-    if look.unread:
-        unread = f"{', '.join(look.unread)}: AWS does not tell now, last known values stand"
+        rows.add_row("batches", "not planned yet" if snapshot.is_running else "none")
+    if snapshot.firms and snapshot.firms.firms:
+        rows.add_row(
+            "firms", _with_bar(snapshot.firms.finished, snapshot.firms.firms, _firms(snapshot))
+        )
+    if snapshot.target == "aws":
+        rows.add_row("vLLM", Text(_vllm(snapshot)))
+    if snapshot.cost_usd is not None:
+        rows.add_row("cost so far", Text(f"about ${snapshot.cost_usd:.2f}; {snapshot.prices_note}"))
+    if snapshot.unread:
+        unread = f"{', '.join(snapshot.unread)}: not answered by AWS now, last known values shown"
         rows.add_row("not answering", Text(unread, style="yellow"))
     body: list[RenderableType] = [rows]
-    if look.error:
-        body += ["", Text(look.error, style="red")]
-    if look.warnings:
+    if snapshot.error:
+        body += ["", Text(snapshot.error, style="red")]
+    if snapshot.warnings:
         body += ["", Text("recent warnings", style="bold")]
         body += [
             Text(_warning_line(item), style="yellow", no_wrap=True, overflow="ellipsis")
-            for item in look.warnings
+            for item in snapshot.warnings
         ]
     if trouble is not None:
         body += ["", Text(trouble.text, style="bold yellow")]
         if trouble.hint:
             body.append(Text(trouble.hint, style="yellow"))
     title = Text.assemble(
-        (look.run, "bold"),
-        f"  {look.quarter}  " if not look.run.startswith(look.quarter) else "  ",
-        (look.state, _STYLES.get(look.state, "bold red")),
-        f"  {duration(look.seconds)}",
+        (snapshot.run, "bold"),
+        f"  {snapshot.quarter}  " if not snapshot.run.startswith(snapshot.quarter) else "  ",
+        (snapshot.state, _STYLES.get(snapshot.state, "bold red")),
+        f"  {duration(snapshot.seconds)}",
     )
     foot = f"{_clock_time()}, every {poll:g} s. Ctrl-C leaves the run running."
     return Panel(
         Group(*body),
         title=title,
         title_align="left",
-        subtitle=Text(foot if look.is_running else _clock_time(), style="dim"),
+        subtitle=Text(foot if snapshot.is_running else _clock_time(), style="dim"),
         subtitle_align="left",
         # Room for the ^C that a terminal echoes: in a full line it would wrap and shift the screen.
         width=stdout.width - 3,
@@ -181,18 +193,18 @@ def _with_bar(done: int, total: int, text: str) -> RenderableType:
     return row
 
 
-def _end_of(look: Snapshot) -> str:
-    if look.is_running:
+def _end_of(snapshot: Snapshot) -> str:
+    if snapshot.is_running:
         return "at work"
     return {
         "SUCCEEDED": "done",
         "UNFINISHED": "stopped before its end; nobody works on it",
-    }.get(look.state, look.state.lower().replace("_", " "))
+    }.get(snapshot.state, snapshot.state.lower().replace("_", " "))
 
 
-def _batches(look: Snapshot) -> str:
-    assert look.batches is not None
-    counts = look.batches
+def _batches(snapshot: Snapshot) -> str:
+    assert snapshot.batches is not None
+    counts = snapshot.batches
     parts = [f"{counts.succeeded} of {counts.total} done"]
     parts += [
         f"{number} {name}"
@@ -206,30 +218,30 @@ def _batches(look: Snapshot) -> str:
     return ", ".join(parts)
 
 
-def _firms(look: Snapshot) -> str:
-    assert look.firms is not None
-    parts = [f"{look.firms.finished:,} of {look.firms.firms:,} done"]
-    if look.firms.failed:
-        parts.append(f"{look.firms.failed:,} with failures")
-    if look.firms_per_minute and look.is_running:
-        parts.append(f"{look.firms_per_minute:.1f} a minute")
-    if look.seconds_left:
-        parts.append(f"about {duration(look.seconds_left)} left")
+def _firms(snapshot: Snapshot) -> str:
+    assert snapshot.firms is not None
+    parts = [f"{snapshot.firms.finished:,} of {snapshot.firms.firms:,} done"]
+    if snapshot.firms.failed:
+        parts.append(f"{snapshot.firms.failed:,} with failures")
+    if snapshot.firms_per_minute and snapshot.is_running:
+        parts.append(f"{snapshot.firms_per_minute:.1f} a minute")
+    if snapshot.seconds_left:
+        parts.append(f"about {duration(snapshot.seconds_left)} left")
     return ", ".join(parts)
 
 
-def _vllm(look: Snapshot) -> str:
-    if look.vllm is None:
+def _vllm(snapshot: Snapshot) -> str:
+    if snapshot.vllm is None:
         return "not deployed"
-    wanted = max(look.vllm.desired_instances, look.vllm.desired_tasks)
-    parts = [describe_phase(look.vllm)]
+    wanted = max(snapshot.vllm.desired_instances, snapshot.vllm.desired_tasks)
+    parts = [describe_phase(snapshot.vllm)]
     if wanted:
-        parts.append(f"{look.vllm.healthy_targets} of {wanted} healthy")
-    if look.requests_per_second is not None and wanted:
-        digits = 1 if look.requests_per_second >= 1 else 2
-        parts.append(f"{look.requests_per_second:.{digits}f} requests/s")
-    if look.vllm.trouble:
-        parts.append(f"AWS says: {look.vllm.trouble}")
+        parts.append(f"{snapshot.vllm.healthy_targets} of {wanted} healthy")
+    if snapshot.requests_per_second is not None and wanted:
+        digits = 1 if snapshot.requests_per_second >= 1 else 2
+        parts.append(f"{snapshot.requests_per_second:.{digits}f} requests/s")
+    if snapshot.vllm.trouble:
+        parts.append(f"AWS says: {snapshot.vllm.trouble}")
     return ", ".join(parts)
 
 

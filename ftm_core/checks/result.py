@@ -100,7 +100,7 @@ class CheckCounter:
         self._examples: list[str] = []
 
     def record(self, sound: bool, fault: str = "") -> None:
-        """Count one item; ``fault`` tells what is wrong with it where it is not sound."""
+        """Count one item; ``fault`` says what is wrong with it where it is not sound."""
         self._n_seen += 1
         if not sound:
             self._n_faults += 1

@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
 
 
 class FtmError(Exception):
-    """A failure told to the user as where it happened, what happened and what to do next."""
+    """A failure shown to the user: where it happened, what happened and what to do next."""
 
     exit_code: ExitCode = ExitCode.UNEXPECTED
 
@@ -57,7 +57,7 @@ class RetryableError(FtmError):
 
 
 class RunRefusedError(InputError):
-    """Another run holds the quarter, or its inputs or settings changed since it began."""
+    """Another run owns the quarter, or its inputs or settings changed since it began."""
 
 
 class StorageError(FtmError):

@@ -32,7 +32,7 @@ def transcripts_rejects(quarter: Quarter) -> str:
 
 
 def transcripts_source_state(quarter: Quarter) -> str:
-    """What an unfinished fetch from WRDS was begun with, so that it goes on with nothing else."""
+    """The inputs of an unfinished fetch from WRDS, so that it resumes with the same ones."""
     return f"{transcripts_prefix(quarter)}wrds_state.json"
 
 
@@ -47,7 +47,7 @@ def progress_prefix(quarter: Quarter) -> str:
 
 
 def run_identity(quarter: Quarter) -> str:
-    """What the quarter's run was made from, and who holds it."""
+    """What the quarter's run was made from, and who owns it."""
     return f"{progress_prefix(quarter)}run.json"
 
 

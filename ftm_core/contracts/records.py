@@ -110,7 +110,7 @@ class FailuresManifest:
 
 @record
 class LeaseOwner:
-    """The run that owns a quarter's lease: enough to name it and to tell whether it still works."""
+    """The run that owns a quarter's lease: enough to name it and to check whether it is alive."""
 
     run_name: str
     host: str

@@ -38,7 +38,7 @@ class FinishedFirm:
 class BatchCheckpoints:
     """The checkpoint and the failures manifest of one batch, kept in step with its parts.
 
-    A part counts only once the checkpoint names it, so whatever a killed process left behind is
+    A part counts only once the checkpoint names it, so what a killed process left behind is
     never read. ``open`` removes such leftovers and makes failed firms pending again; their failures
     stay on record until they are tried again.
     """
@@ -69,7 +69,7 @@ class BatchCheckpoints:
             progress._is_saved = True
             progress._retry_failures()
         else:
-            # Without a checkpoint nothing tells whose failures these are.
+            # Without a checkpoint nothing says whose failures these are.
             storage.delete(keys.failures(progress._quarter, batch.batch_id))
         progress._remove_leftovers()
         return progress

@@ -240,7 +240,7 @@ def _process_namespace() -> str:
     """Which processes this one can see (Linux); empty where there is but one such view.
 
     Two attempts of an AWS Batch job on one host may get the same number of a namespace, one after
-    the other. The job's id and attempt tell them apart.
+    the other. The job's id and attempt distinguish them.
     """
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())

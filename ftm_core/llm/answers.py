@@ -4,7 +4,7 @@ Each process writes journals of its own beside the quarter's progress, one JSON 
 reads everybody's once, at its start. In a local folder a line reaches the system as it comes: a
 killed process loses no answer that it had received. In a bucket answers are held for at most
 FLUSH_SECONDS or FLUSH_ANSWERS, and by whoever calls ``flush`` before a checkpoint. A line cut
-short by a crash is passed over: its answer is asked for again.
+short by a crash is skipped: its answer is asked for again.
 """
 
 from __future__ import annotations

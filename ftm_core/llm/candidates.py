@@ -84,26 +84,26 @@ def phrase_candidates(
     for place, keyword in enumerate(keywords):
         for part in WORD.findall(keyword):
             weights.setdefault(stem(part), 1.0 / (1 + place))
-    said: dict[frozenset[str], str] = {}
+    phrases: dict[frozenset[str], str] = {}
     spoken_by: dict[frozenset[str], set[int]] = {}
     for number, sentence in enumerate(sentences):
         for phrase in _phrases(sentence):
             key = frozenset(_stems(phrase))
-            said.setdefault(key, phrase)
+            phrases.setdefault(key, phrase)
             spoken_by.setdefault(key, set()).add(number)
 
     def score(key: frozenset[str]) -> float:
         known = sum(weights.get(form, 0.0) for form in key)
         # A phrase of two or three words names; a single word says too little, four are a sentence.
-        length = {1: 0.5, 2: 1.0, 3: 1.0}.get(len(said[key].split()), 0.7)
+        length = {1: 0.5, 2: 1.0, 3: 1.0}.get(len(phrases[key].split()), 0.7)
         return float(known * length * len(spoken_by[key]) ** 0.5)
 
-    ranked = sorted(said, key=lambda key: (-score(key), said[key]))
+    ranked = sorted(phrases, key=lambda key: (-score(key), phrases[key]))
     chosen: list[frozenset[str]] = []
     for key in ranked:
         if score(key) > 0 or not chosen:
             chosen.append(key)
-    return [said[key] for key in chosen[:limit]]
+    return [phrases[key] for key in chosen[:limit]]
 
 
 def title_of(phrase: str) -> str:

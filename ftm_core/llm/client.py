@@ -23,9 +23,9 @@ from ftm_core.llm.prompt_budget import fit, shorten
 from ftm_core.llm.sender import Sender, ServerRefusalError, Timing
 from ftm_core.llm.sharing import SharedTask
 
-# A server that does not tell its context length is taken to have this many tokens.
+# A server that does not report its context length is taken to have this many tokens.
 UNKNOWN_CONTEXT_LENGTH = 4096
-# Refusals without a single answer that make it the server's matter and no longer one item's.
+# Refusals without a single answer after which the server is at fault, no longer one item.
 MAX_REFUSALS_WITHOUT_ANSWER = 5
 _FLUSH_CHECK_SECONDS = 1.0
 # These hold for every request: a key, a path or a method that is wrong (403 may be one text's).
@@ -35,7 +35,7 @@ _WRONG_ADDRESS = {401, 404, 405, 410}
 class LlmClient:
     """Asks an OpenAI-compatible server for chat completions; one instance serves a whole job.
 
-    ``answers`` is looked into before the server is asked, and keeps each answer received.
+    ``answers`` is searched before the server is asked, and keeps each answer received.
     ``transport`` replaces the network; ``clock``, ``sleep`` and ``now`` replace time. Raises
     InputError when the settings name no usable URL or key.
     """
@@ -111,10 +111,10 @@ class LlmClient:
         return await self.complete(prompt, max_tokens=max_tokens)
 
     async def context_length(self) -> int:
-        """Tokens that prompt and answer may have together, as the server tells; asked once.
+        """Tokens that prompt and answer may have together, as the server reports; asked once.
 
-        vLLM tells max_model_len in its list of models, llama.cpp the length of one slot in its
-        properties; of a server that tells neither, UNKNOWN_CONTEXT_LENGTH is assumed. Raises
+        vLLM reports max_model_len in its list of models, llama.cpp the length of one slot in its
+        properties; of a server that reports neither, UNKNOWN_CONTEXT_LENGTH is assumed. Raises
         InputError when the server does not serve the model of the settings or refuses the key,
         LlmUnavailableError as ``complete`` does.
         """
@@ -205,7 +205,7 @@ class LlmClient:
             return reply
 
     def _learn(self, refusal: ServerRefusalError, prompt: Prompt) -> None:
-        """Leave out the refused field from now on; raises when it is not a matter of a field."""
+        """Leave out the refused field from now on; raises when no field is the cause."""
         if learned := self._dialect.without_refused(refusal.cause, prompt):
             self._dialect, note = learned
             self._listener(events.Note(f"The LLM server {self._base_url} {note}."))
@@ -237,7 +237,7 @@ class LlmClient:
             return length
         self._listener(
             events.Note(
-                f"The LLM server does not tell its context length: prompts are cut to fit "
+                f"The LLM server does not report its context length: prompts are cut to fit "
                 f"{UNKNOWN_CONTEXT_LENGTH} tokens."
             )
         )

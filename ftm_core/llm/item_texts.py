@@ -124,7 +124,7 @@ async def theme_text(
 def title_problems(title: str, keywords: Sequence[str], sources: Sources) -> list[str]:
     """What speaks against a title: its length, no word of the theme's, a number or name of its own.
 
-    In A Title Written Like This capitals tell nothing, so only acronyms count as names there.
+    In A Title Written Like This capitals mean nothing, so only acronyms count as names there.
     """
     words = WORD.findall(title)
     found = []
@@ -134,8 +134,8 @@ def title_problems(title: str, keywords: Sequence[str], sources: Sources) -> lis
     if not stems & {stem(part) for keyword in keywords for part in keyword.split()}:
         found.append(f"The title must name the subject: {', '.join(keywords[:3])}.")
     capitals = sum(word[0].isupper() for word in words[1:])
-    n_telling_nothing = len(words) if capitals > len(words[1:]) / 2 else 1
-    for place, word in enumerate(words[:n_telling_nothing]):
+    n_meaningless = len(words) if capitals > len(words[1:]) / 2 else 1
+    for place, word in enumerate(words[:n_meaningless]):
         words[place] = word if word[1:].lower() != word[1:] else word.lower()
     return found + _unsupported(sources.ungrounded(f"about {' '.join(words)}"))
 

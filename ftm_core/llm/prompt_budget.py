@@ -1,9 +1,9 @@
 """How a prompt is cut to the model's context, before it is sent and once more if refused.
 
 The rule: system text is never cut. The user text is blocks with a blank line between them; the
-longest block loses whole lines from its end, because the most telling lines stand first and the
+longest block loses whole lines from its end, because the most distinctive lines stand first and the
 closing instruction is a short block of its own. A block down to two lines (a heading and one
-line) loses words from its end. This goes on, longest block first, until the text fits.
+line) loses words from its end. This repeats, longest block first, until the text fits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.llm.messages import Prompt
 
-# English prose has more than four bytes to a token; calls are full of figures, which have fewer.
+# English prose has more than four bytes to a token; calls are full of numbers, which have fewer.
 BYTES_PER_TOKEN = 3
 # Room for what a chat template puts around the messages.
 TEMPLATE_TOKENS = 64

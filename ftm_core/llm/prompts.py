@@ -70,8 +70,8 @@ def theme_prompt(keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
 
 def correction_prompt(asked: Prompt, answer: str, problems: Sequence[str]) -> Prompt:
     """Ask once more, with what is wrong with the first answer."""
-    told = "\n".join(f"- {problem}" for problem in problems)
-    user = f"{asked.user}\n\nThis answer is wrong: {cut(answer, 400)}\n{told}\nWrite it again."
+    listed = "\n".join(f"- {problem}" for problem in problems)
+    user = f"{asked.user}\n\nThis answer is wrong: {cut(answer, 400)}\n{listed}\nWrite it again."
     return Prompt(asked.system, user, asked.schema)
 
 
@@ -98,7 +98,7 @@ def choice_of(answer: Answer, n_candidates: int) -> int | None:
 def fields_of(answer: Answer, *names: str) -> dict[str, str] | None:
     """The named texts of a JSON answer, cleaned; None when one of them is missing or empty.
 
-    Text around the object is passed over. Of an answer that ran into its token limit the last text
+    Text around the object is skipped. Of an answer that ran into its token limit the last text
     ends at its last whole sentence.
     """
     start = answer.text.find("{")

@@ -58,7 +58,7 @@ class _ThrottledError(Exception):
 class ServerRefusalError(LlmRequestError):
     """The server refused the request itself; ``status`` is the one that it answered with.
 
-    It stays within the client, which tells one item's refusal from one of every request.
+    It stays within the client, which distinguishes one item's refusal from one of every request.
     """
 
     def __init__(self, where: str, reason: str, status: int) -> None:

@@ -61,7 +61,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Overflow:
-    """A prompt too long for the context, with the counts (tokens) where the server told them."""
+    """A prompt too long for the context, with the token counts where the server reported them."""
 
     prompt_tokens: int | None
     context_length: int | None
@@ -80,7 +80,7 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One model that a server lists; ``max_length`` is its context in tokens, 0 if not told."""
+    """One model that a server lists; ``max_length`` is its context in tokens, 0 if not reported."""
 
     name: str
     max_length: int
@@ -108,12 +108,12 @@ def _slot_context(item: dict[str, Any]) -> int:
 
 
 def read_slot_length(body: bytes) -> int:
-    """Context of one slot (tokens) from llama.cpp's ``/props``; 0 when it is not told."""
+    """Context of one slot (tokens) from llama.cpp's ``/props``; 0 when it is not reported."""
     try:
-        told = read_json(body).get("default_generation_settings")
+        properties = read_json(body).get("default_generation_settings")
     except MalformedAnswerError:
         return 0
-    return _count(told.get("n_ctx")) if isinstance(told, dict) else 0
+    return _count(properties.get("n_ctx")) if isinstance(properties, dict) else 0
 
 
 def read_reply(response: httpx.Response, *, asked_model: str) -> Completion | Overflow:
@@ -133,7 +133,7 @@ def read_completion(response: httpx.Response, *, asked_model: str) -> Completion
 
     Raises MalformedAnswerError when it is not one or was cut short by the server,
     RejectedRequestError when it is an error in the form of a success, RefusedAnswerError when its
-    text is withheld, empty, or holds thinking that cannot be told from the answer.
+    text is withheld, empty, or holds thinking that cannot be separated from the answer.
     """
     try:
         parsed = read_json(response.content)
@@ -144,7 +144,7 @@ def read_completion(response: httpx.Response, *, asked_model: str) -> Completion
     try:
         choice = parsed["choices"][0]
         content = choice["message"].get("content")
-        told = choice.get("finish_reason")
+        reported = choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise MalformedAnswerError(
             f"the answer has no choices[0].message: {_excerpt(response.text)!r}"
@@ -153,7 +153,7 @@ def read_completion(response: httpx.Response, *, asked_model: str) -> Completion
         raise MalformedAnswerError("the answer's content is not text")
     usage = parsed.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    finish_reason = _finish_reason(told)
+    finish_reason = _finish_reason(reported)
     return Completion(
         text=answer_text(content or "", finish_reason=finish_reason),
         model=clean_characters(str(parsed.get("model") or "")).strip() or asked_model,
@@ -163,16 +163,16 @@ def read_completion(response: httpx.Response, *, asked_model: str) -> Completion
     )
 
 
-def _finish_reason(told: Any) -> str:
+def _finish_reason(reported: Any) -> str:
     """``stop`` or ``length``; an answer that ended for any other reason is not a whole one."""
-    reason = told if isinstance(told, str) else ""
+    reason = reported if isinstance(reported, str) else ""
     if reason in _COMPLETE:
         return "stop"
     if reason in _CUT_SHORT:
         return "length"
     if reason in _FINAL_REASONS:
-        raise RefusedAnswerError(f"was withheld by the server (finish reason {told!r})")
-    raise MalformedAnswerError(f"the server ended the answer early (finish reason {told!r})")
+        raise RefusedAnswerError(f"was withheld by the server (finish reason {reported!r})")
+    raise MalformedAnswerError(f"the server ended the answer early (finish reason {reported!r})")
 
 
 def read_overflow(response: httpx.Response) -> Overflow | None:
@@ -180,11 +180,11 @@ def read_overflow(response: httpx.Response) -> Overflow | None:
     if response.status_code not in {400, 413, 422}:
         return None
     error = _error_object(response)
-    told = " ".join(str(error.get(key) or "") for key in ("type", "code", "message"))
-    if "exceed_context_size" not in told and not _CONTEXT_WORDS.search(told):
+    message = " ".join(str(error.get(key) or "") for key in ("type", "code", "message"))
+    if "exceed_context_size" not in message and not _CONTEXT_WORDS.search(message):
         return None
-    limit = _LIMIT_WORDS.search(told)
-    prompt = _PROMPT_WORDS.search(told)
+    limit = _LIMIT_WORDS.search(message)
+    prompt = _PROMPT_WORDS.search(message)
     prompt_tokens = _count(error.get("n_prompt_tokens")) or (
         int(prompt.group(1) or prompt.group(2)) if prompt else None
     )
@@ -200,15 +200,15 @@ def blames_request(response: httpx.Response) -> bool:
 def reason_of(response: httpx.Response) -> str:
     """Status and the server's own words, on one line of bounded length."""
     error = _error_object(response)
-    told = error.get("message") or error.get("detail") or response.text or response.reason_phrase
-    words = _excerpt(told if isinstance(told, str) else json.dumps(told))
+    message = error.get("message") or error.get("detail") or response.text or response.reason_phrase
+    words = _excerpt(message if isinstance(message, str) else json.dumps(message))
     return f"HTTP {response.status_code}: {words}" if words else f"HTTP {response.status_code}"
 
 
 def retry_after(response: httpx.Response, *, now: dt.datetime) -> float | None:
     """Seconds to wait by the Retry-After header, as a number or a date; None without a usable one.
 
-    A date is taken against the answer's own Date header, so that a wrong clock does not matter.
+    A date is taken against the answer's own Date header, so that a wrong clock has no effect.
     """
     value = response.headers.get("retry-after", "").strip()
     if not value:

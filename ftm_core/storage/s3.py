@@ -167,7 +167,7 @@ class S3Storage:
         return self._prefix + checked_key(key)
 
     def _listed_size(self, key: str) -> int | None:
-        """Size as the listing has it: HEAD could not tell a missing bucket from a missing key."""
+        """Size from the listing: HEAD does not distinguish a missing bucket from a missing key."""
         full = self._key(key)
         with translated(self.describe(key)):
             # The exact key sorts before every longer one that starts with it.

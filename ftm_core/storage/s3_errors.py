@@ -88,21 +88,21 @@ def translate(error: Exception, where: str) -> StorageError:
 
 def _of_response(error: boto.ClientError, kind: AwsErrorKind, where: str) -> StorageError:
     code = error_code(error)
-    said = f"{code or http_status(error)}: {error_message(error)}"
+    answer = f"{code or http_status(error)}: {error_message(error)}"
     if code in _BUCKET_HINTS:
-        return StorageAccessError(where, f"cannot be used ({said})", _BUCKET_HINTS[code])
+        return StorageAccessError(where, f"cannot be used ({answer})", _BUCKET_HINTS[code])
     if kind is AwsErrorKind.MISSING:
         return ObjectMissingError(where, "does not exist", "Run the step that makes it first.")
     if kind is AwsErrorKind.CLOCK:
-        return StorageAccessError(where, f"refused the time of this machine ({said})", CLOCK_HINT)
+        return StorageAccessError(where, f"refused the time of this machine ({answer})", CLOCK_HINT)
     if kind is AwsErrorKind.LOGIN:
         return StorageAccessError(
-            where, f"was refused, the login is not valid ({said})", _LOGIN_HINT
+            where, f"was refused, the login is not valid ({answer})", _LOGIN_HINT
         )
     if kind is AwsErrorKind.FORBIDDEN:
         return StorageAccessError(
-            where, f"was refused ({said})", "Ask for read and write access to this bucket."
+            where, f"was refused ({answer})", "Ask for read and write access to this bucket."
         )
     if kind is AwsErrorKind.BUSY:
-        return StorageRetryableError(where, f"is overloaded or failing ({said})", _LATER_HINT)
-    return StorageError(where, f"was refused ({said})", "Check the request against the bucket.")
+        return StorageRetryableError(where, f"is overloaded or failing ({answer})", _LATER_HINT)
+    return StorageError(where, f"was refused ({answer})", "Check the request against the bucket.")

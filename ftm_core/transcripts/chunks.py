@@ -171,7 +171,7 @@ class ChunkWriter:
                     "Ingest it into its own quarter.",
                 )
             if len({sentence.position for sentence in call.sentences}) != len(call.sentences):
-                raise InputError(place, "has two sentences at one position", "Number them anew.")
+                raise InputError(place, "has two sentences at one position", "Number them again.")
 
     def _commit(self) -> None:
         key = keys.transcripts_chunk(self._quarter, len(self._chunks))

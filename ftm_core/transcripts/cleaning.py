@@ -52,7 +52,7 @@ _MISREAD_FORM = re.compile("|".join(sorted(map(re.escape, _MISREAD), key=len, re
 
 
 class TextCleaner:
-    """Cleans one text after another; ``counts`` and ``examples`` tell by kind what was found."""
+    """Cleans one text after another; ``counts`` and ``examples`` have by kind what was found."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -73,18 +73,18 @@ class TextCleaner:
 
     def warnings(self) -> list[str]:
         """What was undone, with counts and an example of each kind."""
-        told = [
+        messages = [
             f"Texts with {kind}: {self.counts[kind]:,}, such as {self.examples[kind]!r}. They are "
             "stored with the characters that were meant."
             for kind in (HTML, ESCAPES, MOJIBAKE)
             if self.counts[kind]
         ]
         if self.counts[LOST]:
-            told.append(
+            messages.append(
                 f"Texts with {LOST}: {self.counts[LOST]:,}, such as {self.examples[LOST]!r}. What "
                 "was lost cannot be restored; export the data again as UTF-8."
             )
-        return told
+        return messages
 
     def _noted(self, kind: str, text: str, undo: Callable[[str], str]) -> str:
         cleaned = undo(text)

@@ -51,7 +51,7 @@ class Identifiers:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The identifiers that were chosen, and whether other valid links had to be set aside."""
+    """The identifiers that were chosen, and whether other valid links had to be discarded."""
 
     identifiers: Identifiers
     ambiguous: bool

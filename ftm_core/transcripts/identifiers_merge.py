@@ -159,7 +159,7 @@ class _Merge:
     def _reason(
         self, has_key: bool, known: list[Link], found: Resolution, days: Sequence[dt.date]
     ) -> str:
-        """Why no permno was found, the most telling cause first."""
+        """Why no permno was found, the most specific cause first."""
         if not known:
             return "is not in the links file" if has_key else "has no ticker"
         if found.identifiers.gvkey is not None:

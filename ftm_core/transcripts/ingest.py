@@ -193,7 +193,7 @@ class _Job:
         started = time.monotonic()
         reader, source = self._reader, self._reader.source
         self._listener(events.StageStarted(_READ, source.size, source.unit))
-        told = 0
+        reported = 0
         add = staging.add
         for count, item in enumerate(reader.items(), start=1):
             if isinstance(item, Accepted):
@@ -208,9 +208,9 @@ class _Job:
                 self.skipped[item.reason] += 1
             if count % _ROWS_PER_EVENT == 0:
                 now = min(source.read_so_far, source.size)
-                self._listener(events.StageAdvanced(_READ, now - told))
-                told = now
-        self._listener(events.StageAdvanced(_READ, max(0, source.size - told)))
+                self._listener(events.StageAdvanced(_READ, now - reported))
+                reported = now
+        self._listener(events.StageAdvanced(_READ, max(0, source.size - reported)))
         self._listener(events.StageFinished(_READ, time.monotonic() - started))
 
     def _reject(self, quarter: str | None, reject: Reject) -> None:
@@ -286,7 +286,7 @@ class _Job:
             self._warnings.append(
                 f"{n_nearly_equal:,} pairs of calls of one firm and day say nearly the same (the "
                 f"first: firm {firm}, transcripts {one} and {other}, {day}). They are most likely "
-                "versions of one call; add the columns that tell versions apart, such as "
+                "versions of one call; add the columns that distinguish versions, such as "
                 "keydevid and transcriptpresentationtypename."
             )
 

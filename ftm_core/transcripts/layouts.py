@@ -39,7 +39,7 @@ class Layout:
     """Our names, each with the names that a source may give the column, in order of preference.
 
     ``splits``: a row's text is to be split into sentences; otherwise a row is a sentence.
-    ``whole_calls``: a row is a whole call, whose turns must first be told apart.
+    ``whole_calls``: a row is a whole call, whose turns must first be separated.
     ``dated_transcripts``: a transcript id is ``YYYYMMDD_TICKER`` and must agree with both.
     """
 
@@ -119,7 +119,7 @@ CALLS = Layout(
     },
     splits=True,
     optional={
-        # The nested turns say the same as the text, without having to be told apart.
+        # The nested turns say the same as the text, without having to be separated.
         "turns": ("structured_content", "transcript_split", "speakers"),
         "raw_text": ("content", "transcript", "transcript_text", "raw_text", "text"),
         "prepared_remarks": ("prepared_remarks",),
@@ -297,7 +297,7 @@ def _lacks(layout: Layout, missing: Sequence[str], names: _Names, where: str) ->
     if layout.whole_calls and len(missing) == 1 and missing[0].startswith("earnings_call_date"):
         return InputError(
             where,
-            "does not tell the day of its calls; a fiscal quarter does not tell it either",
+            "does not contain the day of its calls; a fiscal quarter does not give it either",
             "Give a table with the days: --dates FILE, with the columns file (or ticker and "
             "quarter) and call_date; or name the column with --column earnings_call_date=theirs.",
         )

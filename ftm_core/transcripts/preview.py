@@ -179,10 +179,10 @@ def _result(
     shown = [rows for key, rows in seen.calls.items() if key not in older][:_CALLS_SHOWN]
     calls = tuple(_call(rows, splits=layout.splits) for rows in shown)
     used = set(columns.columns.values())
-    told = [*warnings, *reader.source.warnings]
-    told += reader.cleaner.warnings()
+    messages = [*warnings, *reader.source.warnings]
+    messages += reader.cleaner.warnings()
     quarters, speakers = seen.totals(older)
-    told += _warnings(reader, seen, calls, speakers)
+    messages += _warnings(reader, seen, calls, speakers)
     return Preview(
         source=where,
         layout=columns.describe(),
@@ -204,39 +204,41 @@ def _result(
         rejects_by_reason=dict(seen.reasons.most_common(10)),
         n_older_versions=len(older),
         skipped=dict(seen.skipped.most_common()),
-        warnings=tuple(told),
+        warnings=tuple(messages),
     )
 
 
 def _warnings(
     reader: RowReader, seen: _Seen, calls: Sequence[PreviewCall], speakers: Mapping[str, int]
 ) -> list[str]:
-    told = []
+    messages = []
     layout = reader.columns.layout
     n_rejects = seen.reasons.total()
     if reader.n_rows and n_rejects > MAX_REJECTED_SHARE * reader.n_rows:
-        told.append(
+        messages.append(
             f"{n_rejects:,} of {reader.n_rows:,} rows are rejected. Ingest refuses more than "
             f"{100 * MAX_REJECTED_SHARE:.0f} % without --accept-rejects."
         )
-    told += [
+    messages += [
         f"{count:,} values of {reader.columns.columns.get(name, name)} are left empty: each {why}."
         for (name, why), count in reader.checker.emptied.most_common(5)
     ]
     if not layout.splits and seen.n_long:
-        told.append(
+        messages.append(
             f"{seen.n_long:,} rows that should be sentences have more than {LONGEST_SENTENCE:,} "
             "characters. If rows are turns, add --layout turns; if they are whole calls, --layout "
             "calls."
         )
     if layout.splits and calls and min(len(call.turns) for call in calls) < _FEW_TURNS:
-        told.append("A call that is shown has hardly any turns. Check that its speakers are named.")
+        messages.append(
+            "A call that is shown has hardly any turns. Check that its speakers are named."
+        )
     if set(speakers) == {"Unknown"} and layout.splits:
-        told.append(
+        messages.append(
             "No speaker types are known, so that words of the operator cannot be filtered out by "
             "type. Name their column with --column speaker_type=theirs."
         )
-    return told
+    return messages
 
 
 def _call(rows: Sequence[Component], *, splits: bool) -> PreviewCall:

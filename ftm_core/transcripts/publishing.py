@@ -1,4 +1,4 @@
-"""Put a quarter's finished chunks into storage, and tell what is there already."""
+"""Put a quarter's finished chunks into storage, and find what is there already."""
 
 from __future__ import annotations
 

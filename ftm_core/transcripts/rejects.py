@@ -28,7 +28,7 @@ class Reject(NamedTuple):
 
 
 def printable(name: str) -> str:
-    """A file name that can be written as UTF-8, whatever bytes the disk has for it."""
+    """A file name that can be written as UTF-8, even if its bytes on disk are not."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

@@ -104,7 +104,7 @@ class RowReader:
 
     @property
     def form(self) -> str:
-        """The form of the source, and which table tells the days of its calls."""
+        """The form of the source, and which table has the days of its calls."""
         form, dates = self.source.form, self._opened.dates
         return form if dates is None else f"{form}; days from {Path(dates.name).name}"
 
@@ -122,8 +122,8 @@ class RowReader:
             reading.append(["dates", dates.checksum])
         if not reading:
             return content
-        told = json.dumps(reading, sort_keys=True)
-        return hashlib.sha256(f"{content}\n{told}".encode()).hexdigest()
+        settings = json.dumps(reading, sort_keys=True)
+        return hashlib.sha256(f"{content}\n{settings}".encode()).hexdigest()
 
     def items(self) -> Iterator[Item]:
         """What each row comes to, in the order of the source."""
@@ -242,7 +242,7 @@ class RowReader:
         )
 
     def _named(self, row: Row) -> Row:
-        """The row with what its file's name tells, where its columns do not."""
+        """The row with what its file's name contains, where its columns do not."""
         if (
             "turns" in self.columns.columns
             and self.columns.columns["turns"] == "turns"
@@ -250,13 +250,13 @@ class RowReader:
         ):
             return row
         try:
-            told = self._pattern.read(row.file)
+            named = self._pattern.read(row.file)
         except ValueError:
-            told = {}
-        told.setdefault("firm_id", told.get("ticker", told.get("firm_name", "")))
+            named = {}
+        named.setdefault("firm_id", named.get("ticker", named.get("firm_name", "")))
         added = {
             name: value
-            for name, value in told.items()
+            for name, value in named.items()
             if value and name not in self.columns.columns
         }
         return row._replace(values={**row.values, **added}) if added else row
@@ -282,15 +282,15 @@ class RowReader:
                 as_recognised=not options.columns,
             )
         try:
-            told = self._pattern.read(opened.first_file)
+            named = self._pattern.read(opened.first_file)
         except ValueError:
-            told = {}
+            named = {}
         may_lack = set()
         if opened.dates is not None:
             may_lack |= {"earnings_call_date", "firm_id"}
-        if "earnings_call_date" in told:
+        if "earnings_call_date" in named:
             may_lack.add("earnings_call_date")
-        if told.keys() & {"ticker", "firm_id", "firm_name"}:
+        if named.keys() & {"ticker", "firm_id", "firm_name"}:
             may_lack.add("firm_id")
         return column_map(
             self.source.columns,

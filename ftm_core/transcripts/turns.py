@@ -47,7 +47,7 @@ _NUMBERED = re.compile(r"^(.+?)\s+\[\d+\]$")
 
 
 def speaker_type(name: str, role: str | None = None) -> str:
-    """The type that a name or a role tells; Unknown when neither does."""
+    """The type inferred from a name or a role; Unknown when neither has one."""
     if _OPERATOR.search(name) or (role and _OPERATOR.fullmatch(role.strip())):
         return OPERATOR
     if (role and _ANALYST.search(role)) or _ANALYST.search(name):
@@ -192,11 +192,11 @@ def _turns_by_lines(lines: list[str], form: str, types: dict[str, str]) -> list[
         },
     }[form]
     turns: list[Turn] = []
-    speaker, kind, said = "", UNKNOWN_SPEAKER, [""]
+    speaker, kind, spoken = "", UNKNOWN_SPEAKER, [""]
     began = False
 
     def end() -> None:
-        text = "\n".join(said).strip()
+        text = "\n".join(spoken).strip()
         if began and text:
             turns.append(Turn(speaker, kind, text))
 
@@ -208,11 +208,11 @@ def _turns_by_lines(lines: list[str], form: str, types: dict[str, str]) -> list[
             continue
         head = _head(line, form, names, types)
         if head is None:
-            said.append(raw)
+            spoken.append(raw)
             continue
         end()
         speaker, kind, first = head
-        said = [first]
+        spoken = [first]
         began = True
     end()
     return turns
@@ -254,10 +254,10 @@ def _turns_of_streetevents(lines: list[str]) -> list[Turn]:
     """Turns between lines of dashes that enclose ``Name,  Firm - Role    [n]``."""
     types = _streetevents_types(lines)
     turns: list[Turn] = []
-    speaker, said, began = "", [""], False
+    speaker, spoken, began = "", [""], False
 
     def end() -> None:
-        text = "\n".join(said).strip()
+        text = "\n".join(spoken).strip()
         if began and text:
             name = speaker.partition(",")[0].strip()
             known = types.get(name) or speaker_type(speaker, _role(speaker))
@@ -272,7 +272,7 @@ def _turns_of_streetevents(lines: list[str]) -> list[Turn]:
             match = _NUMBERED.match(heading)
             end()
             began = match is not None
-            speaker, said = (match.group(1) if match else ""), [""]
+            speaker, spoken = (match.group(1) if match else ""), [""]
             at += 3
             continue
         if line.startswith("=" * 20):
@@ -281,7 +281,7 @@ def _turns_of_streetevents(lines: list[str]) -> list[Turn]:
             began = False
             at += 1
             continue
-        said.append(lines[at])
+        spoken.append(lines[at])
         at += 1
     end()
     return turns
@@ -314,7 +314,7 @@ def _role(heading: str) -> str | None:
 
 
 def _type_of_roles(name: str, roles: list[str]) -> str:
-    """The type that any of several roles tells, the plainest first."""
+    """The type inferred from any of several roles, the plainest first."""
     plain = {role.strip().lower() for role in roles}
     for words, kind in (
         ({"operator"}, OPERATOR),

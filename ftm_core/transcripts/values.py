@@ -134,7 +134,7 @@ def parse_text(value: object) -> str | None:
 
 
 def parse_identifier(value: object) -> str | None:
-    """An id or name; a whole number counts as its digits, whatever type a tool gave it."""
+    """An id or name; a whole number of any type counts as its digits."""
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         if is_missing(value):
             return None

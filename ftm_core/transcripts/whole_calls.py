@@ -32,7 +32,7 @@ class WholeCall:
 
 
 class CallReader:
-    """Reads one row after another; ``dates`` tells the days where the rows do not."""
+    """Reads one row after another; ``dates`` gives the days where the rows do not."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class CallReader:
         """The call; a text that says why it cannot be read; None when it came before."""
         values = {ours: row.values.get(theirs) for ours, theirs in self._columns.items()}
         values |= {ours: row.values.get(theirs) for ours, theirs in self._fiscal.items()}
-        # What the file's name tells stands under our own names.
+        # What the file's name contains is stored under our own names.
         values |= {
             name: value
             for name, value in row.values.items()
@@ -78,7 +78,7 @@ class CallReader:
                 "`Name -- Role` or a name alone on its line, or are a list"
             )
         if not is_missing(values.get("event_id")):
-            # Versions of a call are told apart by their event, whatever they say.
+            # Versions of a call are distinguished by their event, not by their text.
             self._name(values)
             return WholeCall(values, turns)
         text = "\x00".join(turn.text for turn in turns)
@@ -94,7 +94,7 @@ class CallReader:
             return
         keyed = {**values, "ticker": values.get("ticker") or values.get("firm_id")}
         found = self._dates.find(file, keyed)
-        # The table was given for what the calls do not tell; a day in it goes before theirs.
+        # The table was given for what the calls do not contain; a day in it goes before theirs.
         for name, value in found.items():
             if name == "earnings_call_date" or is_missing(values.get(name)):
                 values[name] = value

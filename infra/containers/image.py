@@ -69,7 +69,7 @@ def _import(module: str) -> Exception | None:
     """Import a module; what it raised, or None."""
     try:
         importlib.import_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever an import raises, the image is broken
+    except Exception as error:  # noqa: BLE001 - any exception of an import means a broken image
         return error
     return None
 

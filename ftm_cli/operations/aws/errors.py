@@ -107,9 +107,9 @@ def translate(error: Exception, where: str, profile: str = "PROFILE") -> AwsErro
     if kind is AwsErrorKind.LOGIN:
         if isinstance(error, MissingDependencyException):
             return AwsLoginError(where, f"has no AWS login ({words})", _CRT_HINT)
-        said = f"has no valid AWS login ({code}: {message})"
+        cause = f"has no valid AWS login ({code}: {message})"
         return AwsLoginError(
-            where, said if is_answer else f"has no AWS login ({words})", login_hint
+            where, cause if is_answer else f"has no AWS login ({words})", login_hint
         )
     if kind is AwsErrorKind.FORBIDDEN:
         return AwsForbiddenError(

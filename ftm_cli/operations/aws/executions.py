@@ -1,4 +1,4 @@
-"""Runs on Step Functions: start, look, follow, stop, list."""
+"""Runs on Step Functions: start, describe, follow, stop, list."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Execution:
             return None
         head, brace, rest = text.partition("{")
         job = _parsed(brace + rest)
-        said = [job.get("JobName"), job.get("StatusReason")]
+        parts = [job.get("JobName"), job.get("StatusReason")]
         if "ExitCode" in job.get("Container", {}):
-            said.append(f"exit code {job['Container']['ExitCode']}")
-        if any(said):
-            text = head + ", ".join(part for part in said if part)
+            parts.append(f"exit code {job['Container']['ExitCode']}")
+        if any(parts):
+            text = head + ", ".join(part for part in parts if part)
         return text if len(text) <= _REASON_LENGTH else f"{text[:_REASON_LENGTH]}…"
 
     @property
@@ -102,9 +102,9 @@ class Executions:
             answer = self._states.start_execution(
                 stateMachineArn=self.machine_arn, name=name, input=json.dumps(payload)
             )
-        return self.look(answer["executionArn"])
+        return self.describe(answer["executionArn"])
 
-    def look(self, name_or_arn: str) -> Execution:
+    def describe(self, name_or_arn: str) -> Execution:
         """One run by name or ARN."""
         arn = self._arn(name_or_arn)
         where = f"execution {arn.rsplit(':', 1)[-1]}"
@@ -130,7 +130,7 @@ class Executions:
     def latest(self) -> Execution:
         """The run that was started last; raises InputError when there was none."""
         for execution in self.recent(limit=1):
-            return self.look(execution.arn)
+            return self.describe(execution.arn)
         raise InputError(
             names.STATE_MACHINE, "has had no run yet", "Start one with `ftm run --quarter Q`."
         )

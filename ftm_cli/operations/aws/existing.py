@@ -70,20 +70,20 @@ def existing_resources(
     return tuple(found)
 
 
-def refuse_foreign_resources(
+def refuse_unmanaged_resources(
     existing: Sequence[ExistingResource],
     addresses: Mapping[str, frozenset[str]],
     settings: DeploySettings,
 ) -> None:
     """Raise InputError for what exists and is in no state of ``addresses``."""
-    foreign = [item for item in existing if item.address not in addresses[item.module]]
-    if not foreign:
+    unmanaged = [item for item in existing if item.address not in addresses[item.module]]
+    if not unmanaged:
         return
-    listed = "\n".join(f"  {item.import_command(settings)}" for item in foreign[:_SHOWN])
+    listed = "\n".join(f"  {item.import_command(settings)}" for item in unmanaged[:_SHOWN])
     raise InputError(
         f"account {settings.account_id}",
-        f"already holds {len(foreign)} resources of our names that this folder's Terraform state "
-        f"does not know: {', '.join(sorted({item.id for item in foreign}))}. Nothing was made",
+        f"already holds {len(unmanaged)} resources of our names that this folder's Terraform state "
+        f"does not know: {', '.join(sorted({item.id for item in unmanaged}))}. Nothing was made",
         "If an earlier installation made them, destroy that first. If they are this project's, "
         f"name its state (`ftm deploy --state-bucket NAME`), or import them:\n{listed}",
     )

@@ -20,7 +20,7 @@ _DESCRIBED_AT_ONCE = 100
 class Job:
     """One job as AWS Batch describes it; times are None until they have come.
 
-    ``status_reason`` tells why the job stands as it does, ``reason`` what its container met.
+    ``status_reason`` says why the job is in its state, ``reason`` what its container met.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Jobs:
         self._logs = session.client("logs")
 
     def since(self, start: dt.datetime, quarter: str) -> list[Job]:
-        """Jobs of a quarter made since ``start``, whatever their status.
+        """Jobs of a quarter created since ``start``, in any status.
 
         Raises AwsMissingError without the queue.
         """

@@ -90,7 +90,7 @@ class Logs:
     def follow(
         self, source: str, start: dt.datetime, *, pattern: str | None = None
     ) -> Iterator[LogEvent | None]:
-        """Lines since ``start`` and all later ones, each once; None after each look."""
+        """Lines since ``start`` and all later ones, each once; None after each poll."""
         seen: dict[str, dt.datetime] = {}
         newest = start
         while True:

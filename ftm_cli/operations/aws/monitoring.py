@@ -1,4 +1,4 @@
-"""Look at a run on AWS from all sides: states, batches, firms, vLLM, logs and cost."""
+"""Inspect a run on AWS: states, batches, firms, vLLM, logs and cost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _JOBS_SECONDS = 60.0
 
 
 class AwsMonitor:
-    """One run, looked at again and again; a lost login is met by connecting anew."""
+    """One run, polled repeatedly; after a lost login it connects again."""
 
     def __init__(self, connect: Callable[[], AwsSession], name_or_arn: str | None) -> None:
         self._connect = connect
@@ -51,41 +51,43 @@ class AwsMonitor:
         self._rate = FirmRate()
         self._prices = read_prices()
 
-    def look(self) -> Snapshot:
+    def poll(self) -> Snapshot:
         """How the run stands now.
 
-        Raises AwsLoginError when the login is lost (the next look connects anew), AwsBusyError when
-        Step Functions does not answer, and InputError when there is no such run.
+        Raises AwsLoginError when the login is lost (the next poll connects again), AwsBusyError
+        when Step Functions does not answer, and InputError when there is no such run.
         """
         try:
-            return self._look()
+            return self._poll()
         except AwsLoginError:
             self._parts = None
             raise
 
     def execution(self) -> Execution:
-        """The run itself, as the last look saw it."""
+        """The run itself, as the last poll saw it."""
         assert self._known.execution is not None
         return self._known.execution
 
-    def _look(self) -> Snapshot:
+    def _poll(self) -> Snapshot:
         parts = self._parts = self._parts or _Parts(self._connect())
         known = self._known
-        execution = parts.executions.look(self._name) if self._name else parts.executions.latest()
+        execution = (
+            parts.executions.describe(self._name) if self._name else parts.executions.latest()
+        )
         self._name, known.execution = execution.arn, execution
         now = dt.datetime.now(dt.UTC)
         unread: list[str] = []
 
-        def part(name: str, look: Callable[[], _Found], last: _Found) -> _Found:
-            """What ``look`` finds; the last known value where AWS does not tell it now."""
+        def part(name: str, inspect: Callable[[], _Found], last: _Found) -> _Found:
+            """What ``inspect`` returns; the last known value while AWS does not answer."""
             try:
-                return look()
+                return inspect()
             except AwsLoginError:
                 raise
             except AwsMissingError:
                 return last
             except StorageAccessError:
-                # An expired login, which this call tells, or a bucket that is not ours to read.
+                # An expired login, which this call reveals, or a bucket that is not ours to read.
                 parts.session.identity()
                 unread.append(name)
             except (AwsError, StorageError):
@@ -155,7 +157,7 @@ class AwsMonitor:
         return round(answered / window, 2)
 
     def _read_warnings(self, parts: _Parts, execution: Execution, now: dt.datetime) -> None:
-        """Add what the jobs logged since the last look."""
+        """Add what the jobs logged since the last poll."""
         known = self._known
         earliest = execution.started
         if execution.is_running:
@@ -199,7 +201,7 @@ class _Parts:
 
 
 class _Known:
-    """What the looks so far have found."""
+    """What the polls so far have found."""
 
     def __init__(self) -> None:
         self.execution: Execution | None = None

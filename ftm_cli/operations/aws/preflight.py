@@ -10,7 +10,7 @@ from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.aws.roles import missing_roles, render_roles
 from ftm_cli.operations.deploy import MODULES, DeploySettings, images_of
 from ftm_cli.operations.images import missing_images
-from ftm_cli.operations.preflight import Check, Look, look_at, python_version, transcripts
+from ftm_cli.operations.preflight import Check, Probe, python_version, run_probes, transcripts
 from ftm_cli.operations.terraform import TerraformModule
 from ftm_cli.operations.tools import docker_version, terraform_version, unformatted_files
 from ftm_core.contracts.errors import InputError
@@ -55,34 +55,34 @@ def check_aws(
     """Everything that a deploy and a run in the pinned account need; changes nothing.
 
     ``modules`` leaves out the checks of tools and Terraform modules, which take some seconds. What
-    needs a login is looked at only when there is one.
+    needs a login is checked only when there is one.
     """
-    looks: list[Look] = [("python", python_version)]
+    probes: list[Probe] = [("python", python_version)]
     if modules:
         root = settings.terraform_root
-        looks += [
+        probes += [
             ("terraform", terraform_version),
             ("docker", lambda: _docker(settings)),
             ("terraform fmt", lambda: unformatted_files(root)),
             *((f"module {name}", TerraformModule(root / name).validate) for name in MODULES),
         ]
-    looks.append((_LOGIN, lambda: _login(session)))
-    looks += _online(session, settings, quarter)
-    return look_at(looks, listener, ends_at=_LOGIN)
+    probes.append((_LOGIN, lambda: _login(session)))
+    probes += _online(session, settings, quarter)
+    return run_probes(probes, listener, ends_at=_LOGIN)
 
 
-def _online(session: AwsSession, settings: DeploySettings, quarter: Quarter | None) -> list[Look]:
-    looks: list[Look] = [("bucket", lambda: bucket_in_reach(session, settings.s3_bucket_name))]
+def _online(session: AwsSession, settings: DeploySettings, quarter: Quarter | None) -> list[Probe]:
+    probes: list[Probe] = [("bucket", lambda: bucket_in_reach(session, settings.s3_bucket_name))]
     if quarter is not None:
         storage = S3Storage(session.client("s3"), settings.s3_bucket_name)
-        looks.append(("transcripts", lambda: transcripts(storage, quarter)))
-    looks.append(("images", lambda: _images(session, settings)))
+        probes.append(("transcripts", lambda: transcripts(storage, quarter)))
+    probes.append(("images", lambda: _images(session, settings)))
     if settings.use_precreated_roles:
-        looks.append(("roles", lambda: _roles(session, settings)))
+        probes.append(("roles", lambda: _roles(session, settings)))
     if settings.uses_vllm:
-        looks.append(("quota for vLLM", lambda: _vllm_quota(session, settings)))
-    looks.append(("quota for jobs", lambda: _jobs_quota(session, settings)))
-    return looks
+        probes.append(("quota for vLLM", lambda: _vllm_quota(session, settings)))
+    probes.append(("quota for jobs", lambda: _jobs_quota(session, settings)))
+    return probes
 
 
 def bucket_in_reach(session: AwsSession, name: str) -> str:

@@ -47,8 +47,8 @@ _Found = TypeVar("_Found")
 _STOP_ATTEMPTS = 5
 # States of the run that come after the plan is written.
 _AFTER_THE_PLAN = frozenset({"ProcessBatches", "CountReduceAttempt", "ReduceThemes"})
-# A look that fails because AWS is busy is repeated this often before the run is given up on.
-_LOOKS = 30
+# A poll that fails because AWS is busy is repeated this often before the command gives up.
+_MAX_FAILED_POLLS = 30
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class RemoteRun:
         self._listener = _deaf_when_nobody_listens(listener)
 
     def run(self) -> RemoteOutcome:
-        """Run to the end; with scale auto vLLM is at 0 afterwards, whatever happened.
+        """Run to the end; with scale auto vLLM is at 0 afterwards, however the run ended.
 
         Raises RunFailedError or ChecksFailedError when the run fails, InterruptedRunError when it
         was stopped, CapacityError when vLLM gets no instance, and LeftRunningError when the login
@@ -163,7 +163,7 @@ class RemoteRun:
             if self._plan.scale == "auto":
                 raise
             raise error.interruption(
-                "stopped this command; the run itself goes on",
+                "stopped this command; the run itself keeps running",
                 f"`ftm monitor {self._started.name}` watches it.",
             ) from error
 
@@ -182,7 +182,7 @@ class RemoteRun:
             self.follow_plan()
             self.bring_vllm_up(wait=False)
             scaled.keep = self._is_running()
-        now = self._executions.look(self._started.arn)
+        now = self._executions.describe(self._started.arn)
         if not now.is_running:
             raise_if_failed(now)
         return RemoteOutcome(now, None, self._is_off)
@@ -243,7 +243,7 @@ class RemoteRun:
             return
         for _ in range(_STOP_ATTEMPTS):
             try:
-                if self._executions.look(self._execution.arn).is_running:
+                if self._executions.describe(self._execution.arn).is_running:
                     self._executions.stop(self._execution, "ftm run was stopped")
                     self._listener(Note(f"Stopped {self._execution.name}; finished work is saved"))
             except AwsBusyError:
@@ -260,7 +260,7 @@ class RemoteRun:
         return self._execution
 
     def _is_running(self) -> bool:
-        return self._with_login(lambda: self._executions.look(self._started.arn)).is_running
+        return self._with_login(lambda: self._executions.describe(self._started.arn)).is_running
 
     def _with_login(self, call: Callable[[], _Found]) -> _Found:
         """What ``call`` returns; a lost login is waited for, then AWS is connected to again.
@@ -277,7 +277,7 @@ class RemoteRun:
                 now = self._clock.monotonic()
                 if lost_since is None:
                     lost_since = now
-                    hint = f"{error.hint.removesuffix(REPEAT).rstrip('.')}; the run goes on."
+                    hint = f"{error.hint.removesuffix(REPEAT).rstrip('.')}; the run keeps running."
                     lost = f"Login lost: {error.where} {error.cause}. {hint}"
                     self._listener(Note(lost, "warning"))
                 if now - lost_since >= self._waits.login:
@@ -293,8 +293,8 @@ class RemoteRun:
         name = self._started.name
         return LeftRunningError(
             f"run {name}",
-            f"goes on, but no new login came in {waited:.0f} s, so this command no longer follows "
-            "it",
+            f"keeps running, but no new login came in {waited:.0f} s, so this command no longer "
+            "follows it",
             f"Log in again, then `ftm monitor {name}`. The deadman switch takes vLLM down after "
             "the run.",
         )
@@ -307,22 +307,22 @@ class RemoteRun:
             self._reader = ProgressReader(self._storage, self._plan.quarter)
 
     def _follow(self, until: Callable[[Sequence[str]], bool] = lambda _: False) -> Execution:
-        """Look until it ends, or until its states are those that ``until`` waits for.
+        """Poll until it ends, or until its states are those that ``until`` waits for.
 
         The listener hears of states and of finished firms.
         """
         execution = self._started
-        stage, shown, failed_looks = "firms", -1, 0
+        stage, shown, failed_polls = "firms", -1, 0
         began = self._clock.monotonic()
         while True:
             try:
-                now = self._with_login(lambda: self._executions.look(execution.arn))
+                now = self._with_login(lambda: self._executions.describe(execution.arn))
                 if now.is_running:
                     self._with_login(lambda: self._tell_states(execution))
-                failed_looks = 0
+                failed_polls = 0
             except AwsBusyError:
-                failed_looks += 1
-                if failed_looks > _LOOKS:
+                failed_polls += 1
+                if failed_polls > _MAX_FAILED_POLLS:
                     raise
                 self._clock.sleep(self._waits.poll)
                 continue
@@ -374,7 +374,7 @@ def raise_if_failed(execution: Execution) -> None:
         raise InputError(where, cause, hint)
     is_cut_short = execution.status in (RunState.ABORTED, RunState.TIMED_OUT)
     if is_cut_short or failure is FailureCause.NO_INSTANCE:
-        raise RetryableError(where, cause, "Run the same command again: it goes on.")
+        raise RetryableError(where, cause, "Run the same command again: it resumes.")
     raise RunFailedError(where, cause, hint)
 
 

@@ -17,7 +17,7 @@ REQUESTS = '"POST /v1/chat/completions"'
 def check_requests(logs: Logs, identity: RunIdentity) -> Check:
     """Whether vLLM logged requests between the beginning and the end of a run.
 
-    Raises AwsMissingError when no log tells it: there is none, or it no longer reaches back.
+    Raises AwsMissingError when no log shows it: there is none, or it no longer reaches back.
     """
     started = dt.datetime.fromisoformat(identity.started)
     finished = dt.datetime.fromisoformat(identity.finished) if identity.finished else None

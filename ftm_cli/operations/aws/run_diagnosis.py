@@ -1,4 +1,4 @@
-"""Why a run on AWS failed, or does not go on: the execution, its jobs, their logs and failures."""
+"""Why a run on AWS failed or makes no progress: its execution, jobs, logs and failures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _REASONS = (
 
 
 class RunDiagnosis:
-    """Looks at one execution of the pinned account; changes nothing."""
+    """Inspects one execution of the pinned account; changes nothing."""
 
     def __init__(self, session: AwsSession, execution: Execution) -> None:
         self._session = session
@@ -86,9 +86,9 @@ class RunDiagnosis:
             return Finding(about, "ok", "succeeded", (began,), next_step)
         if run.is_running:
             return Finding(about, "ok", "is running", (began,), f"`ftm monitor {run.name}`")
-        said = (run.reason,) if run.reason else ()
+        reason = (run.reason,) if run.reason else ()
         what = f"ended as {run.status}"
-        return Finding(about, "problem", what, (began, *said), self._next_step())
+        return Finding(about, "problem", what, (began, *reason), self._next_step())
 
     def _next_step(self) -> str:
         """What the stage that failed asks for; the state machine names it first in its cause."""
@@ -96,7 +96,7 @@ class RunDiagnosis:
         stage, failure = run.failure or ("", FailureCause.RUN_FAILED)
         again = f"`ftm run --quarter {run.quarter}`"
         if run.status in (RunState.ABORTED, RunState.TIMED_OUT):
-            return f"{again} goes on from what is finished."
+            return f"{again} resumes from what is finished."
         if failure is FailureCause.TRANSCRIPTS_MISSING:
             return f"`ftm ingest SOURCE --quarter {run.quarter}`, then {again}."
         if failure is FailureCause.WRONG_INPUT:
@@ -106,7 +106,7 @@ class RunDiagnosis:
         if failure is FailureCause.NO_INSTANCE:
             return f"`ftm validate` shows quotas and limits; then {again}."
         if stage in ("plan", "map", "reduce"):
-            return f"`ftm logs {stage} --since 2h`, mend what it names, then {again}."
+            return f"`ftm logs {stage} --since 2h`, fix what it names, then {again}."
         return f"{again}; `ftm logs map --since 2h` has the jobs' own words."
 
     def _of_jobs(self, jobs: list[Job]) -> Iterator[Finding]:
@@ -123,14 +123,14 @@ class RunDiagnosis:
         ]
         if waiting and self._execution.is_running:
             oldest = min(job.created for job in waiting)
-            told = {f"AWS says: {job.status_reason}" for job in waiting if job.status_reason}
-            told |= {meaning for job in waiting if (meaning := _meaning_of_reason(job))}
+            reasons = {f"AWS says: {job.status_reason}" for job in waiting if job.status_reason}
+            reasons |= {meaning for job in waiting if (meaning := _meaning_of_reason(job))}
             waited = duration((now - oldest).total_seconds())
             yield Finding(
                 "jobs",
                 "problem",
                 f"{len(waiting)} wait for an instance, the oldest for {waited}",
-                tuple(sorted(told))[:_JOBS_SHOWN],
+                tuple(sorted(reasons))[:_JOBS_SHOWN],
                 "`ftm validate` shows the quota for jobs; max_vcpus in ftm.toml is another limit.",
             )
 
@@ -165,7 +165,7 @@ class RunDiagnosis:
 
 
 def diagnosed_run(executions: Executions, name: str | None) -> Execution | Finding:
-    """The run to look at: the named one, else the latest; a Finding when there is none."""
+    """The run to inspect: the named one, else the latest; a Finding when there is none."""
     try:
         executions.check_deployed()
     except AwsMissingError as error:
@@ -177,7 +177,7 @@ def diagnosed_run(executions: Executions, name: str | None) -> Execution | Findi
             error.hint,
         )
     if name:
-        return executions.look(name)
+        return executions.describe(name)
     try:
         return executions.latest()
     except InputError as error:
@@ -188,12 +188,12 @@ def _end_of(job: Job) -> str:
     """Exit code, what it means, and AWS's own words."""
     meaning = _meaning_of_reason(job)
     if job.exit_code is None:
-        said = [meaning or "it ended without an exit code: its host or agent was lost"]
+        parts = [meaning or "it ended without an exit code: its host or agent was lost"]
     else:
         code = _MEANINGS.get(job.exit_code, "")
-        said = [f"exit code {job.exit_code}", meaning or code]
+        parts = [f"exit code {job.exit_code}", meaning or code]
     words = "; ".join(word for word in (job.status_reason, job.reason) if word)
-    text = ", ".join(part for part in said if part)
+    text = ", ".join(part for part in parts if part)
     return f"{text} (AWS says: {words})" if words else text
 
 

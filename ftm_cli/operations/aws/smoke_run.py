@@ -52,7 +52,7 @@ class SmokeOnAws:
                 self._preflight(details, listener)
             ended = self._run(listener)
             if self.plan.scale == "auto":
-                self._look_for_requests(ended)
+                self._check_requests(ended)
             storage = S3Storage(self.session.client("s3"), self.plan.bucket)
             settings = resolve(project_file=Path(PROJECT_FILE)).settings
             self.test.evaluate(storage, settings, listener)
@@ -91,8 +91,8 @@ class SmokeOnAws:
                 details.append(f"{ended.name} {ended.status}")
         return ended
 
-    def _look_for_requests(self, execution: Execution) -> None:
-        """That vLLM itself logged requests while the run went on."""
+    def _check_requests(self, execution: Execution) -> None:
+        """That vLLM itself logged requests during the run."""
         logs = Logs(self.session)
         count = sum(1 for _ in logs.events("vllm", execution.started, pattern=REQUESTS))
         if not count and not self.plan.estimate.firms:
@@ -106,7 +106,7 @@ class SmokeOnAws:
         try:
             yield
         except LeftRunningError:
-            # The run goes on and needs its vLLM; nothing could be taken down without a login.
+            # The run still needs its vLLM; nothing could be taken down without a login.
             raise
         except BaseException:
             self._take_down(listener)

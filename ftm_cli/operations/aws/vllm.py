@@ -109,7 +109,7 @@ class Vllm:
         self._waits = waits or Waits.from_environment()
 
     def status(self) -> VllmStatus:
-        """Look at all three; raises AwsMissingError when the ecs module is not deployed."""
+        """Inspect all three; raises AwsMissingError when the ecs module is not deployed."""
         group = self._group()
         service = self._service()
         balanced = service.get("loadBalancers") or []
@@ -163,15 +163,15 @@ class Vllm:
         *,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> VllmStatus:
-        """Wait until ``count`` targets are healthy, telling the listener of each phase.
+        """Wait until ``count`` targets are healthy, and report each phase to the listener.
 
         Ends early once ``is_wanted``, asked at each poll, says no.
         Raises CapacityError when AWS gives no instance in time or the quota is used up, and
         AwsBusyError when vLLM does not come up in time.
         """
         began = self._clock.monotonic()
-        phases = _PhaseTeller(listener, self._clock)
-        told: str | None = None
+        phases = _PhaseReporter(listener, self._clock)
+        reported: str | None = None
         while True:
             status = self.status()
             phases.show(status, count)
@@ -180,8 +180,8 @@ class Vllm:
             if not is_wanted():
                 return status
             waited = self._clock.monotonic() - began
-            if status.trouble and status.trouble != told:
-                told = status.trouble
+            if status.trouble and status.trouble != reported:
+                reported = status.trouble
                 listener(Note(f"AWS says: {status.trouble}", "warning"))
             self._give_up_if_hopeless(status, waited)
             self._clock.sleep(self._waits.poll)
@@ -208,13 +208,13 @@ class Vllm:
                         return status
                 if problem is not None and not isinstance(problem, AwsBusyError):
                     break
-                _tell(listener, "Scaling down again: AWS was busy")
+                _report(listener, "Scaling down again: AWS was busy")
                 self._clock.sleep(min(self._waits.poll, 2.0**attempt))
         if isinstance(problem, AwsLoginError):
             raise AwsLoginError(
                 "scaling vLLM down",
-                f"was not possible: {problem.cause}. A run that goes on keeps its vLLM",
-                "Log in again and look with `ftm runs` and `ftm vllm status`. The deadman switch "
+                f"was not possible: {problem.cause}. A run that is still running keeps its vLLM",
+                "Log in again, then check `ftm runs` and `ftm vllm status`. The deadman switch "
                 f"takes vLLM down within {DEADMAN_MINUTES} minutes after the last run.",
             )
         raise AwsError(
@@ -239,7 +239,7 @@ class Vllm:
                 raise AwsBusyError(
                     names.VLLM_GROUP,
                     f"still has {status.instances} instances after {waited:.0f} s",
-                    "Look again with `ftm vllm status`.",
+                    "Check again with `ftm vllm status`.",
                 )
             self._clock.sleep(self._waits.poll)
 
@@ -253,17 +253,17 @@ class Vllm:
                     "Ask AWS for more GPU vCPUs (Service Quotas), or use a smaller instance_type.",
                 )
             if waited > self._waits.capacity:
-                said = f" AWS said: {status.trouble}" if status.trouble else ""
+                detail = f" AWS said: {status.trouble}" if status.trouble else ""
                 raise CapacityError(
                     names.VLLM_GROUP,
-                    f"got no instance in {waited:.0f} s.{said}",
+                    f"got no instance in {waited:.0f} s.{detail}",
                     "Try again later, or allow more types with alternative_instance_types.",
                 )
         if waited > self._waits.ready:
-            said = f" ({status.trouble})" if status.trouble else ""
+            detail = f" ({status.trouble})" if status.trouble else ""
             raise AwsBusyError(
                 names.VLLM_SERVICE,
-                f"still waits for {status.phase} after {waited:.0f} s{said}",
+                f"still waits for {status.phase} after {waited:.0f} s{detail}",
                 "`ftm doctor` shows why; `ftm logs vllm --since 1h` shows its log.",
             )
 
@@ -358,7 +358,7 @@ def describe_phase(status: VllmStatus) -> str:
     return {"off": "off, costs nothing", "ending": "ending", "ready": "ready"}[status.phase]
 
 
-class _PhaseTeller:
+class _PhaseReporter:
     """Turns statuses into stages, one for each phase that is waited for."""
 
     def __init__(self, listener: Listener, clock: Clock) -> None:
@@ -386,7 +386,7 @@ class _PhaseTeller:
         )
 
 
-def _tell(listener: Listener, text: str) -> None:
+def _report(listener: Listener, text: str) -> None:
     """Tell, if anybody can still hear it: the terminal may be what was lost."""
     try:
         listener(Note(text, "warning"))

@@ -23,7 +23,7 @@ _EXIT_137 = "Exit code 137 is a container that ran out of memory: use a larger i
 
 
 class VllmDiagnosis:
-    """Looks at vLLM of the pinned account; changes nothing."""
+    """Inspects vLLM of the pinned account; changes nothing."""
 
     def __init__(self, session: AwsSession) -> None:
         self._profile = session.pin.profile
@@ -103,17 +103,17 @@ class VllmDiagnosis:
             for item in activities
             if item.get("StatusCode") in ("Failed", "Cancelled") and item["StartTime"] > since
         ]
-        said = tuple(_activity(item) for item in failed[:_SHOWN])
+        details = tuple(_activity(item) for item in failed[:_SHOWN])
         if not failed:
             what = "waits for an instance, which takes a few minutes"
             return Finding(_ABOUT, "note", what, counts, "`ftm vllm status`")
-        text = " ".join(said).lower()
+        text = " ".join(details).lower()
         if "limit" in text or "quota" in text:
             return Finding(
                 _ABOUT,
                 "problem",
                 "gets no instance: the account's quota is used up",
-                (*counts, *said),
+                (*counts, *details),
                 "`ftm scale-down`, then ask AWS for more; `ftm validate` shows the quota.",
             )
         return Finding(
@@ -122,7 +122,7 @@ class VllmDiagnosis:
             "gets no instance: AWS has none to give now"
             if "capacity" in text
             else "gets no instance",
-            (*counts, *said),
+            (*counts, *details),
             "`ftm scale-down`, and `ftm scale-up` again later; alternative_instance_types in "
             "ftm.toml and `ftm deploy` allow other types.",
         )
@@ -182,17 +182,17 @@ class VllmDiagnosis:
         with translated("vLLM's target group", self._profile):
             group = self._target_group()
             health = self._balancer.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
-        told = [item["TargetHealth"] for item in health["TargetHealthDescriptions"]]
-        said = tuple(
+        targets = [item["TargetHealth"] for item in health["TargetHealthDescriptions"]]
+        details = tuple(
             f"target {item['State']}: {item.get('Description') or item.get('Reason')}"
-            for item in told
+            for item in targets
             if item["State"] != "healthy"
         )
         return Finding(
             _ABOUT,
-            "problem" if any(item["State"] == "unhealthy" for item in told) else "note",
+            "problem" if any(item["State"] == "unhealthy" for item in targets) else "note",
             "has its model loaded, but the load balancer does not call it healthy yet",
-            (*counts, *said[:_SHOWN]),
+            (*counts, *details[:_SHOWN]),
             "`ftm logs vllm --since 10m` shows whether /health is asked; if it never is, the "
             "security groups are not as deployed: `ftm deploy --plan`.",
         )
@@ -274,5 +274,5 @@ def _stopped_task(task: dict[str, Any]) -> str:
         f"exit code {item['exitCode']}" if "exitCode" in item else str(item.get("reason", ""))
         for item in task.get("containers", [])
     ]
-    said = [str(task.get("stoppedReason") or "no reason"), *containers]
-    return f"stopped task: {', '.join(part for part in said if part)}"
+    details = [str(task.get("stoppedReason") or "no reason"), *containers]
+    return f"stopped task: {', '.join(part for part in details if part)}"

@@ -19,7 +19,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Waits:
-    """Seconds between looks, for a first instance, until vLLM must answer, and for a new login."""
+    """Seconds between polls, for a first instance, until vLLM must answer, and for a new login."""
 
     poll: float = 10.0
     capacity: float = 900.0
@@ -51,8 +51,8 @@ class StopSignal(KeyboardInterrupt):
     def interruption(
         self, what: str = "stopped this command", hint: str = ""
     ) -> InterruptedRunError:
-        """The error that tells the operator of it."""
-        hint = hint or "Run the same command again: it goes on from what is finished."
+        """The error shown to the operator."""
+        hint = hint or "Run the same command again: it resumes from what is finished."
         return InterruptedRunError(str(self), what, hint)
 
 

@@ -1,4 +1,4 @@
-"""The commands of Slurm that a run needs, each with its error told."""
+"""The commands of Slurm that a run needs, each with its errors explained."""
 
 from __future__ import annotations
 
@@ -115,11 +115,11 @@ class Cluster:
             ) from error
         if ended.returncode == 0:
             return ended.stdout
-        told = " ".join(ended.stderr.split()) or f"exit code {ended.returncode}"
-        if "Unable to contact" in told or "Socket timed out" in told:
-            raise SlurmBusyError(command[0], f"failed: {told}", "Run the command again.")
+        message = " ".join(ended.stderr.split()) or f"exit code {ended.returncode}"
+        if "Unable to contact" in message or "Socket timed out" in message:
+            raise SlurmBusyError(command[0], f"failed: {message}", "Run the command again.")
         hint = "`ftm doctor --target slurm` looks for the cause."
-        raise SlurmError(command[0], f"failed: {told}", hint)
+        raise SlurmError(command[0], f"failed: {message}", hint)
 
 
 _ENDED = (

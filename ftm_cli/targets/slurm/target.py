@@ -14,7 +14,7 @@ from ftm_cli.operations.findings import Finding, recorded_failures
 from ftm_cli.operations.following import Monitor
 from ftm_cli.operations.local_monitoring import LocalMonitor
 from ftm_cli.operations.local_run import local_settings
-from ftm_cli.operations.preflight import Check, Look, check_local, look_at
+from ftm_cli.operations.preflight import Check, Probe, check_local, run_probes
 from ftm_cli.operations.smoke import SmokeTest, require_all
 from ftm_cli.operations.snapshots import Snapshot
 from ftm_cli.results.runs import FirmCounts, RunResult
@@ -111,16 +111,16 @@ class SlurmTarget:
     def preflight(self, quarter: Quarter | None, listener: Listener) -> Sequence[Check]:
         """Slurm and its partitions, then models, data, disk and the quarter's transcripts."""
         config = self._config
-        looks: list[Look] = [
+        probes: list[Probe] = [
             ("slurm", self._cluster.version),
             ("partition", lambda: self._cluster.partition(config.partition)),
         ]
         if self._serves({}):
-            looks.append(("gpu partition", lambda: self._cluster.partition(config.gpu_partition)))
+            probes.append(("gpu partition", lambda: self._cluster.partition(config.gpu_partition)))
         checks = check_local(self._settings({}), self._storage, quarter, listener)
         # The server of the GPU job is not up yet.
         kept = [item for item in checks if item.name != "LLM" or not self._serves({})]
-        return (*look_at(looks, listener), *kept)
+        return (*run_probes(probes, listener), *kept)
 
     def plan(self, quarter: Quarter, options: RunOptions) -> QuarterPlan:
         """Batches, and the time that an earlier run in this data location lets expect."""
@@ -176,7 +176,7 @@ class SlurmTarget:
                     outcomes[plan.run] = self._follow(plan, listener)
             except StopSignal as error:
                 raise error.interruption(
-                    "stopped this command; the jobs go on",
+                    "stopped this command; the jobs keep running",
                     f"`ftm monitor --target slurm {waiting[0].run}` watches them, "
                     f"`ftm cancel --target slurm {waiting[0].run}` stops them.",
                 ) from error
@@ -353,30 +353,32 @@ class SlurmTarget:
         states: tuple[str, ...] = ()
         while True:
             try:
-                look = monitor.look()
+                snapshot = monitor.poll()
             except RetryableError as error:
                 listener(Note(str(error), "warning"))
                 time.sleep(self._waits.poll)
                 continue
-            if look.states != states:
-                states = look.states
+            if snapshot.states != states:
+                states = snapshot.states
                 listener(Note(f"{plan.quarter}: {', '.join(states) or 'no job in the queue'}"))
-            if look.firms is not None and look.firms.firms:
+            if snapshot.firms is not None and snapshot.firms.firms:
                 if shown < 0:
-                    stage = StageStarted("firms", look.firms.firms, "firms", look.firms.finished)
+                    stage = StageStarted(
+                        "firms", snapshot.firms.firms, "firms", snapshot.firms.finished
+                    )
                     listener(stage)
-                elif look.firms.finished > shown:
-                    listener(StageAdvanced("firms", look.firms.finished - shown))
-                shown = max(shown, look.firms.finished)
-            if not RunState(look.state).is_active:
+                elif snapshot.firms.finished > shown:
+                    listener(StageAdvanced("firms", snapshot.firms.finished - shown))
+                shown = max(shown, snapshot.firms.finished)
+            if not RunState(snapshot.state).is_active:
                 break
             time.sleep(self._waits.poll)
         seconds = time.monotonic() - began
         if shown >= 0:
             listener(StageFinished("firms", seconds))
-        if look.state != RunState.SUCCEEDED:
+        if snapshot.state != RunState.SUCCEEDED:
             return failed_outcome(plan, self._failure(plan.run, plan.quarter), seconds)
-        firms = look.firms
+        firms = snapshot.firms
         return QuarterOutcome(
             RunResult(
                 quarter=str(plan.quarter),
@@ -491,7 +493,7 @@ class SlurmMonitor:
         self._local: LocalMonitor | None = None
         self.last: Snapshot | None = None
 
-    def look(self) -> Snapshot:
+    def poll(self) -> Snapshot:
         """State of the run now; raises InputError when there is none."""
         jobs = self._cluster.jobs([self._run] if self._run else None)
         if self._quarter is not None:
@@ -508,7 +510,7 @@ class SlurmMonitor:
         identity = lease.read_identity(self._storage, self._quarter) if self._quarter else None
         owner = identity.owner.run_name if identity and identity.owner else None
         if name is not None and jobs and owner != name:
-            # Its plan has not acquired the quarter yet: what the data location tells is older.
+            # Its plan has not acquired the quarter yet: what the data location shows is older.
             return Snapshot(
                 target=TargetName.SLURM, run=name, quarter=str(self._quarter),
                 data=self._storage.uri, state=active or RunState.PENDING, started="", seconds=0.0,
@@ -516,14 +518,14 @@ class SlurmMonitor:
             )  # fmt: skip
         if self._local is None:
             self._local = LocalMonitor(self._storage, self._quarter)
-        look = self._local.look()
+        snapshot = self._local.poll()
         ended = RunState.SUCCEEDED
         if identity is None or not identity.finished:
             ended = RunState.UNFINISHED
         return replace(
-            look,
+            snapshot,
             target=TargetName.SLURM,
-            run=name or look.run,
+            run=name or snapshot.run,
             state=active or ended,
             states=states,
         )

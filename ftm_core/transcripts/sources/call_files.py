@@ -30,7 +30,7 @@ _COLUMNS = (*REQUIRED, *OPTIONAL, *VERSION, "turns", "fiscal", "file")
 class CallFilesSource:
     """Each file is one call, read whole; its layout is that of its first files.
 
-    Day, ticker and firm come from the text, from the file's name, or, for names that tell them in
+    Day, ticker and firm come from the text, from the file's name, or, for names that have them in
     another way, from ``--name-pattern``. Names that a pattern gives go before the text.
     """
 

@@ -51,7 +51,7 @@ class NotACallError(Exception):
 
 @dataclass
 class CallText:
-    """One call: what the file tells of it, by our names, and its turns or sentences."""
+    """One call: what the file says of it, by our names, and its turns or sentences."""
 
     layout: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -60,9 +60,9 @@ class CallText:
 
 
 def read_call(text: str, name: Mapping[str, str], *, name_first: bool = False) -> CallText:
-    """The call in ``text``; ``name`` is what the file's name tells, by our names.
+    """The call in ``text``; ``name`` is what the file's name contains, by our names.
 
-    What the text tells goes before the name, unless ``name_first``. Raises NotACallError for a file
+    What the text says goes before the name, unless ``name_first``. Raises NotACallError for a file
     that holds no call, and ValueError saying what is wrong with one that seems to.
     """
     plain = text.lstrip("\ufeff").lstrip()
@@ -74,8 +74,8 @@ def read_call(text: str, name: Mapping[str, str], *, name_first: bool = False) -
         call = _seeking_alpha(plain)
     else:
         call = _plain(plain)
-    told = {key: value for key, value in call.values.items() if value}
-    call.values = {**told, **name} if name_first else {**name, **told}
+    stated = {key: value for key, value in call.values.items() if value}
+    call.values = {**stated, **name} if name_first else {**name, **stated}
     if not call.turns:
         raise ValueError(
             "no speakers are recognized in it: turns begin with `Name: text`, `Name -- Role` or a "

@@ -63,18 +63,18 @@ class CsvSource(TextFile):
     @property
     def warnings(self) -> tuple[str, ...]:
         """A detected encoding, and quotes that are escaped by a backslash."""
-        told = []
+        messages = []
         if self._encoding.detected:
-            told.append(
+            messages.append(
                 f"{self._name} is not UTF-8 text. It is read as {self._encoding.name}, "
                 "which fits all of it; --encoding names another."
             )
         if self._escaped:
-            told.append(
+            messages.append(
                 f"{self._name} escapes quotes with a backslash, as MySQL, Spark and R do. It is "
                 "read that way."
             )
-        return tuple(told)
+        return tuple(messages)
 
     def rows(self, wanted: tuple[str, ...]) -> Iterator[Record]:
         """Yield every row; one whose fields do not match the header is a Damage."""
@@ -170,7 +170,7 @@ class CsvSource(TextFile):
             return None
         except csv.Error as error:
             fault = str(error)
-        # A quote that is never closed swallows the rest of the file: no row after it can be told.
+        # A quote that is never closed swallows the rest of the file, with all rows in it.
         if "unexpected end of data" in fault or "field larger than field limit" in fault:
             raise InputError(
                 f"{self._path} row {number}",

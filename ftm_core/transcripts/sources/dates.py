@@ -1,4 +1,4 @@
-"""A table with the days of calls, for files that do not tell them."""
+"""A table with the days of calls, for files that do not contain them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class DatesTable:
 
 
 def is_dates_table(columns: tuple[str, ...]) -> bool:
-    """Whether a table may tell the days of calls: a day, a name of the call, and no text."""
+    """Whether a table may contain the days of calls: a day, a name of the call, and no text."""
     plain = {plain_name(column) for column in columns}
     dated = any(plain_name(alias) in plain for alias in DATE_TABLE_COLUMNS["earnings_call_date"])
     named = any(

@@ -179,7 +179,7 @@ def _score(sample: bytes, codec: str) -> int:
 
 
 def _around_bad(text: str) -> bytes:
-    """The bytes around each letter that is not UTF-8; only those tell encodings apart."""
+    """The bytes around each letter that is not UTF-8; only those distinguish encodings."""
     parts = []
     last = 0
     for match in _BAD.finditer(text):

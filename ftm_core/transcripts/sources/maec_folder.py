@@ -117,7 +117,7 @@ def is_maec_folder(path: Path) -> bool:
 
 
 def _text_of(call: Path) -> Path:
-    """The call's text, whatever the case of its name."""
+    """The call's text, its name in any case."""
     with readable(call):
         found = [item for item in call.iterdir() if item.name.lower() == _TEXT]
     return found[0] if found else call / _TEXT

@@ -1,4 +1,4 @@
-"""What the name of a file or folder tells of a call: its day, ticker, firm or fiscal quarter."""
+"""What the name of a file or folder says of a call: its day, ticker, firm or fiscal quarter."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FIELDS = {
 _FIELD = re.compile(r"\{(\w*)\}|\*")
 _MONTH_NAME = re.compile(r"^(\d{4})-([A-Za-z]{3})-(\d{1,2})$")
 
-# Names that public sets and vendors use, tried in this order. The ticker's form tells a ticker
-# from a company's name.
+# Names that public sets and vendors use, tried in this order. A ticker differs from a company's
+# name by its form.
 _TICKER = r"[A-Z][A-Z0-9]{0,5}(?:[.\-][A-Z0-9]{1,3})?"
 _DAY = r"(?:19|20)\d{2}[01]\d[0-3]\d"
 _KNOWN = tuple(
@@ -52,7 +52,7 @@ class NamePattern:
         self.pattern = pattern
 
     def read(self, path: str) -> dict[str, str]:
-        """What ``path``, relative to the source, tells; raises ValueError if nothing fits."""
+        """What ``path``, relative to the source, says; raises ValueError if nothing fits."""
         if self._own is not None:
             match = self._own.search(path)
             if match is None:

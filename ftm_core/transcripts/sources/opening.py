@@ -37,7 +37,7 @@ _PLACES = {"position", "componentorder"}
 
 @dataclass(frozen=True)
 class OpenOptions:
-    """How to open a source: ``with_tables`` are joined to it, ``dates`` tells the days of calls."""
+    """How to open a source: ``with_tables`` are joined to it, ``dates`` gives the days of calls."""
 
     encoding: str | None = None
     name_pattern: str | None = None
@@ -110,7 +110,7 @@ def _open_texts(
     options: OpenOptions,
     warnings: tuple[str, ...],
 ) -> OpenedSource:
-    """A file a call; a table beside them that tells days is the table of dates."""
+    """A file a call; a table beside them with days is the table of dates."""
     for file, table in tables:
         if dates is None and is_dates_table(table.columns):
             dates = DatesTable(table, file.name)

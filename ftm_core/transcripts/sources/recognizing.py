@@ -178,7 +178,7 @@ def _office_kind(path: Path) -> str:
 
 
 def _start_of_text(start: bytes) -> str | None:
-    """The first characters, whatever the encoding; None for bytes that are no text."""
+    """The first characters, in any encoding; None for bytes that are no text."""
     for codec in ("utf-8-sig", "utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else ""):
         if codec:
             try:

@@ -1,4 +1,4 @@
-"""Connect to WRDS, and tell in its user's words what went wrong when that or a query fails."""
+"""Connect to WRDS, and explain to its user what went wrong when that or a query fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psycopg
 from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.transcripts.wrds.credentials import Login
 
-_AGAIN = "Run the same command again: it goes on after the last chunk that was saved."
+_AGAIN = "Run the same command again: it resumes after the last chunk that was saved."
 _LOCKOUT = (
     "The server may say the same for a wrong password, an expired account, a locked one and a Duo "
     "prompt that was not approved. Look at the phone for a Duo push (PostgreSQL logins accept Duo "
@@ -101,7 +101,7 @@ def connect(login: Login, limits: Limits = DEFAULT_LIMITS) -> psycopg.Connection
 
 
 def _given(login: Login) -> dict[str, Any]:
-    """What libpq is told only if we know it; otherwise it looks for itself."""
+    """Parameters that libpq gets only if we know them; otherwise it finds its own."""
     return {
         **({"sslmode": login.sslmode} if login.sslmode is not None else {}),
         **({"password": login.password.reveal()} if login.password is not None else {}),
@@ -119,14 +119,14 @@ def translated() -> Iterator[None]:
 
 def explain(where: str, error: psycopg.Error) -> FtmError:
     """What a psycopg error means to the operator, and whether it can pass."""
-    said = _first_line(error)
+    message = _first_line(error)
     state = error.sqlstate or ""
     lowered = str(error).lower()
     if state.startswith("28") or any(text in lowered for text in _REFUSED):
-        return InputError(where, f"the login was refused ({said})", _LOCKOUT)
+        return InputError(where, f"the login was refused ({message})", _LOCKOUT)
     for text, hint in _SETTINGS.items():
         if not state and text in lowered:
-            return InputError(where, f"the login was not possible ({said})", hint)
+            return InputError(where, f"the login was not possible ({message})", hint)
     if state == "57014" and "statement timeout" in lowered:
         return RetryableError(
             where, "the server took longer than the statement timeout",
@@ -135,23 +135,23 @@ def explain(where: str, error: psycopg.Error) -> FtmError:
     if state == "42501":
         return InputError(
             where,
-            f"the account may not read a table ({said})",
+            f"the account may not read a table ({message})",
             "The Capital IQ transcripts and the CRSP/Compustat links are separate WRDS "
             "subscriptions: ask your WRDS representative for ciq and crsp.",
         )
     if state in {"42P01", "3F000", "42703"}:
         return InputError(
             where,
-            f"a table or column is not there ({said})",
+            f"a table or column is not there ({message})",
             "This is not the WRDS database, or WRDS has changed its layout: check --database.",
         )
     if state.startswith(_PASSING) or (isinstance(error, psycopg.OperationalError) and not state):
         return ConnectionLostError(
             where,
-            f"the connection failed ({said})",
+            f"the connection failed ({message})",
             f"Check network, VPN and host name. {_AGAIN}",
         )
-    return FtmError(where, f"the query failed ({said})", "Report this with the text above.")
+    return FtmError(where, f"the query failed ({message})", "Report this with the text above.")
 
 
 def _first_line(error: psycopg.Error) -> str:

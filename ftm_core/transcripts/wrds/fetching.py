@@ -1,4 +1,4 @@
-"""Fetch a quarter from WRDS into chunks, going on where an earlier attempt stopped."""
+"""Fetch a quarter from WRDS into chunks, resuming where an earlier attempt stopped."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def fetch_quarter(
     """Fetch all earnings calls of a quarter and write its chunks and manifest.
 
     A lost connection is made again, at most ``reconnects`` times between two chunks; each time
-    the quarter is planned anew, and the fetch is refused if WRDS changed meanwhile. Raises
+    the quarter is planned again, and the fetch is refused if WRDS changed meanwhile. Raises
     RetryableError when the server stays away (all whole chunks are kept), RunRefusedError when
     the quarter is of another source or state or a run works on it, InputError when login or tables
     are refused or the quarter has no call.
@@ -86,7 +86,7 @@ def fetch_quarter(
         try:
             connection = connect()
         except ConnectionLostError:
-            # A server that was never there is told at once; one that went away is waited for.
+            # A server that was never there is reported at once; one that went away is waited for.
             if not attempt.began:
                 raise
             lost = _next(lost, request, listener, pause)
@@ -107,7 +107,7 @@ def _next(
         raise RetryableError(
             f"quarter {request.quarter}",
             f"the connection to WRDS was lost {lost + 1} times in a row",
-            "All whole chunks are kept. Run the same command again later: it goes on after them.",
+            "All whole chunks are kept. Run the same command again later: it resumes after them.",
         )
     seconds = _PAUSES[min(lost, len(_PAUSES) - 1)]
     listener(
@@ -142,7 +142,7 @@ class _Attempt:
         return len(self._writer.committed_firm_ids) if self._writer is not None else 0
 
     def run(self, connection: psycopg.Connection) -> FetchReport:
-        """Plan, go on after the committed chunks, and finish the quarter."""
+        """Plan, resume after the committed chunks, and finish the quarter."""
         self._listener(Note("Connected to WRDS. Listing the quarter's calls and links."))
         quarter = self._request.quarter
         plan = read_plan(connection, quarter, today=self._today)

@@ -86,7 +86,7 @@ class Plan:
 
     @property
     def n_older_versions(self) -> int:
-        """Versions of these calls that were set aside for the final one."""
+        """Versions of these calls that the final one replaces."""
         return sum(call.n_versions - 1 for firm in self.firms for call in firm.calls)
 
     @property

@@ -1,4 +1,4 @@
-"""What a quarter's fetch was begun with: kept beside the chunks, compared before it goes on."""
+"""The inputs of a quarter's fetch: stored beside the chunks, compared before it resumes."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def refuse_other_source(storage: Storage, quarter: Quarter) -> None:
 
 
 def take_up(storage: Storage, quarter: Quarter, now: FetchState, *, replace: bool) -> bool:
-    """Begin the fetch, or go on with the one that was begun; True when it is already complete.
+    """Start the fetch, or resume the one that was started; True when it is already complete.
 
     Raises RunRefusedError, naming what changed, when the quarter was begun or finished with
     other parameters or before WRDS changed. ``replace`` clears it instead, unless it is this very
-    fetch that stopped half-way: the same command, given again, goes on.
+    fetch that stopped half-way: the same command, given again, resumes.
     """
     if replace and not _stopped_half_way(storage, quarter, now):
         refuse_if_running(storage, quarter)
@@ -119,8 +119,8 @@ def _refuse_change(before: FetchState, now: FetchState) -> None:
     if changed:
         raise RunRefusedError(
             f"quarter {now.quarter}",
-            f"was begun on {before.started} with other ingredients: {', '.join(changed)}",
-            "Pass --replace to clear the quarter and fetch it afresh, so that it is all of one "
+            f"was begun on {before.started} with other inputs: {', '.join(changed)}",
+            "Pass --replace to clear the quarter and fetch it again, so that it is all of one "
             "state.",
         )
 
@@ -135,5 +135,5 @@ def _read(storage: Storage, quarter: Quarter) -> FetchState | None:
         return records.from_json(FetchState, data, where=storage.describe(key))
     except InputError as error:
         raise InputError(
-            error.where, error.cause, "Pass --replace to fetch the quarter afresh."
+            error.where, error.cause, "Pass --replace to fetch the quarter again."
         ) from error

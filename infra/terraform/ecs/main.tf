@@ -122,7 +122,7 @@ resource "aws_autoscaling_group" "vllm" {
   desired_capacity    = 0
   vpc_zone_identifier = local.subnet_ids
 
-  # The instance being up is all this group judges. The model's health is the service's matter:
+  # The instance being up is all this group judges. The service judges the model's health:
   # checks of the load balancer here would replace an instance that is still loading.
   health_check_type         = "EC2"
   health_check_grace_period = 300

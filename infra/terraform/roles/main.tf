@@ -18,7 +18,7 @@ locals {
   service         = "ftm-vllm-service"
   group           = "ftm-vllm-asg"
 
-  # Read: the transcripts, and whatever an earlier stage or attempt of the same quarter left.
+  # Read: the transcripts, and what an earlier stage or attempt of the same quarter left.
   readable_prefixes = ["prefetch/transcripts/", "progress/", "intermediate/", "processed/", "sentiment-ready/"]
   # Written, and cleared by --restart: everything but the transcripts.
   writable_prefixes = ["progress/", "intermediate/", "processed/", "sentiment-ready/"]

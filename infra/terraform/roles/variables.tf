@@ -64,7 +64,7 @@ variable "hub_token_secret_arn" {
 }
 
 variable "notification_topic_arn" {
-  description = "Topic that is told how runs end; empty for none."
+  description = "Topic that is notified when runs end; empty for none."
   type        = string
   default     = ""
 }

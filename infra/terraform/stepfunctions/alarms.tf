@@ -1,11 +1,11 @@
-# Optional: alarms on failed runs and on an idle GPU, and a monthly budget. All tell the topic.
+# Optional: alarms on failed runs and on an idle GPU, and a monthly budget. All notify the topic.
 
 locals {
   alarms      = var.enable_alarms ? 1 : 0
   vllm_alarms = var.enable_alarms && var.enable_vllm ? 1 : 0
   budget      = var.monthly_budget_usd > 0 ? 1 : 0
 
-  # The deadman switch takes an idle vLLM down earlier; the alarm tells when it could not.
+  # The deadman switch takes an idle vLLM down earlier; the alarm fires when it could not.
   idle_alarm_minutes = ceil((var.idle_seconds / 60 + var.deadman_interval_minutes) / 15) * 15 + 15
 }
 

@@ -1,4 +1,4 @@
-# No GPU runs on after a run: a switch that looks every quarter of an hour, and at the end of each run.
+# No GPU runs on after a run: a switch that checks every quarter of an hour, and at the end of each run.
 
 locals {
   # Names that the ecs module gives; this module does not read its state.
@@ -21,7 +21,7 @@ locals {
 }
 
 resource "aws_sfn_state_machine" "deadman" {
-  # checkov:skip=CKV_AWS_284:Ten states that only look and scale need no traces.
+  # checkov:skip=CKV_AWS_284:Ten states that only check and scale need no traces.
   # checkov:skip=CKV_AWS_285:Step Functions keeps the history for 90 days by itself.
   count = local.watch
 
@@ -41,7 +41,7 @@ resource "aws_scheduler_schedule" "deadman" {
   count = local.watch
 
   name                = "ftm-vllm-deadman"
-  description         = "Looks for a vLLM that is up while no quarter runs"
+  description         = "Checks for a vLLM that is up while no quarter runs"
   schedule_expression = "rate(${var.deadman_interval_minutes} minutes)"
 
   flexible_time_window {

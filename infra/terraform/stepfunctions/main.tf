@@ -236,8 +236,8 @@ resource "aws_sns_topic_policy" "runs" {
   policy = data.aws_iam_policy_document.topic[0].json
 }
 
-# A run that is aborted, times out or breaks inside Step Functions reaches no state that could tell
-# of it. This rule tells of exactly those: an end that was notified carries run_failed_error.
+# A run that is aborted, times out or breaks inside Step Functions reaches no state that could report
+# it. This rule reports exactly those: an end that was notified carries run_failed_error.
 resource "aws_cloudwatch_event_rule" "cut_short" {
   count = local.notify ? 1 : 0
 

@@ -156,7 +156,7 @@ variable "idle_seconds_after_run" {
 }
 
 variable "deadman_interval_minutes" {
-  description = "Time between two looks for an idle vLLM."
+  description = "Time between two checks for an idle vLLM."
   type        = number
   default     = 15
 
@@ -169,7 +169,7 @@ variable "deadman_interval_minutes" {
 # --- notifications and traces ------------------------------------------------------------------
 
 variable "enable_notifications" {
-  description = "Make an SNS topic and tell it how each run ended."
+  description = "Make an SNS topic that is notified of the end of each run."
   type        = bool
   default     = false
 }
@@ -203,7 +203,7 @@ variable "enable_alarms" {
 
   validation {
     condition     = !var.enable_alarms || var.enable_notifications || var.notification_topic_arn != ""
-    error_message = "Alarms tell a topic: set enable_notifications or notification_topic_arn."
+    error_message = "Alarms notify a topic: set enable_notifications or notification_topic_arn."
   }
 }
 

@@ -157,7 +157,7 @@ def test_a_stopped_deploy_saves_its_state_and_is_resumed(source: Project) -> Non
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75
-    assert "goes on from what is finished" in " ".join(stderr.split())
+    assert "resumes from what is finished" in " ".join(stderr.split())
     slow.unlink()
     resumed = source.ftm("deploy", "--yes", "--json").json
     assert resumed["complete"]

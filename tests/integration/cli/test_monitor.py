@@ -63,7 +63,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_so(running: Project) -> None:
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "goes on" in " ".join(stderr.split())
+    assert "keeps running" in " ".join(stderr.split())
     assert statuses(running) == ["RUNNING"]
 
 
@@ -85,7 +85,7 @@ def test_a_login_that_stays_lost_ends_with_what_to_do(running: Project) -> None:
     _, stderr = process.communicate(timeout=60)
     told = " ".join(stderr.split())
     assert process.returncode == 2
-    assert "the run itself goes on" in told
+    assert "the run itself keeps running" in told
     assert "aws sso login" in told
     running.stage.set(expired=[])
     assert statuses(running) == ["RUNNING"]

@@ -129,7 +129,7 @@ def test_a_lost_login_leaves_the_run_and_its_vllm(deployed: Project) -> None:
     deployed.stage.set(expired=[])
     said = " ".join(stderr.split())
     assert process.returncode == 2
-    assert "goes on" in said
+    assert "keeps running" in said
     assert "ftm monitor" in said
     assert "scale-down" not in said
     assert deployed.stage.desired_counts() == (1, 1)
@@ -179,7 +179,7 @@ def test_with_scale_none_ctrl_c_leaves_the_run_alone(deployed: Project) -> None:
     wait_for_line(process.stderr, "state ProcessBatches")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert "the run itself goes on" in " ".join(stderr.split())
+    assert "the run itself keeps running" in " ".join(stderr.split())
     assert statuses(deployed) == ["RUNNING"]
 
 

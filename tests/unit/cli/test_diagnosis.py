@@ -296,7 +296,7 @@ def test_a_failed_map_is_told_by_job_exit_code_and_log(account: Account) -> None
         ("Stage transcripts: Ftm.TranscriptsMissing. No manifest", "FAILED", "ftm ingest"),
         ("Stage judgement: Ftm.ChecksFailed. Over tolerance", "FAILED", "ftm failures"),
         ("Stage reduce: States.TaskFailed. gone", "FAILED", "ftm logs reduce"),
-        ("ftm run was stopped", "ABORTED", "goes on from what is finished"),
+        ("ftm run was stopped", "ABORTED", "resumes from what is finished"),
     ],
 )
 def test_each_stage_that_can_fail_has_a_next_step(

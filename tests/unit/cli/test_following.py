@@ -40,7 +40,7 @@ class Scripted:
     def __init__(self, *looks: Snapshot | Exception) -> None:
         self._looks = list(looks)
 
-    def look(self) -> Snapshot:
+    def poll(self) -> Snapshot:
         look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
         if isinstance(look, Exception):
             raise look
@@ -74,13 +74,13 @@ def test_a_login_lost_and_renewed_is_said_and_the_watching_goes_on() -> None:
         "Login lost",
         "Logged in again.",
     ]
-    assert told[0].hint == "Log in again: watching then goes on by itself."
+    assert told[0].hint == "Log in again: watching then resumes by itself."
     assert isinstance(seen[-1], Snapshot)
     assert seen[-1].state == "SUCCEEDED"
 
 
 def test_a_login_that_stays_lost_ends_the_watching_and_says_that_the_run_goes_on() -> None:
-    with pytest.raises(AwsLoginError, match="the run itself goes on") as ended:
+    with pytest.raises(AwsLoginError, match="the run itself keeps running") as ended:
         list(watch(snapshot(), LOGIN))
     assert "in 60 s" in ended.value.cause
     assert ended.value.hint == "Log in again."

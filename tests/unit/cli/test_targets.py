@@ -62,7 +62,7 @@ def test_killed_run_has_one_state_in_monitor_and_runs(tmp_path: Path) -> None:
     target = LocalTarget(str(tmp_path))
     (record,) = target.history(20)
     assert record.state == RunState.UNFINISHED
-    assert LocalMonitor(storage, None).look().state == record.state
+    assert LocalMonitor(storage, None).poll().state == record.state
 
 
 def test_failure_causes_are_those_of_the_state_machine() -> None:

@@ -97,7 +97,7 @@ def test_a_fiscal_quarter_never_stands_in_for_a_day(tmp_path: Path) -> None:
     form = next(form for form in formats.FORMS if form.name == "alpha vantage")
     source = form.write(tmp_path)
     (source / "meta.csv").unlink()
-    with pytest.raises(InputError, match=r"does not tell the day.*--dates FILE"):
+    with pytest.raises(InputError, match=r"does not contain the day.*--dates FILE"):
         take_in(source, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -133,7 +133,7 @@ def test_a_fiscal_quarter_never_stands_in_for_a_day(tmp_path: Path) -> None:
         ("calls.txt", b"Nothing here names a speaker.", r"no speakers are recognized"),
         ("calls.xml", b"<?xml version='1.0'?><news/>", r"unknown kind"),
         ("calls.csv", b"COMPANYID,TRANSCRIPTID,COMPONENTTEXT\n1,2,x\n", r"nearest layout, capital"),
-        ("calls.csv", b"symbol,transcript\nA,Operator: Hi\n", r"does not tell the day"),
+        ("calls.csv", b"symbol,transcript\nA,Operator: Hi\n", r"does not contain the day"),
     ],
 )
 def test_unknown_files_get_the_nearest_form_and_a_way_out(

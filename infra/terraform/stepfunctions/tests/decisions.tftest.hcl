@@ -44,12 +44,12 @@ run "alarms_and_budget" {
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.failed_runs[0].alarm_actions == toset(["arn:aws:sns:us-west-2:123456789012:ftm-runs"])
-    error_message = "A failed run is told to the topic."
+    error_message = "A failed run is reported to the topic."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.idle_vllm[0].evaluation_periods * 15 > 75
-    error_message = "The deadman switch has its time first; the alarm tells when it could not act."
+    error_message = "The deadman switch has its time first; the alarm fires when it could not act."
   }
 
   assert {
@@ -105,17 +105,17 @@ run "notified" {
 
   assert {
     condition     = jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.NotifySuccess.Parameters.TopicArn == "arn:aws:sns:us-west-2:123456789012:ftm-runs"
-    error_message = "Success is told to the topic."
+    error_message = "Success is reported to the topic."
   }
 
   assert {
     condition     = jsondecode(aws_sfn_state_machine.quarter_processor.definition).States.NotifyFailure.Next == "Failed"
-    error_message = "A failure that was told is still a failure."
+    error_message = "A failure that was reported is still a failure."
   }
 
   assert {
     condition     = jsondecode(aws_cloudwatch_event_rule.cut_short[0].event_pattern).detail["$or"][1].error == [{ "anything-but" = ["Ftm.RunFailed"] }]
-    error_message = "Each end is told once: the rule leaves out what a state has told."
+    error_message = "Each end is reported once: the rule leaves out what a state has reported."
   }
 }
 
@@ -124,7 +124,7 @@ run "fault_23_a_forgotten_gpu_is_turned_off" {
 
   assert {
     condition     = jsondecode(aws_scheduler_schedule.deadman[0].target[0].input).idle_seconds == 3600 && aws_scheduler_schedule.deadman[0].schedule_expression == "rate(15 minutes)"
-    error_message = "An idle hour is the limit, and looks come often enough to keep it."
+    error_message = "An idle hour is the limit, and checks come often enough to keep it."
   }
 
   assert {
