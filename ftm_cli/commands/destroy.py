@@ -36,9 +36,14 @@ def destroy_command(
     from ftm_cli.operations.aws.teardown import plan_teardown, tear_down
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.deploy_report import deploy_plan_report, deploy_report
-    from ftm_cli.views.deployment import Approver, changes_anything, show_applied, show_planned
+    from ftm_cli.views.deployment import (
+        Approver,
+        changes_anything,
+        raise_if_declined,
+        show_applied,
+        show_planned,
+    )
     from ftm_cli.views.target import pinned_session
-    from ftm_core.contracts.errors import DeclinedError
 
     session = pinned_session()
     session.identity()
@@ -62,12 +67,7 @@ def destroy_command(
         print_json(deploy_report(result).as_json())
     elif result.steps:
         show_applied("Destroyed" if result.changed else "Nothing was there", result.steps)
-    if not result.complete:
-        raise DeclinedError(
-            "ftm destroy",
-            "You declined a step, so the rest was kept",
-            "Run `ftm destroy` again to continue.",
-        )
+    raise_if_declined(result, "ftm destroy", "the rest was kept")
 
 
 def _ask(step: PlannedStep) -> bool:

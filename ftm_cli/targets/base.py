@@ -38,6 +38,8 @@ class RunOptions:
     save_scripts: Path | None = None
     # Quarters that run at once, where each has machines of its own.
     at_once: int = 2
+    # Start the runs and return.
+    detach: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ftm_cli.console import paused, print_table, stderr
+from ftm_cli.console import confirm_or_decline, paused, print_table, say, stderr
+from ftm_core.contracts.errors import DeclinedError
 from ftm_core.contracts.events import Listener, Note
 
 if TYPE_CHECKING:
-    from ftm_cli.operations.deploy import AppliedStep, PlannedStep
+    from ftm_cli.operations.deploy import (
+        AppliedStep,
+        DeployResult,
+        DeploySettings,
+        PlannedStep,
+    )
+    from ftm_cli.operations.deploy_report import Costs
     from ftm_cli.operations.terraform import Counts
 
 _ADDRESSES_SHOWN = 4
@@ -51,6 +58,44 @@ def show_planned(title: str, steps: Sequence[PlannedStep]) -> None:
         for number, step in enumerate(steps, start=1)
     ]
     print_table(title, ("", "step", "add", "change", "destroy", "what"), rows, console=stderr)
+
+
+def show_deploy_plan(settings: DeploySettings, steps: Sequence[PlannedStep], costs: Costs) -> None:
+    """The plan of a deploy, and what the deployment costs; on stderr."""
+    title = (
+        f"Plan for account {settings.account_id}, {settings.region}, "
+        f"bucket {settings.s3_bucket_name}"
+    )
+    show_planned(title, steps)
+    up = f", ${costs.hourly_when_up_usd:.2f} an hour for each vLLM while it is up"
+    say(
+        f"Costs: ${costs.monthly_idle_usd:.2f} a month when idle"
+        f"{up if costs.hourly_when_up_usd else ''}. Based on {costs.note}."
+    )
+
+
+def confirm_plan(steps: Sequence[PlannedStep], *, what: str) -> None:
+    """Ask whether to apply a plan that changes something; raises DeclinedError after a no."""
+    if changes_anything(steps):
+        confirm_or_decline("Apply it?", what=what)
+
+
+def show_deployed(result: DeployResult, next_step: str) -> None:
+    """What a deploy did, and the next command."""
+    if result.steps:
+        show_applied("Deployed" if result.changed else "No changes", result.steps)
+    if next_step:
+        say(next_step)
+
+
+def raise_if_declined(result: DeployResult, command: str, consequence: str) -> None:
+    """Raise DeclinedError where the operator declined a step."""
+    if not result.complete:
+        raise DeclinedError(
+            command,
+            f"You declined a step, so {consequence}",
+            f"Run `{command}` again to continue.",
+        )
 
 
 def show_applied(title: str, steps: Sequence[AppliedStep]) -> None:

@@ -13,7 +13,7 @@ from ftm_core.contracts.states import RunState
 
 if TYPE_CHECKING:
     from ftm_cli.results.runs import EstimateResult, RunResult
-    from ftm_cli.targets.base import QuarterPlan
+    from ftm_cli.targets.base import QuarterPlan, RunOptions, Target
     from ftm_core.quality.figures import Measure
 
 FAILURES_SHOWN = 20
@@ -94,7 +94,27 @@ def _aws_rows(plan: object) -> list[tuple[str, str]]:
     ]
 
 
-def show_scripts(scripts: Mapping[str, str]) -> None:
+def show_dry_run(
+    target: Target, plans: Sequence[QuarterPlan], options: RunOptions, total: EstimateResult
+) -> None:
+    """What a run would do; on targets whose runs are scripts, the scripts as well."""
+    from ftm_cli.targets.base import SupportsScripts
+
+    show_plans(plans, total)
+    if isinstance(target, SupportsScripts):
+        _show_scripts(target.scripts(plans, options))
+
+
+def show_saved_scripts(target: Target, plans: Sequence[QuarterPlan], options: RunOptions) -> None:
+    """Write the scripts of a run into their folder, and say where they are."""
+    from ftm_cli.targets.base import SupportsScripts
+
+    assert isinstance(target, SupportsScripts)
+    folder = target.save_scripts(plans, options)
+    say(f"Wrote the scripts into {folder}; `bash {folder}/submit.sh` submits them.")
+
+
+def _show_scripts(scripts: Mapping[str, str]) -> None:
     """Every script as it would be submitted; on stdout."""
     for name, text in scripts.items():
         stdout.print(Text(f"──── {name}", style="bold"))

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftm_cli.operations.aws.outputs import DEPLOY_TABLE, deployed_bucket
+from ftm_cli.operations.aws.existing import existing_resources, refuse_unmanaged_resources
+from ftm_cli.operations.aws.outputs import DEPLOY_TABLE, deployed_bucket, remember
 from ftm_cli.operations.aws.pin import Pin
+from ftm_cli.operations.aws.preflight import bucket_in_reach
 from ftm_cli.operations.aws.project_file import read_table
-from ftm_cli.operations.deploy import MODULES, DeploySettings, images_of
+from ftm_cli.operations.aws.roles import render_roles
+from ftm_cli.operations.aws.session import AwsSession
+from ftm_cli.operations.deploy import MODULES, DeploySettings, deployed_addresses, images_of
 from ftm_cli.operations.deployment_files import terraform_modules
-from ftm_cli.operations.images import Build, content_tag
+from ftm_cli.operations.images import Build, content_tag, missing_images
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import PROJECT_FILE, resolve
 
@@ -73,6 +77,33 @@ def with_images(settings: DeploySettings) -> DeploySettings:
         images_of(settings)
         return settings
     return dataclasses.replace(settings, image_tag=content_tag(build_of(settings)))
+
+
+def require_deployable(session: AwsSession, settings: DeploySettings) -> None:
+    """Raise unless the buckets can be used and no resource of our names is unknown to our state."""
+    for name in {settings.s3_bucket_name, settings.state_bucket or settings.s3_bucket_name}:
+        bucket_in_reach(session, name)
+    ours = None if settings.use_precreated_roles else render_roles(settings)
+    existing = existing_resources(session, settings, ours)
+    if existing:
+        refuse_unmanaged_resources(existing, deployed_addresses(settings), settings)
+
+
+def record_deployment(settings: DeploySettings, given: Mapping[str, Any]) -> None:
+    """Write into ftm.toml what the options named, the bucket and the tag of the images."""
+    values = {name: value for name, value in given.items() if value is not None}
+    values["s3_bucket_name"] = settings.s3_bucket_name
+    if settings.image_tag:
+        values["image_tag"] = settings.image_tag
+    remember(values)
+
+
+def next_step(session: AwsSession, settings: DeploySettings) -> str:
+    """What to do after a complete deploy."""
+    own_images = not settings.use_external_images
+    if own_images and missing_images(session.client("ecr"), images_of(settings)):
+        return "The images are not in the registry yet. Next: ftm build --push"
+    return "Next: ftm validate"
 
 
 def _checked(table: Mapping[str, Any]) -> dict[str, Any]:
