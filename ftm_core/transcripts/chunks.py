@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ftm_core.contracts import keys, records, schemas
+from ftm_core.contracts import records, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
 from ftm_core.storage.tables import COMPRESSION
 from ftm_core.transcripts.sentences import Sentence
 
 FIRMS_PER_CHUNK = 200
-_CHUNK_NAME = re.compile(r"/chunk_(\d{4,})\.parquet$")
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,7 @@ class ChunkWriter:
         firms_per_chunk: int = FIRMS_PER_CHUNK,
     ) -> None:
         self._storage = storage
+        self._store = TranscriptStore(storage, quarter)
         self._quarter = quarter
         self._run_id = run_id
         self._firms_per_chunk = firms_per_chunk
@@ -86,15 +86,16 @@ class ChunkWriter:
         run_id: str,
         firms_per_chunk: int = FIRMS_PER_CHUNK,
     ) -> ChunkWriter:
-        """Go on after the chunks that the same ``run_id`` has committed.
+        """Resume after the chunks that the same ``run_id`` has committed.
 
         Chunks of another run, damaged ones and all that follow one are removed, as is a manifest:
         the quarter is whole again only after ``finish``.
         """
         writer = cls(storage, quarter, run_id=run_id, firms_per_chunk=firms_per_chunk)
-        storage.delete(keys.transcripts_manifest(quarter))
-        stale = _chunk_keys(storage, quarter)
-        while stale and stale[0] == keys.transcripts_chunk(quarter, len(writer._chunks)):
+        store = writer._store
+        store.delete_manifest()
+        stale = store.chunk_keys()
+        while stale and stale[0] == store.chunk_key(len(writer._chunks)):
             if not writer._adopt(stale[0]):
                 break
             del stale[0]
@@ -144,7 +145,7 @@ class ChunkWriter:
             firm_to_chunk=self._firm_to_chunk,
             created=records.utc_now(),
         )
-        self._storage.write(keys.transcripts_manifest(self._quarter), records.to_json(manifest))
+        self._store.write_manifest(manifest)
         return manifest
 
     def _check(self, firm: FirmTranscripts) -> None:
@@ -174,7 +175,7 @@ class ChunkWriter:
                 raise InputError(place, "has two sentences at one position", "Number them again.")
 
     def _commit(self) -> None:
-        key = keys.transcripts_chunk(self._quarter, len(self._chunks))
+        key = self._store.chunk_key(len(self._chunks))
         data = self._open.close()
         self._storage.write(key, data)
         self._chunks.append(
@@ -237,26 +238,6 @@ class _OpenChunk:
     def close(self) -> bytes:
         self._writer.close()
         return self._buffer.getvalue()
-
-
-def clear_quarter(storage: Storage, quarter: Quarter) -> None:
-    """Remove a quarter's transcripts, the manifest first: half a quarter must not look whole."""
-    storage.delete(keys.transcripts_manifest(quarter))
-    for key in _chunk_keys(storage, quarter):
-        storage.delete(key)
-    storage.delete(keys.transcripts_rejects(quarter))
-    storage.delete(keys.transcripts_unmatched(quarter))
-    storage.delete(keys.transcripts_source_state(quarter))
-
-
-def _chunk_keys(storage: Storage, quarter: Quarter) -> list[str]:
-    """Keys of the quarter's chunks, by number."""
-    found = {
-        int(match.group(1)): key
-        for key in storage.list(keys.transcripts_prefix(quarter))
-        if (match := _CHUNK_NAME.search(key))
-    }
-    return [found[number] for number in sorted(found)]
 
 
 def _call_name(firm_id: str, transcript_id: str) -> str:

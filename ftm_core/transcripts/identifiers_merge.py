@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ftm_core.contracts import keys, records, schemas
+from ftm_core.contracts import records, schemas
 from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
+from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
 from ftm_core.storage.tables import COMPRESSION, read_run_id
 from ftm_core.transcripts.identifiers import Identifiers, Link, Resolution, resolve_firm
@@ -68,20 +69,21 @@ def merge_identifiers(
     ingested or a chunk is damaged.
     """
     manifest = read_manifest(storage, quarter)
-    _remove_strays(storage, quarter, manifest)
+    store = TranscriptStore(storage, quarter)
+    _remove_strays(store, manifest)
     merge = _Merge(links, today)
-    first = _free_numbers(quarter, manifest)
+    first = _free_numbers(store, manifest)
     listener(StageStarted(STAGE, len(manifest.chunks), "chunks"))
     started = dt.datetime.now(dt.UTC)
     chunks = []
     for number, chunk in enumerate(manifest.chunks):
-        key = keys.transcripts_chunk(quarter, first + number)
+        key = store.chunk_key(first + number)
         chunks.append(merge.rewrite(storage, manifest, chunk, number, key))
         listener(StageAdvanced(STAGE))
     if merge.n_filled:
-        manifest = _published(storage, quarter, manifest, chunks, len(merge.unmatched))
-    _remove_strays(storage, quarter, manifest)
-    _write_unmatched(storage, quarter, merge.unmatched)
+        manifest = _published(store, manifest, chunks, len(merge.unmatched))
+    _remove_strays(store, manifest)
+    _write_unmatched(store, merge.unmatched)
     listener(StageFinished(STAGE, (dt.datetime.now(dt.UTC) - started).total_seconds()))
     return MergeReport(
         manifest=manifest,
@@ -90,7 +92,7 @@ def merge_identifiers(
         n_complete_before=merge.n_complete,
         n_rival_links=merge.n_rivals,
         unmatched=tuple(merge.unmatched),
-        unmatched_place=storage.describe(keys.transcripts_unmatched(quarter)),
+        unmatched_place=store.unmatched_location,
     )
 
 
@@ -199,17 +201,16 @@ def _with_identifiers(rows: pa.Table, filled: Identifiers) -> pa.Table:
     return rows
 
 
-def _free_numbers(quarter: Quarter, manifest: records.Manifest) -> int:
+def _free_numbers(store: TranscriptStore, manifest: records.Manifest) -> int:
     """The first of as many chunk numbers in a row as the quarter needs, none of them in use."""
     used = {chunk.key for chunk in manifest.chunks}
     count = len(manifest.chunks)
-    below = {keys.transcripts_chunk(quarter, number) for number in range(count)}
+    below = {store.chunk_key(number) for number in range(count)}
     return count if used & below else 0
 
 
 def _published(
-    storage: Storage,
-    quarter: Quarter,
+    store: TranscriptStore,
     manifest: records.Manifest,
     chunks: Iterable[records.ChunkRecord],
     n_without_permno: int,
@@ -221,24 +222,20 @@ def _published(
         n_firms_without_permno=n_without_permno,
         created=records.utc_now(),
     )
-    storage.write(keys.transcripts_manifest(quarter), records.to_json(new))
+    store.write_manifest(new)
     return new
 
 
-def _remove_strays(storage: Storage, quarter: Quarter, manifest: records.Manifest) -> None:
+def _remove_strays(store: TranscriptStore, manifest: records.Manifest) -> None:
     """Delete chunks that the manifest does not name: an earlier merge's, or one that stopped."""
-    named = {chunk.key for chunk in manifest.chunks}
-    chunk_prefix = keys.transcripts_prefix(quarter) + "chunk_"
-    for key in list(storage.list(chunk_prefix)):
-        if key not in named:
-            storage.delete(key)
+    store.delete_chunks(except_keys=frozenset(chunk.key for chunk in manifest.chunks))
 
 
-def _write_unmatched(storage: Storage, quarter: Quarter, unmatched: Sequence[Unmatched]) -> None:
+def _write_unmatched(store: TranscriptStore, unmatched: Sequence[Unmatched]) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
     for firm in unmatched:
         days = " ".join(day.isoformat() for day in firm.call_days)
         writer.writerow((firm.firm_id, firm.firm_name, firm.ticker, firm.gvkey, days, firm.reason))
-    storage.write(keys.transcripts_unmatched(quarter), text.getvalue().encode())
+    store.write_unmatched(text.getvalue().encode())

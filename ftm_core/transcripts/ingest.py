@@ -11,9 +11,10 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from ftm_core.contracts import events, keys, records
+from ftm_core.contracts import events, records
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.lease import refuse_if_running
+from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.probe import probe
@@ -320,7 +321,7 @@ class _Job:
             [self._log.path] if self._one_quarter else rejects,
         )
         n_turns, speakers = self._results[str(quarter)]
-        place = storage.describe(keys.transcripts_rejects(quarter))
+        place = TranscriptStore(storage, quarter).rejects_location
         return QuarterResult(
             quarter,
             manifest,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ftm_core.contracts import keys, records
+from ftm_core.contracts import records
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.lease import refuse_if_running
-from ftm_core.data.transcript_chunks import find_manifest
+from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
-from ftm_core.transcripts.chunks import clear_quarter
 
 _BLOCK = 1024 * 1024
 
@@ -28,7 +27,7 @@ def standing_manifests(
         return {}
     found = {}
     for quarter in sorted(quarters):
-        standing = find_manifest(storage, quarter)
+        standing = TranscriptStore(storage, quarter).find_manifest()
         if standing is not None:
             _refuse_other_content(standing, checksum, storage, quarter)
             found[str(quarter)] = standing
@@ -48,11 +47,12 @@ def publish(
     """
     # Reading the source takes its time, and a run may have begun meanwhile.
     refuse_if_running(storage, quarter)
-    clear_quarter(storage, quarter)
+    store = TranscriptStore(storage, quarter)
+    store.clear()
     for chunk in manifest.chunks:
         storage.write(chunk.key, made.read(chunk.key))
     if manifest.n_rejected_rows:
-        with storage.open_output(keys.transcripts_rejects(quarter)) as target:
+        with store.open_rejects() as target:
             for number, path in enumerate(rejects):
                 with path.open("rb") as file:
                     if number:
@@ -60,7 +60,7 @@ def publish(
                         file.readline()
                     while block := file.read(_BLOCK):
                         target.write(block)
-    storage.write(keys.transcripts_manifest(quarter), records.to_json(manifest))
+    store.write_manifest(manifest)
 
 
 def _refuse_other_content(

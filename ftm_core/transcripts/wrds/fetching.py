@@ -25,7 +25,7 @@ from ftm_core.transcripts.wrds import queries
 from ftm_core.transcripts.wrds.connecting import ConnectionLostError, translated
 from ftm_core.transcripts.wrds.planning import Plan, PlannedCall, PlannedFirm, read_plan
 from ftm_core.transcripts.wrds.rejects import write_rejects
-from ftm_core.transcripts.wrds.state import SOURCE, refuse_other_source, state_for, take_up
+from ftm_core.transcripts.wrds.state import SOURCE, refuse_other_source, start_or_resume, state_for
 
 STAGE = "fetch from WRDS"
 _PAUSES = (2.0, 5.0, 15.0, 30.0, 60.0)
@@ -147,7 +147,7 @@ class _Attempt:
         quarter = self._request.quarter
         plan = read_plan(connection, quarter, today=self._today)
         state = state_for(plan, quarter, firms_per_chunk=self._request.firms_per_chunk)
-        complete = take_up(self._storage, quarter, state, replace=self._replace)
+        complete = start_or_resume(self._storage, quarter, state, replace=self._replace)
         # Only the first connection clears; after that there are chunks to keep.
         self._replace, self.began = False, True
         if complete:

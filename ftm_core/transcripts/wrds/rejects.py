@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
 from ftm_core.transcripts.rejects import COLUMNS, Reject
 from ftm_core.transcripts.wrds.planning import Plan, PlannedCall
@@ -28,11 +28,11 @@ def write_rejects(storage: Storage, quarter: Quarter, plan: Plan) -> int:
     for call in plan.silent:
         reason = f"all {call.n_blank} are blank" if call.n_components else "there is none"
         writer.writerow(_reject(call, f"{reason}: the call was left out"))
-    key = keys.transcripts_rejects(quarter)
+    store = TranscriptStore(storage, quarter)
     if partly or plan.silent:
-        storage.write(key, text.getvalue().encode())
+        store.write_rejects(text.getvalue().encode())
     else:
-        storage.delete(key)
+        store.delete_rejects()
     return sum(call.n_blank for call in (*partly, *plan.silent))
 
 

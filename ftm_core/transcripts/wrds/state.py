@@ -6,13 +6,12 @@ import hashlib
 import json
 
 from ftm_core import __version__
-from ftm_core.contracts import keys, records
-from ftm_core.contracts.errors import InputError, ObjectMissingError, RunRefusedError
+from ftm_core.contracts import records
+from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.lease import refuse_if_running
-from ftm_core.data.transcript_chunks import find_manifest
+from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
-from ftm_core.transcripts.chunks import clear_quarter
 from ftm_core.transcripts.wrds import queries
 from ftm_core.transcripts.wrds.planning import Plan
 
@@ -57,7 +56,7 @@ def state_for(plan: Plan, quarter: Quarter, *, firms_per_chunk: int) -> FetchSta
 
 def refuse_other_source(storage: Storage, quarter: Quarter) -> None:
     """Raise RunRefusedError when the quarter's transcripts did not come from WRDS."""
-    manifest = find_manifest(storage, quarter)
+    manifest = TranscriptStore(storage, quarter).find_manifest()
     if manifest is not None and manifest.source != SOURCE:
         raise RunRefusedError(
             f"quarter {quarter}",
@@ -66,18 +65,19 @@ def refuse_other_source(storage: Storage, quarter: Quarter) -> None:
         )
 
 
-def take_up(storage: Storage, quarter: Quarter, now: FetchState, *, replace: bool) -> bool:
+def start_or_resume(storage: Storage, quarter: Quarter, now: FetchState, *, replace: bool) -> bool:
     """Start the fetch, or resume the one that was started; True when it is already complete.
 
     Raises RunRefusedError, naming what changed, when the quarter was begun or finished with
     other parameters or before WRDS changed. ``replace`` clears it instead, unless it is this very
     fetch that stopped half-way: the same command, given again, resumes.
     """
-    if replace and not _stopped_half_way(storage, quarter, now):
+    store = TranscriptStore(storage, quarter)
+    if replace and not _stopped_half_way(store, now):
         refuse_if_running(storage, quarter)
-        clear_quarter(storage, quarter)
-    before = _read(storage, quarter)
-    manifest = find_manifest(storage, quarter)
+        store.clear()
+    before = _read(store)
+    manifest = store.find_manifest()
     if before is not None:
         _refuse_change(before, now)
         if manifest is not None and manifest.source_sha256 == now.content_sha256:
@@ -89,15 +89,15 @@ def take_up(storage: Storage, quarter: Quarter, now: FetchState, *, replace: boo
             "Pass --replace to fetch it again.",
         )
     else:
-        storage.write(keys.transcripts_source_state(quarter), records.to_json(now))
+        store.write_source_state(now)
     return False
 
 
-def _stopped_half_way(storage: Storage, quarter: Quarter, now: FetchState) -> bool:
-    if storage.exists(keys.transcripts_manifest(quarter)):
+def _stopped_half_way(store: TranscriptStore, now: FetchState) -> bool:
+    if store.has_manifest():
         return False
     try:
-        before = _read(storage, quarter)
+        before = _read(store)
     except InputError:
         # A damaged state is one reason to replace it.
         return False
@@ -125,14 +125,9 @@ def _refuse_change(before: FetchState, now: FetchState) -> None:
         )
 
 
-def _read(storage: Storage, quarter: Quarter) -> FetchState | None:
-    key = keys.transcripts_source_state(quarter)
+def _read(store: TranscriptStore) -> FetchState | None:
     try:
-        data = storage.read(key)
-    except ObjectMissingError:
-        return None
-    try:
-        return records.from_json(FetchState, data, where=storage.describe(key))
+        return store.read_source_state(FetchState)
     except InputError as error:
         raise InputError(
             error.where, error.cause, "Pass --replace to fetch the quarter again."

@@ -12,9 +12,10 @@ from ftm_core.contracts import keys, records, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
+from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
-from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts, clear_quarter
+from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
 from ftm_core.transcripts.sentences import Sentence
 
 QUARTER = Quarter(2023, 1)
@@ -195,5 +196,5 @@ def test_clear_quarter_leaves_other_quarters_alone(tmp_path: Path) -> None:
     write_quarter(storage, 3, 1)
     other = keys.transcripts_chunk(Quarter(2023, 2), 0)
     storage.write(other, b"kept")
-    clear_quarter(storage, QUARTER)
+    TranscriptStore(storage, QUARTER).clear()
     assert list(storage.list("prefetch/")) == [other]
