@@ -33,8 +33,8 @@ test: $(VENV)/.installed-dev ## Install what the tests need, lint, check types, 
 	scripts/timed "Style and types" $(MAKE) lint
 	scripts/timed "Tests" $(BIN)/pytest --durations=25
 
-test-fast: $(VENV)/.installed-dev ## Unit tests alone
-	$(BIN)/pytest tests/unit
+test-fast: $(VENV)/.installed-dev ## The unit tests that are fast, on two cores
+	$(BIN)/pytest -n 2 -m "not slow and not models and not long and not e2e and not vllm" tests/unit
 
 chaos: $(VENV)/.installed-dev ## Kills, outages, full disks and bad networks, the short form (part of `make test`)
 	$(BIN)/pytest tests/chaos tests/integration/llm tests/integration/pipeline

@@ -23,6 +23,8 @@ from tests.fakes.small_quarter import (
     edit_table,
 )
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Tamper = Callable[[Storage], None]
 

@@ -168,6 +168,7 @@ def test_json_of_a_command_fits_its_schema(
     assert SCHEMAS[schema].model_validate_json(shown.stdout)
 
 
+@pytest.mark.slow
 def test_report_and_evaluate_take_a_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for quarter in (EARLIER, LATER):

@@ -22,6 +22,8 @@ from ftm_core.storage import tables
 from ftm_core.storage.local import LocalStorage
 from tests.unit.data.builders import batch, failure, finished_firm
 
+pytestmark = pytest.mark.slow
+
 Q = Quarter(2023, 1)
 RUN = "run-1"
 N_TOPICS = 2

@@ -178,6 +178,7 @@ def test_changes_name_what_is_new_gone_or_different() -> None:
     assert named == "d 2 -> 3, gone 1 -> None, list (content), new (content)"
 
 
+@pytest.mark.slow
 def test_fault_7_the_second_of_two_processes_is_refused_naming_the_first(
     store: LocalStorage, quarter: Quarter
 ) -> None:
@@ -196,6 +197,7 @@ def test_fault_7_the_second_of_two_processes_is_refused_naming_the_first(
     assert first.wait(timeout=30) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("one", "two", "three"), ("same", "same", "same")])
 def test_fault_7_one_of_several_at_once_gets_the_quarter(
     store: LocalStorage, names: tuple[str, ...]
@@ -236,6 +238,7 @@ def test_the_hold_of_a_killed_process_is_taken_over(store: LocalStorage) -> None
     killed.wait()
 
 
+@pytest.mark.slow
 def test_several_take_over_from_the_dead_and_one_gets_it(
     store: LocalStorage, quarter: Quarter
 ) -> None:

@@ -114,6 +114,7 @@ def test_several_jobs_at_once_keep_all_their_answers(storage: Any) -> None:
     assert len(reopened(storage)) == 200
 
 
+@pytest.mark.slow
 def test_a_quarter_of_thirty_thousand_answers_is_few_objects_and_loads_fast(storage: Any) -> None:
     with AnswerStore.open(storage, QUARTER, writer="job") as store:
         for number in range(30_000):

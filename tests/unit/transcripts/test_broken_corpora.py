@@ -143,6 +143,7 @@ def corpora(draw: st.DrawFn) -> Corpus:
     return Corpus(form, rows, frozenset(broken), on_disk)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(corpus=corpora(), standing=st.booleans())
 def test_bad_input_every_row_is_stored_or_named_with_its_reason(
@@ -223,6 +224,7 @@ def _doubled(content: bytes, data: st.DataObject) -> bytes:
 BREAKAGES: list[Breakage] = [_truncated, _overwritten, _noise, _wide, _doubled]
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     form=st.sampled_from(FORMS),
