@@ -257,7 +257,7 @@ def _n_completed(request: RunRequest, identity: RunIdentity, batches: list[Batch
 
 @contextlib.asynccontextmanager
 async def _client(request: RunRequest, writer: str = "run") -> AsyncIterator[LlmClient]:
-    """The one LLM client of the job, its server seen healthy and its answers kept."""
+    """The one LLM client of the job, with the cache of its answers."""
     answers = await asyncio.to_thread(
         AnswerStore.open, request.storage, request.quarter, writer=writer
     )

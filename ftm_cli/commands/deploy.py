@@ -91,7 +91,6 @@ def deploy_command(
     from ftm_cli.operations.costs import read_prices
     from ftm_cli.operations.deploy import deploy, plan_deploy
     from ftm_cli.operations.deploy_report import costs_of, deploy_plan_report, deploy_report
-    from ftm_cli.results.setup import RolesReport
     from ftm_cli.views.deployment import (
         Approver,
         confirm_plan,
@@ -110,7 +109,7 @@ def deploy_command(
     session = pinned_session()
     settings = deploy_settings(session.pin, given)
     if roles:
-        print_json(RolesReport.model_validate(render_roles(settings).as_json()).as_json())
+        print_json(render_roles(settings).as_json())
         return
     settings = with_images(settings)
     costs = costs_of(settings, read_prices(), deployed_instance_type())

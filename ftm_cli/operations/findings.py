@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
+from ftm_cli.results.runs import Finding
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.failures import collect_failures
 from ftm_core.storage import Storage
 
 _REASONS_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One result of an inspection. A ``note`` is information, a ``problem`` needs the next step."""
-
-    about: str
-    level: Literal["ok", "note", "problem"]
-    what: str
-    evidence: tuple[str, ...] = ()
-    next_step: str = ""
 
 
 def recorded_failures(storage: Storage, quarter: Quarter) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ftm_cli.operations.findings import Finding, recorded_failures
+from ftm_cli.operations.findings import recorded_failures
 from ftm_cli.operations.preflight import check_local
+from ftm_cli.results.runs import Finding
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity

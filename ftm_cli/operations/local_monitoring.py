@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ftm_cli.operations.aws.executions import BatchCounts
-from ftm_cli.operations.snapshots import FirmRate, Notice, Snapshot
+from ftm_cli.operations.snapshots import FirmRate, Snapshot
+from ftm_cli.results.runs import BatchCounts, Notice
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.states import RunState

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ftm_cli.operations.costs import DEFAULT_INSTANCE, Estimate, Prices, estimate_run
+from ftm_cli.results.runs import PlannedBatch
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Manifest
 from ftm_core.data.batch_plan import plan_batches, read_plan
@@ -14,15 +15,6 @@ from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage import Storage
 
 Scale = Literal["auto", "none"]
-
-
-@dataclass(frozen=True)
-class PlannedBatch:
-    """One batch: its firms, and how many of them are finished already."""
-
-    batch_id: str
-    firms: int
-    finished: int
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from ftm_cli.results.runs import Check
 from ftm_core.contracts.errors import FtmError, InputError, LlmUnavailableError
 from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted, ignore
 from ftm_core.contracts.quarters import Quarter
@@ -26,16 +27,6 @@ _STAGE = "preflight"
 
 # A name, and what inspects: it returns what it found or raises FtmError with what to do.
 Probe = tuple[str, Callable[[], str]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check, and what to do next where it did not pass."""
-
-    name: str
-    passed: bool
-    detail: str
-    next_step: str = ""
 
 
 def run_probes(

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from ftm_cli.operations.aws.waiting import StopSignal
-from ftm_cli.operations.preflight import Check
+from ftm_cli.results.runs import Check, SmokeCriterion, SmokeState, SmokeStep
 from ftm_core.checks.evaluate import evaluate
 from ftm_core.checks.result import EvaluationReport
 from ftm_core.contracts.errors import ChecksFailedError, FtmError, InterruptedRunError
@@ -18,8 +16,6 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.failures import collect_failures
 from ftm_core.storage import Storage
-
-State = Literal["done", "failed", "stopped", "not reached"]
 
 # The runbook's criteria that the output itself answers, with the checks of `ftm evaluate` behind
 # each.
@@ -37,25 +33,6 @@ _CRITERIA = (
 )
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of the smoke test and how it fared."""
-
-    name: str
-    state: State = "not reached"
-    detail: str = ""
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """One line of the checklist; None where the test did not come so far, or cannot know."""
-
-    item: str
-    passed: bool | None
-    value: str = ""
-
-
 class SmokeTest:
     """Records the steps and the checklist of a running smoke test."""
 
@@ -71,17 +48,17 @@ class SmokeTest:
         self.target = target
         self.quarter = quarter
         self.run = run
-        self._steps = {name: Step(name) for name in steps}
+        self._steps = {name: SmokeStep(name) for name in steps}
         self.evaluation: EvaluationReport | None = None
-        self._own_criteria = {item: Criterion(item, None) for item in criteria}
+        self._own_criteria = {item: SmokeCriterion(item, None) for item in criteria}
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[SmokeStep, ...]:
         """All steps in their order."""
         return tuple(self._steps.values())
 
     @property
-    def checklist(self) -> tuple[Criterion, ...]:
+    def checklist(self) -> tuple[SmokeCriterion, ...]:
         """The runbook's criteria: those of the output, then those of the target."""
         of_output = [self._criterion(item, ids) for item, ids in _CRITERIA]
         return (*of_output, *self._own_criteria.values())
@@ -94,7 +71,7 @@ class SmokeTest:
 
     def tick(self, item: str, passed: bool | None, value: str) -> None:
         """Say how a line of the checklist that the target has of its own turned out."""
-        self._own_criteria[item] = Criterion(item, passed, value)
+        self._own_criteria[item] = SmokeCriterion(item, passed, value)
 
     @contextlib.contextmanager
     def step(self, name: str, listener: Listener) -> Iterator[list[str]]:
@@ -102,9 +79,9 @@ class SmokeTest:
         began = time.monotonic()
         details: list[str] = []
 
-        def record(state: State, detail: str) -> None:
+        def record(state: SmokeState, detail: str) -> None:
             seconds = round(time.monotonic() - began, 1)
-            self._steps[name] = Step(name, state, detail, seconds)
+            self._steps[name] = SmokeStep(name, state, detail, seconds)
 
         try:
             # A lost terminal must not end a step.
@@ -147,13 +124,13 @@ class SmokeTest:
         if problem is not None:
             raise problem
 
-    def _criterion(self, item: str, ids: tuple[str, ...]) -> Criterion:
+    def _criterion(self, item: str, ids: tuple[str, ...]) -> SmokeCriterion:
         if self.evaluation is None:
-            return Criterion(item, None)
+            return SmokeCriterion(item, None)
         checks = [check for check in self.evaluation.checks if check.id in ids]
         failed = [check for check in checks if not check.passed]
         shown = failed or checks[-1:]
-        return Criterion(item, not failed, "; ".join(check.value for check in shown))
+        return SmokeCriterion(item, not failed, "; ".join(check.value for check in shown))
 
 
 def require_all(checks: Sequence[Check], details: list[str]) -> None:

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftm_cli.operations.aws.executions import BatchCounts
 from ftm_cli.operations.aws.vllm import VllmStatus
+from ftm_cli.results.runs import BatchCounts, Notice
 from ftm_core.contracts.records import RunIdentity
 from ftm_core.data.progress import Progress
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One line that somebody should know of: a job's log, or a recorded failure."""
-
-    time: str
-    source: str
-    message: str
 
 
 @dataclass(frozen=True)

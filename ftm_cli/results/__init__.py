@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ftm_cli.results import ingest, quarters, runs, setup
-from ftm_cli.results.base import Result
+from ftm_cli.results.base import Result, RootResult
 
 __all__ = ["SCHEMAS", "Result"]
 
 # By the name that `ftm schema` takes: the command, and -plan for its --plan or --dry-run.
-SCHEMAS: dict[str, type[Result]] = {
+SCHEMAS: dict[str, type[Result] | type[RootResult[Any]]] = {
     "ingest": ingest.IngestResult,
     "ingest-preview": ingest.PreviewResult,
     "ingest-wrds": ingest.WrdsResult,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
+
+_Root = TypeVar("_Root")
+
+# For dataclasses that operations make and results contain as they are.
+FORBID = ConfigDict(extra="forbid")
 
 
 class Result(BaseModel):
@@ -15,3 +20,12 @@ class Result(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return self.model_dump(mode="json")
+
+
+class RootResult(RootModel[_Root], Generic[_Root]):
+    """A result that is a dataclass of the core as it is."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        values: dict[str, Any] = self.model_dump(mode="json")
+        return values

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-from ftm_cli.results.base import Result
-
-
-class RejectResult(Result):
-    """One rejected row."""
-
-    file: str
-    row: int
-    field: str
-    value: str
-    reason: str
+from ftm_cli.results.base import Result, RootResult
+from ftm_core.transcripts.results import Preview, Reject
 
 
 class QuarterResult(Result):
@@ -52,7 +41,7 @@ class IngestResult(Result):
     sentences: int
     chunks: int
     rejected_rows: int
-    rejects: list[RejectResult]
+    rejects: tuple[Reject, ...]
     rejects_by_reason: dict[str, int]
     rejects_file: str | None
     rows_of_other_quarters: dict[str, int]
@@ -64,48 +53,8 @@ class IngestResult(Result):
     seconds: float
 
 
-class PreviewTurnResult(Result):
-    """One turn as it would be stored."""
-
-    speaker_type: str
-    sentences: list[str]
-
-
-class PreviewCallResult(Result):
-    """One call as it would be stored."""
-
-    firm_id: str
-    firm_name: str
-    ticker: str | None
-    permno: int | None
-    gvkey: str | None
-    transcript_id: str
-    earnings_call_date: dt.date
-    turns: list[PreviewTurnResult]
-
-
-class PreviewResult(Result):
+class PreviewResult(RootResult[Preview]):
     """What ``ftm ingest --preview --json`` prints."""
-
-    source: str
-    layout: str
-    describes: str
-    form: str
-    columns: dict[str, str]
-    ignored: list[str]
-    n_rows: int
-    complete: bool
-    first_day: dt.date | None
-    last_day: dt.date | None
-    quarters: dict[str, int]
-    turns_by_speaker: dict[str, int]
-    calls: list[PreviewCallResult]
-    n_rejects: int
-    rejects: list[RejectResult]
-    rejects_by_reason: dict[str, int]
-    n_older_versions: int
-    skipped: dict[str, int]
-    warnings: list[str]
 
 
 class WrdsResult(Result):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from ftm_cli.results.base import Result
+from ftm_cli.results.base import FORBID, Result
+from ftm_cli.results.setup import VllmReport
 from ftm_core.contracts.states import RunState
+
+SmokeState = Literal["not reached", "done", "failed", "stopped"]
 
 
 class FirmCounts(Result):
@@ -69,7 +73,8 @@ class RunReport(Result):
     quarters: list[RunResult]
 
 
-class BatchResult(Result):
+@dataclass(frozen=True, config=FORBID)
+class PlannedBatch:
     """One batch of a plan."""
 
     batch_id: str
@@ -93,7 +98,7 @@ class QuarterPlanResult(Result):
     restart: bool
     firms: int
     firms_finished: int
-    batches: list[BatchResult]
+    batches: tuple[PlannedBatch, ...]
     estimate: EstimateResult
     aws: dict[str, Any] | None = Field(
         default=None, description="Input of the execution, scale, instances, parts of the estimate."
@@ -109,8 +114,9 @@ class PlanReport(Result):
     total: EstimateResult
 
 
-class RunRecordResult(Result):
-    """One run of the history."""
+@dataclass(frozen=True, config=FORBID)
+class RunRecord:
+    """One run of the history; the cost is an estimate, null where nothing is paid."""
 
     target: str
     run: str
@@ -126,17 +132,18 @@ class RunsReport(Result):
 
     target: str
     data: str
-    runs: list[RunRecordResult]
+    runs: tuple[RunRecord, ...]
     prices_date: str
 
 
-class CheckResult(Result):
-    """One check of a preflight."""
+@dataclass(frozen=True, config=FORBID)
+class Check:
+    """The result of one check of a preflight, and what to do next where it did not pass."""
 
     name: str
     passed: bool
     detail: str
-    next_step: str
+    next_step: str = ""
 
 
 class ValidateReport(Result):
@@ -145,17 +152,18 @@ class ValidateReport(Result):
     target: str
     data: str
     passed: bool
-    checks: list[CheckResult]
+    checks: tuple[Check, ...]
 
 
-class FindingResult(Result):
-    """One finding of a diagnosis; the level is ok, note or problem."""
+@dataclass(frozen=True, config=FORBID)
+class Finding:
+    """One result of a diagnosis. A note is information, a problem needs the next step."""
 
     about: str
-    level: str
+    level: Literal["ok", "note", "problem"]
     what: str
-    evidence: list[str]
-    next_step: str
+    evidence: tuple[str, ...] = ()
+    next_step: str = ""
 
 
 class DoctorReport(Result):
@@ -164,24 +172,26 @@ class DoctorReport(Result):
     target: str
     data: str
     problems: int
-    findings: list[FindingResult]
+    findings: tuple[Finding, ...]
 
 
-class SmokeStep(Result):
-    """One step; the state is done, failed, stopped or not reached."""
+@dataclass(frozen=True, config=FORBID)
+class SmokeStep:
+    """One step of a smoke test, and how it ended."""
 
     name: str
-    state: str
-    detail: str
-    seconds: float | None
+    state: SmokeState = "not reached"
+    detail: str = ""
+    seconds: float | None = None
 
 
-class SmokeCriterion(Result):
+@dataclass(frozen=True, config=FORBID)
+class SmokeCriterion:
     """One line of the checklist; passed is null where the test did not come so far."""
 
     item: str
     passed: bool | None
-    value: str
+    value: str = ""
 
 
 class SmokeReport(Result):
@@ -192,17 +202,23 @@ class SmokeReport(Result):
     quarter: str
     run: str
     passed: bool
-    steps: list[SmokeStep]
-    checklist: list[SmokeCriterion]
+    steps: tuple[SmokeStep, ...]
+    checklist: tuple[SmokeCriterion, ...]
 
 
-class BatchCountsResult(Result):
+@dataclass(frozen=True, config=FORBID)
+class BatchCounts:
     """Batches by status."""
 
-    pending: int
-    running: int
-    succeeded: int
-    failed: int
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        """All batches of the run."""
+        return self.pending + self.running + self.succeeded + self.failed
 
 
 class FirmProgressResult(Result):
@@ -215,7 +231,8 @@ class FirmProgressResult(Result):
     seconds_left: int | None
 
 
-class NoticeResult(Result):
+@dataclass(frozen=True, config=FORBID)
+class Notice:
     """One line worth knowing: of a job's log, or a recorded failure."""
 
     time: str
@@ -233,11 +250,11 @@ class RunStatus(Result):
     started: str
     seconds: int
     states: list[str] = Field(description="Steps at work now, as the target names them.")
-    batches: BatchCountsResult | None
+    batches: BatchCounts | None
     firms: FirmProgressResult | None
-    vllm: dict[str, Any] | None = Field(description="As `ftm vllm status`; only on AWS.")
+    vllm: VllmReport | None = Field(description="As `ftm vllm status`; only on AWS.")
     requests_per_second: float | None
-    warnings: list[NoticeResult]
+    warnings: tuple[Notice, ...]
     cost_usd: float | None
     prices_note: str
     unread: list[str] = Field(description="What did not answer: its last known value is shown.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from ftm_cli.results.base import Result
+from ftm_cli.results.base import FORBID, Result
 
 
 class PinResult(Result):
@@ -135,7 +136,8 @@ class DeployReport(Result):
     outputs: dict[str, Any] = Field(description="Outputs of the Terraform modules.")
 
 
-class RoleResult(Result):
+@dataclass(frozen=True, config=FORBID)
+class Role:
     """One IAM role that a deployment needs."""
 
     kind: str
@@ -151,7 +153,7 @@ class RoleResult(Result):
 class RolesReport(Result):
     """JSON of `ftm deploy --roles`."""
 
-    roles: list[RoleResult]
+    roles: tuple[Role, ...]
     operator: dict[str, dict[str, Any]] = Field(
         description="Policies of the person who deploys and runs, by purpose."
     )

@@ -21,21 +21,12 @@ from ftm_cli.operations.aws.smoke_run import CRITERIA, STEPS, SmokeOnAws
 from ftm_cli.operations.aws.vllm import Vllm
 from ftm_cli.operations.aws.vllm_diagnosis import VllmDiagnosis
 from ftm_cli.operations.costs import Prices, read_prices
-from ftm_cli.operations.findings import Finding
 from ftm_cli.operations.following import Monitor
 from ftm_cli.operations.plan import Scale, plan_run
-from ftm_cli.operations.preflight import Check
 from ftm_cli.operations.smoke import SmokeTest
-from ftm_cli.results.runs import RunResult
+from ftm_cli.results.runs import Check, Finding, RunRecord, RunResult
 from ftm_cli.targets.aws_quarters import ConcurrentRuns, aws_result, native_plan
-from ftm_cli.targets.base import (
-    LogLine,
-    QuarterOutcome,
-    QuarterPlan,
-    RunEstimate,
-    RunOptions,
-    RunRecord,
-)
+from ftm_cli.targets.base import LogLine, QuarterOutcome, QuarterPlan, RunEstimate, RunOptions
 from ftm_cli.targets.local import failed_outcome
 from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import FtmError, InputError

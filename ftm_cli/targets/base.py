@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from ftm_cli.operations.findings import Finding
 from ftm_cli.operations.following import Monitor
-from ftm_cli.operations.plan import PlannedBatch
-from ftm_cli.operations.preflight import Check
 from ftm_cli.operations.smoke import SmokeTest
-from ftm_cli.results.runs import RunResult
+from ftm_cli.results.runs import Check, Finding, PlannedBatch, RunRecord, RunResult
 from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.events import Listener
@@ -83,19 +80,6 @@ class QuarterOutcome:
 
     result: RunResult
     error: FtmError | None = None
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One run in the history of a target; the cost is an estimate, None where nothing is paid."""
-
-    target: str
-    run: str
-    quarter: str
-    state: str
-    started: str
-    seconds: float | None
-    cost_usd: float | None
 
 
 class Target(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
-from ftm_cli.operations.plan import PlannedBatch
-from ftm_cli.targets.base import RunEstimate, RunRecord
+from ftm_cli.results.runs import PlannedBatch, RunRecord
+from ftm_cli.targets.base import RunEstimate
 from ftm_cli.targets.names import TargetName
 from ftm_core.contracts.errors import FtmError
 from ftm_core.contracts.quarters import Quarter

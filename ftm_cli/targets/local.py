@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 
-from ftm_cli.operations.findings import Finding
 from ftm_cli.operations.following import Monitor
 from ftm_cli.operations.local_diagnosis import diagnose_here
 from ftm_cli.operations.local_monitoring import LocalMonitor
@@ -20,15 +19,18 @@ from ftm_cli.operations.local_run import (
 )
 from ftm_cli.operations.local_smoke import CRITERIA, STEPS, smoke_here
 from ftm_cli.operations.plan import planned_batches
-from ftm_cli.operations.preflight import Check, check_local
+from ftm_cli.operations.preflight import check_local
 from ftm_cli.operations.smoke import SmokeTest
 from ftm_cli.results.runs import (
+    Check,
     ErrorResult,
     FailureResult,
+    Finding,
     FirmCounts,
+    RunRecord,
     RunResult,
 )
-from ftm_cli.targets.base import QuarterOutcome, QuarterPlan, RunOptions, RunRecord
+from ftm_cli.targets.base import QuarterOutcome, QuarterPlan, RunOptions
 from ftm_cli.targets.data import open_data
 from ftm_cli.targets.history import estimate_from_history, recorded_runs
 from ftm_cli.targets.names import TargetName

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from ftm_cli.operations.findings import Finding
 from ftm_cli.operations.plan import RunPlan
-from ftm_cli.operations.preflight import Check
 from ftm_cli.operations.smoke import SmokeTest
 from ftm_cli.operations.snapshots import Snapshot
 from ftm_cli.results.runs import (
-    BatchCountsResult,
-    BatchResult,
-    CheckResult,
+    Check,
     DoctorReport,
     EstimateResult,
-    FindingResult,
+    Finding,
     FirmProgressResult,
     MonitorReport,
-    NoticeResult,
     PlanReport,
     QuarterPlanResult,
-    RunRecordResult,
+    RunRecord,
     RunsReport,
     RunStatus,
-    SmokeCriterion,
     SmokeReport,
-    SmokeStep,
     ValidateReport,
 )
-from ftm_cli.targets.base import QuarterPlan, RunRecord, Target
+from ftm_cli.results.setup import VllmReport
+from ftm_cli.targets.base import QuarterPlan, Target
 
 
 def plan_report(target: Target, plans: Sequence[QuarterPlan]) -> PlanReport:
@@ -43,7 +36,7 @@ def plan_report(target: Target, plans: Sequence[QuarterPlan]) -> PlanReport:
             restart=plan.restart,
             firms=plan.firms,
             firms_finished=plan.firms_finished,
-            batches=[BatchResult(**asdict(batch)) for batch in plan.batches],
+            batches=plan.batches,
             estimate=_estimate(plan),
             aws=_aws_details(plan),
         )
@@ -82,8 +75,9 @@ def _aws_details(plan: QuarterPlan) -> dict[str, Any] | None:
 
 def runs_report(target: Target, runs: Sequence[RunRecord], prices_date: str) -> RunsReport:
     """The history of a target."""
-    listed = [RunRecordResult(**asdict(run)) for run in runs]
-    return RunsReport(target=target.name, data=target.data, runs=listed, prices_date=prices_date)
+    return RunsReport(
+        target=target.name, data=target.data, runs=tuple(runs), prices_date=prices_date
+    )
 
 
 def validate_report(target: Target, checks: Sequence[Check]) -> ValidateReport:
@@ -92,7 +86,7 @@ def validate_report(target: Target, checks: Sequence[Check]) -> ValidateReport:
         target=target.name,
         data=target.data,
         passed=all(check.passed for check in checks),
-        checks=[CheckResult(**asdict(check)) for check in checks],
+        checks=tuple(checks),
     )
 
 
@@ -102,10 +96,7 @@ def doctor_report(target: Target, findings: Sequence[Finding]) -> DoctorReport:
         target=target.name,
         data=target.data,
         problems=sum(finding.level == "problem" for finding in findings),
-        findings=[
-            FindingResult(**(asdict(finding) | {"evidence": list(finding.evidence)}))
-            for finding in findings
-        ],
+        findings=tuple(findings),
     )
 
 
@@ -117,8 +108,8 @@ def smoke_report(target: Target, test: SmokeTest) -> SmokeReport:
         quarter=str(test.quarter),
         run=test.run,
         passed=test.passed,
-        steps=[SmokeStep(**asdict(step)) for step in test.steps],
-        checklist=[SmokeCriterion(**asdict(line)) for line in test.checklist],
+        steps=test.steps,
+        checklist=test.checklist,
     )
 
 
@@ -148,11 +139,11 @@ def _status(snapshot: Snapshot) -> RunStatus:
         started=snapshot.started,
         seconds=round(snapshot.seconds),
         states=list(snapshot.states),
-        batches=BatchCountsResult(**asdict(snapshot.batches)) if snapshot.batches else None,
+        batches=snapshot.batches,
         firms=firms,
-        vllm=snapshot.vllm.as_json() if snapshot.vllm else None,
+        vllm=VllmReport.model_validate(snapshot.vllm) if snapshot.vllm else None,
         requests_per_second=snapshot.requests_per_second,
-        warnings=[NoticeResult(**asdict(item)) for item in snapshot.warnings],
+        warnings=snapshot.warnings,
         cost_usd=None if snapshot.cost_usd is None else round(snapshot.cost_usd, 2),
         prices_note=snapshot.prices_note,
         unread=list(snapshot.unread),

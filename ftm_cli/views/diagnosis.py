@@ -11,8 +11,7 @@ from rich.text import Text
 from ftm_cli.console import print_table, say, stdout
 
 if TYPE_CHECKING:
-    from ftm_cli.operations.findings import Finding
-    from ftm_cli.operations.preflight import Check
+    from ftm_cli.results.runs import Check, Finding
 
 _MARKS = {"ok": ("ok", "green"), "note": ("note", "cyan"), "problem": ("PROBLEM", "bold red")}
 _INDENT = (0, 0, 0, 9)

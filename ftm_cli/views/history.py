@@ -9,7 +9,7 @@ from ftm_cli.console import print_table
 from ftm_cli.operations.costs import duration
 
 if TYPE_CHECKING:
-    from ftm_cli.targets.base import RunRecord
+    from ftm_cli.results.runs import RunRecord
 
 
 def show_runs(runs: Sequence[RunRecord]) -> None:

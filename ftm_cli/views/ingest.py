@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
-from ftm_cli.results.ingest import IngestResult, PreviewResult, QuarterResult, RejectResult
+from ftm_cli.results.ingest import IngestResult, PreviewResult, QuarterResult
 
 if TYPE_CHECKING:
     from ftm_core.transcripts.ingest_report import IngestReport
-    from ftm_core.transcripts.preview import Preview
-    from ftm_core.transcripts.rejects import Reject
+    from ftm_core.transcripts.results import Preview, Reject
 
 REJECTS_SHOWN = 20
 _SENTENCES_SHOWN = 12
@@ -52,7 +52,7 @@ def ingest_result(report: IngestReport, *, data: str) -> IngestResult:
         sentences=sum(one.sentences for one in quarters),
         chunks=sum(one.chunks for one in quarters),
         rejected_rows=report.n_rejects or sum(one.rejected_rows for one in quarters),
-        rejects=[RejectResult(**reject._asdict()) for reject in report.rejects],
+        rejects=report.rejects,
         rejects_by_reason=dict(report.rejects_by_reason),
         rejects_file=report.rejects_place,
         rows_of_other_quarters=dict(report.other_quarters),
@@ -129,7 +129,7 @@ def show_rejects(
     from ftm_core.transcripts.rejects import COLUMNS
 
     _show_counts("Rejected rows by reason", by_reason)
-    shown = rejects[:REJECTS_SHOWN]
+    shown = [astuple(reject) for reject in rejects[:REJECTS_SHOWN]]
     title = f"Rejected rows ({len(shown)} of {count:,})"
     print_table(title, COLUMNS, shown, console=stderr)
     if place is not None:
@@ -138,13 +138,10 @@ def show_rejects(
 
 def show_preview(preview: Preview, *, as_json: bool) -> None:
     """How a source would be read, as tables or as one JSON document."""
-    from dataclasses import asdict
-
     from ftm_cli.console import print_json, print_table, say, stdout
 
     if as_json:
-        values = {**asdict(preview), "rejects": [one._asdict() for one in preview.rejects]}
-        print_json(PreviewResult.model_validate(values).model_dump(mode="json"))
+        print_json(PreviewResult(preview).as_json())
         return
     read = f"{preview.n_rows:,}" + ("" if preview.complete else " (the first; there are more)")
     days = f"{preview.first_day} to {preview.last_day}" if preview.first_day else "none"

@@ -16,7 +16,8 @@ from ftm_cli.console import say, stdout
 from ftm_cli.operations.aws.vllm import describe_phase
 from ftm_cli.operations.costs import duration
 from ftm_cli.operations.following import Trouble
-from ftm_cli.operations.snapshots import Notice, Snapshot
+from ftm_cli.operations.snapshots import Snapshot
+from ftm_cli.results.runs import Notice
 from ftm_cli.streams import stdout_is_lost
 
 # A plain line on each change, and after this many seconds without one.

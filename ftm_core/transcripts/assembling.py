@@ -13,7 +13,7 @@ from typing import Any
 from ftm_core.text.sentences import LONGEST_SENTENCE
 from ftm_core.transcripts.chunks import Call, FirmTranscripts
 from ftm_core.transcripts.layouts import ColumnMap
-from ftm_core.transcripts.rejects import Reject
+from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.rows import excerpt
 from ftm_core.transcripts.sentences import Sentence, number_turns
 from ftm_core.transcripts.staging import StagedRow

@@ -24,7 +24,8 @@ from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, ChunkWriter
 from ftm_core.transcripts.ingest_report import IngestReport, QuarterResult
 from ftm_core.transcripts.judging import judge
 from ftm_core.transcripts.publishing import publish, standing_manifests
-from ftm_core.transcripts.rejects import Reject, RejectLog, printable
+from ftm_core.transcripts.rejects import RejectLog, printable
+from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.row_reader import (
     Accepted,
     OtherQuarter,

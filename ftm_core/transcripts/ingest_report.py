@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ftm_core.contracts import records
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.transcripts.rejects import Reject
+from ftm_core.transcripts.results import Reject
 
 
 @dataclass(frozen=True)

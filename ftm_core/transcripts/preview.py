@@ -6,14 +6,13 @@ import datetime as dt
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.text.sentences import LONGEST_SENTENCE, split
 from ftm_core.transcripts.ingest import IngestOptions, open_options
 from ftm_core.transcripts.judging import MAX_REJECTED_SHARE
-from ftm_core.transcripts.rejects import Reject
+from ftm_core.transcripts.results import Preview, PreviewCall, PreviewTurn, Reject
 from ftm_core.transcripts.row_reader import (
     Accepted,
     Rejected,
@@ -32,58 +31,6 @@ _REJECTS_KEPT = 20
 _FEW_TURNS = 3
 # Layouts of tables; files of one call have no columns to show.
 _TABLES = ("ftm", "turns", "capital-iq", "maec", "calls")
-
-
-@dataclass(frozen=True)
-class PreviewTurn:
-    """One turn as it would be stored: its speaker type and sentences."""
-
-    speaker_type: str
-    sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PreviewCall:
-    """One call as it would be stored."""
-
-    firm_id: str
-    firm_name: str
-    ticker: str | None
-    permno: int | None
-    gvkey: str | None
-    transcript_id: str
-    earnings_call_date: dt.date
-    turns: tuple[PreviewTurn, ...]
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What a source is and what ingest would make of it.
-
-    ``columns`` maps our names to the source's. ``complete`` is False when only the first rows were
-    read. ``quarters`` and ``turns_by_speaker`` count turns or sentences as they would be stored,
-    without older versions of calls; of quarters that were not asked for, too.
-    """
-
-    source: str
-    layout: str
-    describes: str
-    form: str
-    columns: Mapping[str, str]
-    ignored: tuple[str, ...]
-    n_rows: int
-    complete: bool
-    first_day: dt.date | None
-    last_day: dt.date | None
-    quarters: Mapping[str, int]
-    turns_by_speaker: Mapping[str, int]
-    calls: tuple[PreviewCall, ...]
-    n_rejects: int
-    rejects: tuple[Reject, ...]
-    rejects_by_reason: Mapping[str, int]
-    n_older_versions: int
-    skipped: Mapping[str, int]
-    warnings: tuple[str, ...]
 
 
 def preview(

@@ -5,26 +5,17 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from dataclasses import astuple, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from ftm_core.contracts.errors import InputError
+from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.staging import temporary_disk
 
 SHOWN = 100
 _KINDS = 100
 COLUMNS = ("file", "row", "field", "value", "reason")
 _PARTICULARS = re.compile(r"\b\d[\d-]*\b|'[^']*'|\"[^\"]*\"")
-
-
-class Reject(NamedTuple):
-    """One row that was not ingested, and why."""
-
-    file: str
-    row: int
-    field: str
-    value: str
-    reason: str
 
 
 def printable(name: str) -> str:
@@ -47,13 +38,13 @@ class RejectLog:
 
     def add(self, reject: Reject) -> None:
         """Record one row."""
-        reject = reject._replace(file=printable(reject.file))
+        reject = replace(reject, file=printable(reject.file))
         self.count += 1
         self.by_reason[self._kind(reject)] += 1
         if len(self.first) < SHOWN:
             self.first.append(reject)
         with temporary_disk(self.path.parent):
-            self._writer.writerow(reject)
+            self._writer.writerow(astuple(reject))
 
     def _kind(self, reject: Reject) -> str:
         """The reason without its particulars; past a hundred kinds, all further ones are one."""

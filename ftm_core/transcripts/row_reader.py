@@ -21,7 +21,7 @@ from ftm_core.transcripts.layouts import (
     column_map,
     plain_name,
 )
-from ftm_core.transcripts.rejects import Reject
+from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.rows import Component, Problem, RowChecker
 from ftm_core.transcripts.sources import Damage, OpenedSource, Row, Skipped
 from ftm_core.transcripts.sources.dates import DATE_TABLE_COLUMNS

@@ -11,6 +11,7 @@ from typing import Any
 from ftm_cli.operations.aws import names
 from ftm_cli.operations.aws.errors import AwsMissingError, translated
 from ftm_cli.operations.aws.session import AwsSession
+from ftm_cli.results.runs import BatchCounts
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.states import FailureCause, RunState, parse_failure
 
@@ -65,21 +66,6 @@ class Execution:
     def seconds(self, now: dt.datetime) -> float:
         """How long it ran, or has run until ``now``."""
         return max(0.0, ((self.ended or now) - self.started).total_seconds())
-
-
-@dataclass(frozen=True)
-class BatchCounts:
-    """Batches of the distributed Map by status."""
-
-    pending: int = 0
-    running: int = 0
-    succeeded: int = 0
-    failed: int = 0
-
-    @property
-    def total(self) -> int:
-        """All batches of the run."""
-        return self.pending + self.running + self.succeeded + self.failed
 
 
 class Executions:

@@ -13,10 +13,10 @@ from typing import Any
 
 from ftm_cli.operations.aws import names
 from ftm_cli.operations.aws.errors import AwsForbiddenError, AwsMissingError, translated
-from ftm_cli.operations.aws.roles import RenderedRoles
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.deploy import DeploySettings
 from ftm_cli.operations.images import IMAGE
+from ftm_cli.results.setup import RolesReport
 from ftm_core.contracts.errors import InputError
 
 _SHOWN = 40
@@ -44,7 +44,7 @@ class ExistingResource:
 
 
 def existing_resources(
-    session: AwsSession, settings: DeploySettings, roles: RenderedRoles | None
+    session: AwsSession, settings: DeploySettings, roles: RolesReport | None
 ) -> tuple[ExistingResource, ...]:
     """What the account holds under the names of the modules; ``roles`` where we would make them.
 
@@ -173,7 +173,7 @@ def _machines(session: AwsSession, settings: DeploySettings) -> Iterator[Existin
             yield ExistingResource("stepfunctions", address, arn)
 
 
-def _roles(session: AwsSession, roles: RenderedRoles) -> Iterator[ExistingResource]:
+def _roles(session: AwsSession, roles: RolesReport) -> Iterator[ExistingResource]:
     iam = session.client("iam")
     for role in roles.roles:
         if _is_there(partial(iam.get_role, RoleName=role.name)):

@@ -12,7 +12,7 @@ from ftm_cli.operations.aws.errors import (
     AwsLoginError,
     AwsMissingError,
 )
-from ftm_cli.operations.aws.executions import BatchCounts, Execution, Executions
+from ftm_cli.operations.aws.executions import Execution, Executions
 from ftm_cli.operations.aws.jobs import Job, Jobs
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.outputs import deployed_instance_type
@@ -20,7 +20,8 @@ from ftm_cli.operations.aws.request_log import REQUESTS
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm, VllmStatus
 from ftm_cli.operations.costs import Prices, read_prices
-from ftm_cli.operations.snapshots import FirmRate, Notice, Snapshot
+from ftm_cli.operations.snapshots import FirmRate, Snapshot
+from ftm_cli.results.runs import BatchCounts, Notice
 from ftm_core.contracts.errors import StorageAccessError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity

@@ -10,9 +10,10 @@ from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.aws.roles import missing_roles, render_roles
 from ftm_cli.operations.deploy import MODULES, DeploySettings, images_of
 from ftm_cli.operations.images import missing_images
-from ftm_cli.operations.preflight import Check, Probe, python_version, run_probes, transcripts
+from ftm_cli.operations.preflight import Probe, python_version, run_probes, transcripts
 from ftm_cli.operations.terraform import TerraformModule
 from ftm_cli.operations.tools import docker_version, terraform_version, unformatted_files
+from ftm_cli.results.runs import Check
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import Listener, ignore
 from ftm_core.contracts.quarters import Quarter

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +12,14 @@ from ftm_cli.operations.aws.names import partition_of
 from ftm_cli.operations.deploy import DeploySettings
 from ftm_cli.operations.images import IMAGE, registry_name
 from ftm_cli.operations.terraform import TerraformModule
+from ftm_cli.results.setup import Role, RolesReport
 from ftm_core.contracts.errors import InputError
 
 _MODULE = "roles"
 _TOPIC = "ftm-runs"
 
 
-@dataclass(frozen=True)
-class Role:
-    """One role: who assumes it, what it may do, and the instance profile around it, if any."""
-
-    kind: str
-    module: str
-    name: str
-    description: str
-    instance_profile: str | None
-    trust: Mapping[str, Any]
-    policy_name: str | None
-    policy: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class RenderedRoles:
-    """All roles of a deployment, and the policies of the person who deploys and runs."""
-
-    roles: tuple[Role, ...]
-    operator: Mapping[str, Mapping[str, Any]]
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of `ftm deploy --roles`."""
-        return {"roles": [asdict(role) for role in self.roles], "operator": dict(self.operator)}
-
-
-def render_roles(settings: DeploySettings) -> RenderedRoles:
+def render_roles(settings: DeploySettings) -> RolesReport:
     """Render the roles that the deployment ``settings`` needs; needs Terraform, but no login.
 
     Raises InputError without a pinned account and without a bucket.
@@ -83,10 +56,10 @@ def render_roles(settings: DeploySettings) -> RenderedRoles:
         if found["module"] in wanted and (settings.uses_vllm or kind not in ("deadman", "events"))
     )
     operator = {name: json.loads(text) for name, text in outputs["operator"].items()}
-    return RenderedRoles(roles, operator)
+    return RolesReport(roles=roles, operator=operator)
 
 
-def missing_roles(client: Any, rendered: RenderedRoles) -> tuple[str, ...]:
+def missing_roles(client: Any, rendered: RolesReport) -> tuple[str, ...]:
     """Roles and instance profiles that the account lacks; ``client`` is IAM's.
 
     Raises botocore's ClientError when the identity may not read roles.

@@ -10,7 +10,8 @@ from ftm_cli.operations.aws.executions import SUCCEEDED, Execution, Executions
 from ftm_cli.operations.aws.jobs import FAILED, RUNNABLE, Job, Jobs
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.costs import duration
-from ftm_cli.operations.findings import Finding, recorded_failures
+from ftm_cli.operations.findings import recorded_failures
+from ftm_cli.results.runs import Finding
 from ftm_core.contracts.errors import ExitCode, InputError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.states import FailureCause, RunState

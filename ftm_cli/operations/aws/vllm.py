@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,10 +85,6 @@ class VllmStatus:
             "model load": self.running_tasks if self.model_loaded else self.healthy_targets,
             "target health": self.healthy_targets,
         }[phase]
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON shape of `ftm vllm status`."""
-        return {"phase": self.phase, **dataclasses.asdict(self)}
 
 
 class Vllm:

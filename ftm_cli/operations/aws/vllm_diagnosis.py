@@ -14,7 +14,7 @@ from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import FRESH, Vllm, VllmStatus
 from ftm_cli.operations.costs import read_prices
-from ftm_cli.operations.findings import Finding
+from ftm_cli.results.runs import Finding
 
 _ABOUT = "vLLM"
 _SHOWN = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ftm_cli.operations.findings import Finding
+from ftm_cli.results.runs import Finding
 from ftm_cli.targets.local import quarter_of
 from ftm_cli.targets.slurm.cluster import Cluster
 from ftm_cli.targets.slurm.submissions import Submissions, last_lines, step_of

@@ -10,18 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ftm_cli.operations.aws.waiting import StopSignal, Waits, stopped_by_signals
-from ftm_cli.operations.findings import Finding, recorded_failures
+from ftm_cli.operations.findings import recorded_failures
 from ftm_cli.operations.following import Monitor
-from ftm_cli.operations.preflight import Check, Probe, check_local, run_probes
+from ftm_cli.operations.preflight import Probe, check_local, run_probes
 from ftm_cli.operations.smoke import SmokeTest, require_all
-from ftm_cli.results.runs import FirmCounts, RunResult
-from ftm_cli.targets.base import (
-    LogLine,
-    QuarterOutcome,
-    QuarterPlan,
-    RunOptions,
-    RunRecord,
-)
+from ftm_cli.results.runs import Check, Finding, FirmCounts, RunRecord, RunResult
+from ftm_cli.targets.base import LogLine, QuarterOutcome, QuarterPlan, RunOptions
 from ftm_cli.targets.data import open_data
 from ftm_cli.targets.history import recorded_runs
 from ftm_cli.targets.local import failed_outcome, quarter_of

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ftm_core.contracts.errors import InputError
@@ -23,12 +23,14 @@ class InputFile:
     """A file to read, where it lies now, and what it is called in messages.
 
     The name is the path within the folder or archive, with ``/``. ``given`` is where a user finds
-    it: files of archives are unpacked into a temporary folder.
+    it: files of archives are unpacked into a temporary folder. ``office`` is the kind of an Office
+    file: "xlsx", "docx" or, for any other, "office".
     """
 
     path: Path
     name: str
     given: str = ""
+    office: str | None = None
 
     @property
     def where(self) -> str:
@@ -110,7 +112,11 @@ def _unpacked(file: InputFile, workplace: Path) -> Iterator[InputFile]:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise _damaged(file, "gzip", error) from error
         yield InputFile(target, name, file.where)
-    elif start.startswith(_ZIP) and not _is_office_file(file.path):
+    elif start.startswith(_ZIP):
+        office = _office_kind(file.path)
+        if office is not None:
+            yield replace(file, office=office)
+            return
         try:
             with zipfile.ZipFile(file.path) as archive:
                 members = [
@@ -136,13 +142,18 @@ def _unpacked(file: InputFile, workplace: Path) -> Iterator[InputFile]:
         yield file
 
 
-def _is_office_file(path: Path) -> bool:
-    """Whether a zip archive is a workbook or document of Office."""
+def _office_kind(path: Path) -> str | None:
+    """The kind of a workbook or document of Office; None for any other zip archive."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return "[Content_Types].xml" in archive.namelist()
+            names = set(archive.namelist())
     except zipfile.BadZipFile:
-        return False
+        return None
+    if "[Content_Types].xml" not in names:
+        return None
+    if "xl/workbook.xml" in names:
+        return "xlsx"
+    return "docx" if "word/document.xml" in names else "office"
 
 
 def _damaged(file: InputFile, kind: str, error: Exception) -> InputError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 from ftm_core.contracts.errors import InputError
@@ -94,7 +93,7 @@ def kind_of(file: InputFile) -> str:
     with readable(file.path), file.path.open("rb") as opened:
         start = opened.read(4096)
     suffix = Path(file.name).suffix.lower()
-    magic = _by_magic(file.path, start, suffix)
+    magic = _by_magic(file, start, suffix)
     if magic is not None:
         return magic
     if suffix in {".parquet", ".pq"}:
@@ -140,13 +139,13 @@ def _open_binary(suffix: str) -> str:
     return "csv" if suffix in _TABLE_SUFFIXES else "json" if suffix == ".json" else "binary"
 
 
-def _by_magic(path: Path, start: bytes, suffix: str) -> str | None:
+def _by_magic(file: InputFile, start: bytes, suffix: str) -> str | None:
     if start.startswith(b"PAR1"):
         return "parquet"
     if start.startswith((b"ARROW1", b"FEA1")):
         return "feather"
     if start.startswith(b"PK\x03\x04"):
-        return "xlsx" if suffix in {".xlsx", ".xlsm"} else _office_kind(path)
+        return "xlsx" if suffix in {".xlsx", ".xlsm"} else file.office or "office"
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         return "doc" if suffix in {".doc", ".dot"} else "xls"
     if start.startswith(b"<stata_dta>") or (suffix == ".dta" and start[:1] in b"lmnopqrst"):
@@ -164,17 +163,6 @@ def _by_magic(path: Path, start: bytes, suffix: str) -> str | None:
     if start.startswith(b"%PDF"):
         return "pdf"
     return None
-
-
-def _office_kind(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:
-        return "office"
-    if "xl/workbook.xml" in names:
-        return "xlsx"
-    return "docx" if "word/document.xml" in names else "office"
 
 
 def _start_of_text(start: bytes) -> str | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import astuple
 
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
-from ftm_core.transcripts.rejects import COLUMNS, Reject
+from ftm_core.transcripts.rejects import COLUMNS
+from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.wrds.planning import Plan, PlannedCall
 
 _TABLE = "ciq.ciqtranscriptcomponent"
@@ -24,10 +26,10 @@ def write_rejects(storage: Storage, quarter: Quarter, plan: Plan) -> int:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for call in partly:
-        writer.writerow(_reject(call, f"{call.n_blank} of {call.n_components} are blank"))
+        writer.writerow(astuple(_reject(call, f"{call.n_blank} of {call.n_components} are blank")))
     for call in plan.silent:
         reason = f"all {call.n_blank} are blank" if call.n_components else "there is none"
-        writer.writerow(_reject(call, f"{reason}: the call was left out"))
+        writer.writerow(astuple(_reject(call, f"{reason}: the call was left out")))
     store = TranscriptStore(storage, quarter)
     if partly or plan.silent:
         store.write_rejects(text.getvalue().encode())

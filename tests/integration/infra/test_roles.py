@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from ftm_cli.operations.aws import names
-from ftm_cli.operations.aws.roles import RenderedRoles, Role, render_roles
+from ftm_cli.operations.aws.roles import render_roles
 from ftm_cli.operations.deploy import DeploySettings
+from ftm_cli.results.setup import Role, RolesReport
 from tests.integration.infra.conftest import MODULES, ROOT, ModuleVerdict, ended, required_tool
 
 BUCKET = "some-research-bucket"
@@ -30,7 +31,7 @@ EXPLAINED = {
 
 
 @pytest.fixture(scope="module")
-def rendered(terraform: str) -> RenderedRoles:
+def rendered(terraform: str) -> RolesReport:
     settings = DeploySettings(
         terraform_root=ROOT / "infra" / "terraform",
         s3_bucket_name=BUCKET,
@@ -42,7 +43,7 @@ def rendered(terraform: str) -> RenderedRoles:
 
 
 def test_printed_roles_are_those_that_the_modules_create(
-    rendered: RenderedRoles, verdicts: Mapping[str, ModuleVerdict]
+    rendered: RolesReport, verdicts: Mapping[str, ModuleVerdict]
 ) -> None:
     """Golden: name, trust and policy of each role in the three plans, and no other role."""
     created = {}
@@ -61,7 +62,7 @@ def test_printed_roles_are_those_that_the_modules_create(
     assert printed == created
 
 
-def test_every_role_that_is_looked_up_is_printed(rendered: RenderedRoles) -> None:
+def test_every_role_that_is_looked_up_is_printed(rendered: RolesReport) -> None:
     """Every data source of a role or profile takes its name from the printed roles."""
     looked_up = set()
     for module in MODULES:
@@ -99,7 +100,7 @@ def test_names_in_policies_are_the_names_of_the_resources() -> None:
     assert f"log-group:{names.VLLM_LOGS}:*" in text
 
 
-def policies_of(rendered: RenderedRoles) -> dict[str, Mapping[str, Any]]:
+def policies_of(rendered: RolesReport) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {
         role.kind: role.policy for role in rendered.roles if role.policy is not None
     }
@@ -121,7 +122,7 @@ def findings(parliament: str, policy: Mapping[str, Any]) -> list[dict[str, Any]]
     return found
 
 
-def test_policies_pass_the_linter(rendered: RenderedRoles, parliament: str) -> None:
+def test_policies_pass_the_linter(rendered: RolesReport, parliament: str) -> None:
     """No unknown action, no malformed resource, no star where AWS knows a resource."""
     unexplained = [
         (name, finding["issue"], finding["detail"])
@@ -142,19 +143,19 @@ def _is_explained(name: str, finding: Mapping[str, Any]) -> bool:
     )
 
 
-def test_the_linter_finds_a_misspelt_action(rendered: RenderedRoles, parliament: str) -> None:
+def test_the_linter_finds_a_misspelt_action(rendered: RolesReport, parliament: str) -> None:
     role = next(role for role in rendered.roles if role.kind == "job")
     misspelt = json.loads(json.dumps(role.policy).replace("s3:GetObject", "s3:GetObjekt"))
     issues = {finding["issue"] for finding in findings(parliament, misspelt)}
     assert "UNKNOWN_ACTION" in issues
 
 
-def test_policies_fit_into_what_iam_takes(rendered: RenderedRoles) -> None:
+def test_policies_fit_into_what_iam_takes(rendered: RolesReport) -> None:
     for name, policy in policies_of(rendered).items():
         assert len(json.dumps(policy, separators=(",", ":"))) <= _LONGEST_POLICY, name
 
 
-def test_the_operator_may_hand_on_exactly_these_roles(rendered: RenderedRoles) -> None:
+def test_the_operator_may_hand_on_exactly_these_roles(rendered: RolesReport) -> None:
     statements = {
         statement["Sid"]: statement
         for statement in rendered.operator["ftm-operator-roles"]["Statement"]

@@ -16,7 +16,7 @@ from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import DEADMAN_MINUTES, Vllm
 from ftm_cli.operations.aws.vllm_diagnosis import VllmDiagnosis
 from ftm_cli.operations.aws.waiting import Clock
-from ftm_cli.operations.findings import Finding
+from ftm_cli.results.runs import Finding
 from tests.fakes.failure_table import Row, job_ends
 from tests.fakes.terraform_variables import variable_default
 
