@@ -79,7 +79,7 @@ docs: $(VENV)/.installed-dev ## Write the generated pages of docs/reference from
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-lock: $(VENV)/.installed-dev ## Resolve the lock files anew (Python 3.11 on Linux)
+lock: $(VENV)/.installed-dev ## Resolve the lock files again (Python 3.11 on Linux)
 	$(COMPILE) --extra all --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra all --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml

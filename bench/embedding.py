@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from bench.corpus import maec_firms
 from bench.measuring import Ratio, alternate, report
 from ftm_core.contracts.settings import Settings
-from ftm_core.topics.embedding import Vectors, embedded_model_folder
+from ftm_core.topics.embedding import Vectors, bundled_model_folder
 from ftm_core.topics.workers import ModelWorkers, embed_texts
 
 
@@ -26,7 +26,7 @@ async def measure(firms: list[list[str]], n_pairs: int) -> tuple[Ratio, np.ndarr
     Both are handed the sentences call by call, as whoever models firms does.
     """
     n_workers = os.cpu_count() or 1
-    model = SentenceTransformer(str(embedded_model_folder()), local_files_only=True, device="cpu")
+    model = SentenceTransformer(str(bundled_model_folder()), local_files_only=True, device="cpu")
     vectors: dict[str, Vectors] = {}
     async with ModelWorkers(Settings(), n_workers) as workers:
 

@@ -25,7 +25,7 @@ from bench.corpus import maec_firms
 from bench.measuring import alternate, report
 from ftm_core.contracts.settings import Settings
 from ftm_core.quality.coherence import CallWords, diversity
-from ftm_core.topics.embedding import embedded_model_folder
+from ftm_core.topics.embedding import bundled_model_folder
 from ftm_core.topics.topic_model import MMR_DIVERSITY, NGRAM_MAX
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
 
@@ -39,7 +39,7 @@ class Loop:
     settings: Settings = field(default_factory=Settings)
     model: SentenceTransformer = field(
         default_factory=lambda: SentenceTransformer(
-            str(embedded_model_folder()), local_files_only=True, device="cpu"
+            str(bundled_model_folder()), local_files_only=True, device="cpu"
         )
     )
 

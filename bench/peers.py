@@ -37,8 +37,8 @@ from ftm_core.data.transcript_chunks import find_manifest, iterate_firms
 from ftm_core.quality.coherence import CallWords, diversity
 from ftm_core.quality.recovery import Key, compare, own_key
 from ftm_core.storage.local import LocalStorage
-from ftm_core.text.substance import share_of_matter
-from ftm_core.topics.embedding import embedded_model_folder
+from ftm_core.text.substance import share_of_content_words
+from ftm_core.topics.embedding import bundled_model_folder
 from ftm_core.topics.firm_model import INPUT_COLUMNS
 
 # As the map leaves out what MAEC puts in place of names.
@@ -103,7 +103,7 @@ def judge(told: dict[str, Any], rows: pa.Table, key: Key | None) -> dict[str, fl
         if len(firms_of[topic]) >= settings.min_firms
         and max(firms_of[topic].values()) / firms_of[topic].total() <= settings.max_firm_dominance
     ]
-    empty = [topic for topic in topics if share_of_matter(texts_of[topic]) < MIN_SUBSTANCE]
+    empty = [topic for topic in topics if share_of_content_words(texts_of[topic]) < MIN_SUBSTANCE]
     words = CallWords()
     for call, text in zip(rows["transcript_id"].to_pylist(), rows["text"].to_pylist(), strict=True):
         words.add(call, text)
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(WAYS), nargs="*", default=list(WAYS))
     given = parser.parse_args()
     rows, key = sentences(given.data, given.quarter, given.firms)
-    model = SentenceTransformer(str(embedded_model_folder()), local_files_only=True, device="cpu")
+    model = SentenceTransformer(str(bundled_model_folder()), local_files_only=True, device="cpu")
     vectors = model.encode(
         rows["text"].to_pylist(), normalize_embeddings=True, show_progress_bar=False
     )
@@ -161,7 +161,7 @@ def main() -> None:
         np.save(folder / "vectors.npy", np.asarray(vectors, np.float32))
         # Ours comes first: who must be told a number of topics is told that of our themes.
         for name in sorted(given.only, key=list(WAYS).index):
-            about = {"model_folder": str(embedded_model_folder()), "n_topics": n_topics or 20}
+            about = {"model_folder": str(bundled_model_folder()), "n_topics": n_topics or 20}
             (folder / "corpus.json").write_text(json.dumps(about), encoding="utf-8")
             told = run_way(name, folder, given.peers)
             if "error" in told:

@@ -21,6 +21,7 @@ import numpy as np
 from playwright.sync_api import expect, sync_playwright
 
 from bench.measuring import report
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.memory import give_memory_back, peak_memory_mib
 from ftm_core.quality.measure import measure_quality
 from ftm_core.report.content import collect, quarter_views
@@ -67,7 +68,7 @@ def measure(n_topics: int, n_firms: int, n_themes: int) -> dict[str, object]:
         with stage("quality"):
             quality = measure_quality(quarter.storage, QUARTER, quarter.settings.quality, None)
         with stage("themes, map and heatmap"):
-            tables = QuarterTables(quarter.storage, QUARTER, quarter.run_id)
+            tables = QuarterTables(QuarterStore(quarter.storage, QUARTER))
             views = quarter_views(tables, vectors_of, quarter.settings.themes.flattened_directions)
         with stage("page"):
             content = dataclasses.replace(content, views=views, quality=quality)

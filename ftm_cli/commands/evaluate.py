@@ -39,7 +39,7 @@ def evaluate_command(
 
     Shows a table of all checks and sample rows. Ends with exit code 3 when a check fails. For the
     deployed bucket vLLM's own log must also show that it served the run. Of a sound quarter it
-    also tells which figures of `ftm quality` are beyond their thresholds; these are warnings, and
+    also shows which measures of `ftm quality` are beyond their thresholds; these are warnings, and
     the exit code stays 0.
 
     JSON: `ftm schema evaluate`.
@@ -107,7 +107,7 @@ def _is_deployed(storage: Storage) -> bool:
 def _with_request_log(
     report: EvaluationReport, storage: Storage, quarter: Quarter
 ) -> EvaluationReport:
-    """The report with what vLLM's log tells of the run; without it where no log can tell us."""
+    """The report with the requests in vLLM's log during the run; without them where none shows."""
     from dataclasses import replace
 
     from ftm_cli.console import say

@@ -11,7 +11,7 @@ from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
 if TYPE_CHECKING:
     from ftm_core.contracts.quarters import Quarter
-    from ftm_core.quality.figures import QualityReport
+    from ftm_core.quality.quality_report import QualityReport
     from ftm_core.quality.recovery import Key
     from ftm_core.storage import Storage
 

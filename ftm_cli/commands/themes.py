@@ -95,8 +95,8 @@ def _show(steps: Sequence[Step]) -> None:
             ("", step.earlier, step.later, "similar", "firms", "then", "growth"),
             rows,
         )
-        told = ", ".join(f"{step.count(kind)} {kind}" for kind in KINDS)
-        say(f"{step.earlier} to {step.later}: {told}.")
+        counts = ", ".join(f"{step.count(kind)} {kind}" for kind in KINDS)
+        say(f"{step.earlier} to {step.later}: {counts}.")
 
 
 def _named(theme: Theme | None) -> str:

@@ -108,13 +108,13 @@ def transcripts(storage: Storage, quarter: Quarter) -> str:
 
 def _embedding_model(settings: Settings) -> str:
     from ftm_core.contracts.extras import require_extra
-    from ftm_core.topics.embedding import EMBEDDED_MODEL, embedded_model_folder, named_model
+    from ftm_core.topics.embedding import BUNDLED_MODEL, bundled_model_folder, named_model
 
     require_extra("models", "A run on this machine")
     name = settings.embedding.model_name
-    if name != EMBEDDED_MODEL:
+    if name != BUNDLED_MODEL:
         return named_model(settings.embedding)
-    embedded_model_folder()
+    bundled_model_folder()
     return f"{name}, SHA-256 as published"
 
 

@@ -14,7 +14,7 @@ from ftm_core.contracts.states import RunState
 if TYPE_CHECKING:
     from ftm_cli.results.runs import EstimateResult, RunResult
     from ftm_cli.targets.base import QuarterPlan, RunOptions, Target
-    from ftm_core.quality.figures import Measure
+    from ftm_core.quality.quality_report import Measure
 
 FAILURES_SHOWN = 20
 _BATCHES_SHOWN = 20
@@ -189,8 +189,8 @@ def _show_failures(result: RunResult) -> None:
 def warn_of(measures: Sequence[Measure]) -> None:
     """Say which measures of quality are beyond their thresholds."""
     for measure in measures:
-        figure = "cannot be measured" if measure.value is None else f"is {measure.value:.3f}"
-        say(f"warning: {measure.id} {figure}, wanted {measure.threshold}", style="yellow")
+        value = "cannot be measured" if measure.value is None else f"is {measure.value:.3f}"
+        say(f"warning: {measure.id} {value}, wanted {measure.threshold}", style="yellow")
 
 
 def _time(seconds: float | None) -> str:

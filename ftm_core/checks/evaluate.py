@@ -18,8 +18,8 @@ from ftm_core.data.catalog import TABLES
 from ftm_core.data.database import QuarterDatabase
 from ftm_core.data.finished import FinishedQuarter
 from ftm_core.data.quarter_store import QuarterStore
-from ftm_core.quality.figures import QualityReport
 from ftm_core.quality.measure import measure_quality
+from ftm_core.quality.quality_report import QualityReport
 from ftm_core.quality.recovery import own_key
 from ftm_core.storage import Storage
 from ftm_core.themes.tables import failed_wholly

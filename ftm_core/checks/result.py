@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftm_core.quality.figures import Measure
+from ftm_core.quality.quality_report import Measure
 
 EXAMPLES_SHOWN = 3
 # In the order of the pipeline; ``custom`` are a user's own.

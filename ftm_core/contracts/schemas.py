@@ -88,7 +88,7 @@ _SENTENCE_FIELDS = [
 ]
 
 # Map output. ``vector`` is one signed byte a dimension (ftm_core.topics.compact_vectors), null for
-# small talk, which is never embedded.
+# small talk, which gets no vector.
 MAP_SENTENCES = pa.schema([*_SENTENCE_FIELDS, _field("vector", pa.binary(), nullable=True)])
 
 SENTENCES = pa.schema([*_SENTENCE_FIELDS, _field("theme_id", _TEXT, nullable=True)])

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ftm_core.contracts import schemas
+from ftm_core.contracts import keys, schemas
+from ftm_core.contracts.records import Checkpoint
+from ftm_core.data.catalog import PARTED_TABLES
 from ftm_core.data.map_output import MapOutput
 from ftm_core.storage import Storage, tables
 
@@ -36,6 +38,14 @@ class PartCopies:
         if not copy.exists():
             self.fetch(key, schema)
         return pa.ipc.open_file(pa.memory_map(str(copy))).read_all()
+
+    def of_batch(self, point: Checkpoint, name: str) -> list[pa.Table]:
+        """The parts of ``map_sentences`` or ``firm_topics`` that a batch wrote, without vectors."""
+        key_of = {"map_sentences": keys.sentences_part, "firm_topics": keys.firm_topics_part}[name]
+        return [
+            self.read(key_of(self.output.quarter, point.batch_id, part.number), PARTED_TABLES[name])
+            for part in point.parts
+        ]
 
     def sentences(self) -> Iterator[pa.Table]:
         """The parts of MAP_SENTENCES with their vectors, in order."""

@@ -235,6 +235,10 @@ class QuarterStore:
             self.storage, spec.key(self.quarter), spec.schema, tables, run_id=run_id
         )
 
+    def location(self, name: str) -> str:
+        """Where a table of the finished quarter is, for messages."""
+        return self.storage.describe(TABLES[name].key(self.quarter))
+
     def write_timings(self, timings: Timings) -> None:
         """Keep the timings of the run for its report."""
         write_record(self.storage, keys.run_timings(self.quarter), timings)

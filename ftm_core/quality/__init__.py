@@ -1,1 +1,1 @@
-"""How good a quarter is: topics and themes in figures, and themes from quarter to quarter."""
+"""How good a quarter is: measures of topics and themes, and themes from quarter to quarter."""

@@ -11,14 +11,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data import lease
-from ftm_core.data.finished import open_finished
 from ftm_core.data.panel import Directions, cosines, match_themes, unit_directions
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage import Storage
-from ftm_core.storage.tables import read_table
 
 # More quarters than this in one range are a slip of the pen.
 MOST_QUARTERS = 200
@@ -160,11 +158,9 @@ def _named(theme: Theme, names: Mapping[str, str]) -> Theme:
 
 def read_themes(storage: Storage, quarter: Quarter) -> list[Theme]:
     """A finished quarter's themes; raises InputError when it was not run to the end."""
-    run_id = open_finished(storage, quarter).identity.run_id
-    rows = read_table(storage, keys.themes(quarter), schemas.THEMES, run_id=run_id).to_pylist()
-    directions = read_table(
-        storage, keys.theme_directions(quarter), schemas.THEME_DIRECTIONS, run_id=run_id
-    )
+    store = QuarterStore(storage, quarter)
+    rows = store.table("themes").to_pylist()
+    directions = store.table("theme_directions")
     units = unit_directions(directions["direction"])
     place = {theme_id: row for row, theme_id in enumerate(directions["theme_id"].to_pylist())}
     return [

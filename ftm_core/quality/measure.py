@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualityThresholds
-from ftm_core.data.finished import FinishedQuarter, open_finished
+from ftm_core.data.finished import FinishedQuarter
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
-from ftm_core.quality.figures import Measure, QualityReport, at_least, at_most, mean, share
+from ftm_core.quality.quality_report import Measure, QualityReport, at_least, at_most, mean, share
 from ftm_core.quality.recovery import PURE_THEME, Key, Recovery, compare
 from ftm_core.quality.stability import SEEDS, stability
 from ftm_core.quality.subjects import Subject, subject_recovery
 from ftm_core.storage import Storage
-from ftm_core.storage.tables import read_table
 from ftm_core.text.grounding import Sources
 
 EXAMPLES_SHOWN = 5
@@ -56,8 +55,9 @@ def measure_quality(
 
     Raises InputError when the quarter is not finished, or ``key`` is of another quarter.
     """
-    finished = open_finished(storage, quarter)
-    quarter_rows = _Rows(storage, quarter, finished.identity.run_id)
+    store = QuarterStore(storage, quarter)
+    finished = store.finished
+    quarter_rows = _Rows(store)
     recovery = None
     if key is not None:
         recovery = compare(key, quarter_rows.theme_of_place, quarter_rows.topic_of_place)
@@ -77,16 +77,16 @@ def measure_quality(
 class _Rows:
     """The quarter's rows, the sentences reduced to what the measures need of them."""
 
-    def __init__(self, storage: Storage, quarter: Quarter, run_id: str) -> None:
-        def read(key: str, schema: Any) -> list[dict[str, Any]]:
-            rows: list[dict[str, Any]] = read_table(storage, key, schema, run_id=run_id).to_pylist()
+    def __init__(self, store: QuarterStore) -> None:
+        def read(name: str) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = store.table(name).to_pylist()
             return rows
 
-        self.themes = read(keys.themes(quarter), schemas.THEMES)
-        self.contributions = read(keys.theme_contributions(quarter), schemas.THEME_CONTRIBUTIONS)
-        self.exposures = read(keys.theme_exposures(quarter), schemas.THEME_EXPOSURES)
-        self.topics = read(keys.processed_table("topics", quarter), schemas.TOPICS)
-        self.firms = read(keys.processed_table("firms", quarter), schemas.FIRMS)
+        self.themes = read("themes")
+        self.contributions = read("theme_contributions")
+        self.exposures = read("theme_exposures")
+        self.topics = read("topics")
+        self.firms = read("firms")
         calls = sorted(_call(row) for row in self.firms)
         self.n_calls = len(calls)
         self.chosen_calls = {level: _spread(calls, most) for level, most in CALLS_JUDGED.items()}
@@ -97,13 +97,7 @@ class _Rows:
         self.spoken: list[tuple[str, str | None]] = []
         self.texts_of_topic: dict[str, list[str]] = {row["topic_id"]: [] for row in self.topics}
         self.texts_of_theme: dict[str, list[str]] = {row["theme_id"]: [] for row in self.themes}
-        table = read_table(
-            storage,
-            keys.processed_table("sentences", quarter),
-            schemas.SENTENCES,
-            columns=_SENTENCE_COLUMNS,
-            run_id=run_id,
-        )
+        table = store.table("sentences", _SENTENCE_COLUMNS)
         for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
             self._take(batch.to_pylist())
 
@@ -152,13 +146,13 @@ def _keyword_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Meas
                 if value is not None
             )
             lowest = ", ".join(f"{name} {value:.2f}" for value, name in judged[:3])
-            told = f"{len(judged)} of {len(items)} {level}s judged {calls}; lowest: {lowest}"
+            detail = f"{len(judged)} of {len(items)} {level}s judged {calls}; lowest: {lowest}"
             yield at_least(
                 f"{level}-{id}",
                 f"Mean {title} of {level}s' keywords",
                 mean([value for value, _ in judged]),
                 settings.min_coherence if kind == "c_npmi" else settings.min_coherence_cv,
-                told if judged else "",
+                detail if judged else "",
             )
     # Topics of many firms are meant to share words, so only themes are held to a threshold.
     yield Measure(
@@ -181,7 +175,7 @@ def _coverage_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Mea
         share(rows.n_in_topic, substance),
         settings.min_coverage,
         f"{rows.n_in_topic} of {substance}; {rows.n_small_talk} of {rows.n_sentences} "
-        "are small talk set aside",
+        "are small talk, filtered out",
     )
     yield Measure(
         "theme-coverage", "Sentences of substance in a theme",
@@ -284,13 +278,13 @@ def _grounding(
 
 
 def _at_fault(id: str, title: str, faults: Sequence[str], n_texts: int, most: float) -> Measure:
-    told = _shortened(faults)
+    examples = _shortened(faults)
     return at_most(
         id,
         title,
         share(len(faults), n_texts),
         most,
-        f"{len(faults)} of {n_texts}" + (f"; {told}" if told else ""),
+        f"{len(faults)} of {n_texts}" + (f"; {examples}" if examples else ""),
     )
 
 
@@ -343,7 +337,7 @@ def _recovery_measures(found: Recovery, settings: QualityThresholds) -> Iterator
 
 
 def _shortened(texts: Iterable[str]) -> str:
-    told = list(texts)
-    more = len(told) - EXAMPLES_SHOWN
-    shown = "; ".join(told[:EXAMPLES_SHOWN])
+    listed = list(texts)
+    more = len(listed) - EXAMPLES_SHOWN
+    shown = "; ".join(listed[:EXAMPLES_SHOWN])
     return f"{shown}; and {more} more" if more > 0 else shown

@@ -25,7 +25,7 @@ Key = dict[tuple[str, int], str]
 
 @dataclass(frozen=True)
 class Recovery:
-    """Figures against a key; None where nothing could be compared.
+    """Measures against labels; None where nothing could be compared.
 
     ``purity`` is of all sentences in themes, those written for no theme counting against it;
     ``planted_purity`` is of planted sentences alone. A planted theme comes back pure when the theme
@@ -123,7 +123,7 @@ def compare(
         )
     themes = _groups(key, {place: theme_of[place] for place in common})
     topics = _groups(key, {place: topic_of[place] for place in common})
-    # Ties go to the first name, so that the figure does not depend on the order of sentences.
+    # Ties go to the first name, so that the value does not depend on the order of sentences.
     majorities = {
         min(group.items(), key=lambda item: (-item[1], item[0]))[0] for group in themes.values()
     }

@@ -1,4 +1,4 @@
-"""Collect all that the report tells of a finished quarter."""
+"""Collect the content of the report of a finished quarter."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Manifest, RunIdentity, Timings
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.failures import FailuresReport, collect_failures
-from ftm_core.data.finished import open_finished
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.answers import AnswerStore
-from ftm_core.quality.figures import QualityReport
 from ftm_core.quality.measure import measure_quality
+from ftm_core.quality.quality_report import QualityReport
 from ftm_core.quality.recovery import own_key
 from ftm_core.report.heatmap import Heatmap, heatmap
 from ftm_core.report.tables import QuarterTables
@@ -53,7 +52,7 @@ class QuarterViews:
 
 @dataclass(frozen=True)
 class ReportContent:
-    """All that the page tells; ``timings`` is None when the run left none."""
+    """The content of the page; ``timings`` is None when the run left none."""
 
     data: str
     identity: RunIdentity
@@ -82,14 +81,15 @@ def collect(
 
     Raises InputError when it is not finished or one of its tables or records is unreadable.
     """
-    finished = open_finished(storage, quarter)
+    store = QuarterStore(storage, quarter)
+    finished = store.finished
     with _stage(listener, "measure its quality"):
         key = own_key(quarter, finished.manifest.source)
         quality = measure_quality(storage, quarter, settings.quality, key)
     with _stage(listener, "check the quarter"):
         evaluation = evaluate(storage, quarter, settings, quality)
     with _stage(listener, "lay out themes and topics"):
-        tables = QuarterTables(storage, quarter, finished.identity.run_id)
+        tables = QuarterTables(store)
         views = quarter_views(
             tables,
             lambda topic_ids: vectors_of(storage, finished.output, topic_ids),

@@ -1,4 +1,4 @@
-"""Place topics on a plane so that those about the same matter lie together."""
+"""Place topics on a plane so that those about the same subject lie together."""
 
 from __future__ import annotations
 

@@ -297,7 +297,7 @@ async function start() {
 
 start().catch((fault) => {
   const problem = document.getElementById("problem");
-  problem.textContent = `Parts of this page do not work in this browser (${fault.message}). Its figures and tables are right all the same.`;
+  problem.textContent = `Parts of this page do not work in this browser (${fault.message}). Its numbers and tables are right all the same.`;
   problem.hidden = false;
   console.error(fault);
 });

@@ -70,7 +70,7 @@ def theme_entries(tables: QuarterTables) -> list[ThemeEntry]:
 
     Beyond that each theme shows its most central ones, FEWEST_TOPICS_A_THEME at least. ``detail``
     holds firms (name, topics, sentences), topics and the counts of both, so that the page can
-    say what it leaves out. Rows that fit no other table are passed over here: the checks beside
+    say what it leaves out. Rows that fit no other table are skipped here: the checks beside
     the themes name them.
     """
     members: dict[str, list[dict[str, Any]]] = {row["theme_id"]: [] for row in tables.themes}

@@ -48,7 +48,7 @@ class Timeline:
 
 
 def read_timeline(storage: Storage, quarter: Quarter, threshold: float) -> Timeline | None:
-    """The timeline around ``quarter``; quarters that no run has finished are passed over."""
+    """The timeline around ``quarter``; quarters that no run has finished are skipped."""
     found = quarters_with_themes(storage)
     themes = {one: read_themes(storage, one) for one in found if is_finished(storage, one)}
     return timeline_around(quarter, themes, threshold)
@@ -79,7 +79,7 @@ def _chains(steps: Sequence[Step]) -> list[Chain]:
         for link in step.links:
             if link.after is None or link.kind == "merged":
                 continue
-            # A theme that split from another begins a chain: the other's own goes on.
+            # A theme that split from another begins a chain: the other's own continues.
             if link.before is None or link.kind == "split":
                 chain: list[Theme | None] = [None] * place
                 chains.append(chain)

@@ -1,4 +1,4 @@
-"""The map: topics as points, those about the same matter together, each with its theme."""
+"""The map: topics as points, those about the same subject together, each with its theme."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ and what is left is names, function words and filler alone. So "Thanks, Ann, and
 small talk, and "Thanks to higher prices, revenue rose" is not, because "revenue rose" is left.
 Legal boilerplate, introductions, handovers and thanks to employees may be long and are recognized
 by their form. An amount of money or a percentage always keeps a sentence. The rules need no
-speakers; an operator's turn is small talk whatever it says. When in doubt a sentence is kept.
+speakers; every turn of an operator is small talk. When in doubt a sentence is kept.
 
 Precision and recall are tested on labeled sentences of MAEC (tests/data/small_talk.csv).
 """

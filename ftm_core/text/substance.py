@@ -1,4 +1,4 @@
-"""How much of what is said names a matter, and could not be said of anything."""
+"""How much of a text names a subject, rather than words that fit any subject."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _COURTESY = re.compile(
 )
 
 
-def share_of_matter(sentences: Iterable[str]) -> float:
-    """Words of ``sentences`` that name a matter, as a share of all their words, from 0 to 1.
+def share_of_content_words(sentences: Iterable[str]) -> float:
+    """Words of ``sentences`` that name a subject, as a share of all their words, from 0 to 1.
 
     Stop words (scikit-learn's), words of acknowledgement, filler, numbers and the words that go
     with numbers name none, however they are contracted; nor does any word of a courtesy. Masked

@@ -24,7 +24,7 @@ MIN_DF = 3
 
 
 def distinctiveness(texts: Sequence[str], labels: Labels, n_themes: int) -> Scores:
-    """How well words tell the sentences of each theme from all others, of shape (n_themes,).
+    """How well words separate the sentences of each theme from all others, of shape (n_themes,).
 
     It is the F1 of the sentences of the theme and the sentences with any of its WORDS_PER_THEME
     best words, chosen greedily; 0 for a theme without sentences or words. ``labels`` holds the

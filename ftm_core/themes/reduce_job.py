@@ -189,7 +189,7 @@ async def _unless_stopped(work: asyncio.Task[_Result], context: ReduceContext) -
             raise InterruptedRunError(
                 f"reduce of {context.output.quarter}",
                 "was asked to stop; every answer so far is kept",
-                "Run the same command again to go on.",
+                "Run the same command again to resume.",
             )
         return await work
     finally:

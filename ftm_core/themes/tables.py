@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftm_core.contracts import keys, schemas
+from ftm_core.contracts import schemas
 from ftm_core.contracts.events import Listener, Note, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.records import Checkpoint, Manifest
+from ftm_core.data.catalog import PARTED_TABLES
 from ftm_core.data.map_output import MapOutput
 from ftm_core.data.part_copies import PartCopies
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.data.transcript_chunks import iterate_firms
-from ftm_core.storage import Storage, tables
+from ftm_core.storage import Storage
 from ftm_core.themes.sentiment_rows import TopicThemes, damaged, sentiment_rows
 
 STAGE = "write tables"
@@ -99,24 +101,22 @@ def write_downstream(
     naming what does not fit together: a topic without its sentences or with another number of them,
     a call outside the quarter.
     """
-    storage, output = copies.storage, copies.output
+    output = copies.output
+    store = QuarterStore(copies.storage, output.quarter)
     listener(StageStarted(STAGE, 4, "tables"))
     started = dt.datetime.now(dt.UTC)
     counts = _Counts()
 
-    def write(key: str, schema: pa.Schema, parts: Iterator[pa.Table]) -> int:
-        rows = tables.write_batches(storage, key, schema, parts, run_id=output.run_id)
+    def write(name: str, parts: Iterator[pa.Table]) -> int:
+        rows = store.write(name, parts, run_id=output.run_id)
         listener(StageAdvanced(STAGE))
         return rows
 
     work = _Work(copies, manifest, spoken, index, calls, counts)
-    quarter = output.quarter
-    n_sentences = write(
-        keys.processed_table("sentences", quarter), schemas.SENTENCES, work.sentences()
-    )
-    n_topics = write(keys.processed_table("topics", quarter), schemas.TOPICS, work.topics())
-    n_rows = write(keys.sentiment_ready(quarter), schemas.THEMES_FOR_SENTIMENT, work.sentiment())
-    n_calls = write(keys.processed_table("firms", quarter), schemas.FIRMS, work.firms())
+    n_sentences = write("sentences", work.sentences())
+    n_topics = write("topics", work.topics())
+    n_rows = write("themes_for_sentiment", work.sentiment())
+    n_calls = write("firms", work.firms(store.location("firms")))
     without_permno = sorted({firm for (firm, _), call in calls.items() if call["permno"] is None})
     if without_permno:
         listener(
@@ -189,7 +189,7 @@ class _Work:
             sentences = self._batch_sentences(point)
             yield from sentiment_rows(linked, sentences, self.index, self.calls)
 
-    def firms(self) -> Iterator[pa.Table]:
+    def firms(self, where: str) -> Iterator[pa.Table]:
         rows = [
             {
                 **call,
@@ -198,38 +198,24 @@ class _Work:
             }
             for key, call in self.calls.items()
         ]
-        where = self.copies.storage.describe(
-            keys.processed_table("firms", self.copies.output.quarter)
-        )
         yield schemas.table_from_rows(
             rows, schemas.FIRMS, run_id=self.copies.output.run_id, where=where
         )
 
     def _batch_sentences(self, point: Checkpoint) -> pa.Table:
         order = ["earnings_call_date", "transcript_id", "position"]
-        table = self._batch_table(point, keys.sentences_part, schemas.MAP_SENTENCES, order)
+        table = self._batch_table(point, "map_sentences", order)
         theme_ids = self.spoken.of(table)
         return table.append_column(schemas.SENTENCES.field("theme_id"), theme_ids)
 
     def _batch_topics(self, point: Checkpoint) -> pa.Table:
         order = ["local_topic_id"]
-        return self._batch_table(point, keys.firm_topics_part, schemas.FIRM_TOPICS, order)
+        return self._batch_table(point, "firm_topics", order)
 
-    def _batch_table(
-        self,
-        point: Checkpoint,
-        key: Callable[..., str],
-        schema: pa.Schema,
-        order: Sequence[str],
-    ) -> pa.Table:
+    def _batch_table(self, point: Checkpoint, name: str, order: Sequence[str]) -> pa.Table:
         """All rows of one batch, by chunk, firm and ``order``; vectors are left out."""
-        quarter = self.copies.output.quarter
-        wanted = pa.schema([one for one in schema if one.name != "vector"])
-        parts = [
-            self.copies.read(key(quarter, point.batch_id, part.number), schema)
-            for part in point.parts
-        ]
-        table = pa.concat_tables([wanted.empty_table(), *parts])
+        wanted = pa.schema([one for one in PARTED_TABLES[name] if one.name != "vector"])
+        table = pa.concat_tables([wanted.empty_table(), *self.copies.of_batch(point, name)])
         chunks = pa.array([self._chunk_of(firm) for firm in table["firm_id"].to_pylist()], _INT)
         by = [(name, "ascending") for name in ("chunk", "firm_id", *order)]
         return table.append_column("chunk", chunks).sort_by(by).drop_columns(["chunk"])

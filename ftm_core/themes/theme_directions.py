@@ -55,7 +55,7 @@ def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings, see
     if n < max(2 * smallest, UMAP_COMPONENTS + 3):
         return np.full(n, NO_THEME, np.int64)
     keep_compiled()
-    embedded = UMAP(
+    reduced = UMAP(
         n_neighbors=min(UMAP_NEIGHBORS, n - 1),
         n_components=UMAP_COMPONENTS,
         min_dist=0.0,
@@ -69,7 +69,7 @@ def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings, see
         cluster_selection_method="eom",
         max_cluster_size=round(LARGEST_SHARE * settings.sample_size),
         core_dist_n_jobs=1,
-    ).fit_predict(embedded)
+    ).fit_predict(reduced)
     return np.asarray(labels, np.int64)
 
 

@@ -3,7 +3,7 @@
 1. Center the sentence vectors and flatten their top directions (sentence_space).
 2. Cluster seeded samples, stratified by firm, by UMAP and HDBSCAN (theme_directions).
 3. Sharpen the space by the variance within clusters, and join directions that say the same.
-4. Drop directions that no words tell from others (distinctiveness).
+4. Drop directions that no words separate from others (distinctiveness).
 5. Assign every sentence to the nearest theme in one pass (assignment).
 """
 
@@ -58,7 +58,7 @@ WORDS_IN_GROUP_NAME = 4
 N_KEYWORDS = 10
 # Some thirty groups for the three hundred themes of a large quarter: few enough for one page.
 THEMES_PER_GROUP = 10
-# Central sentences whose wording tells the kind of a theme.
+# Central sentences whose wording decides the kind of a theme.
 SENTENCES_FOR_KIND = 50
 
 
@@ -154,8 +154,8 @@ def fit_directions(
     labels, similarity = nearest(placed, directions)
     labels[similarity < settings.min_similarity] = NO_THEME
     texts = sentences.table["raw_text"].take(sentences.kept[rows]).to_pylist()
-    told = distinctiveness(texts, labels, len(directions))
-    return space, directions[told >= MIN_DISTINCTIVENESS]
+    scores = distinctiveness(texts, labels, len(directions))
+    return space, directions[scores >= MIN_DISTINCTIVENESS]
 
 
 def _candidates(
@@ -164,7 +164,7 @@ def _candidates(
     """The directions of the clusters of one sample, or of FITS where one does not hold all.
 
     Each sample has other sentences and finds other subjects; what several find is joined. One
-    sample alone is also a matter of luck (bench/results/themes.md).
+    sample alone also depends on luck (bench/results/themes.md).
     """
     found = []
     for number in range(FITS if len(sentences.kept) > settings.sample_size else 1):

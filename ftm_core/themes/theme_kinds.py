@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ftm_core.text import lexicons
-from ftm_core.text.substance import share_of_courtesies, share_of_matter, share_with_numbers
+from ftm_core.text.substance import share_of_content_words, share_of_courtesies, share_with_numbers
 
 Kind = Literal["subject", "results", "procedure"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -39,7 +39,7 @@ class ThemeTalk:
     def of(cls, sentences: Sequence[str]) -> ThemeTalk:
         """Measure ``sentences``, the most central ones of a theme."""
         return cls(
-            share_of_matter(sentences),
+            share_of_content_words(sentences),
             share_of_courtesies(sentences),
             share_with_numbers(sentences),
         )
@@ -67,8 +67,8 @@ def kind_of(keywords: Sequence[str], talk: ThemeTalk) -> Kind:
     if procedure >= MIN_PROCEDURE:
         return "procedure"
     if talk.naming < MIN_NAMING:
-        in_figures = talk.numbers >= MIN_NUMBERS or results >= SOME_RESULTS
-        return "results" if in_figures else "procedure"
+        in_numbers = talk.numbers >= MIN_NUMBERS or results >= SOME_RESULTS
+        return "results" if in_numbers else "procedure"
     return "subject"
 
 

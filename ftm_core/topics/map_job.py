@@ -119,7 +119,7 @@ class _MapJob:
             await self._save_finished(tasks)
 
     async def _save_finished(self, tasks: set[asyncio.Task[FinishedFirm | Failure]]) -> None:
-        """Save what is finished, whatever ended the job; a storage fault has its own error."""
+        """Save what is finished, however the job ended; a storage error is raised as its own."""
         for task in tasks:
             if task.done() and not task.cancelled() and task.exception() is None:
                 with suppress(ChecksFailedError):
@@ -128,7 +128,7 @@ class _MapJob:
         self._unsaved = []
 
     async def _save(self, firms: list[FinishedFirm]) -> None:
-        """Save answers, then the part that rests on them, then the checkpoint that counts both."""
+        """Save answers, then the part that rests on them, then the checkpoint that names both."""
         await self._context.client.save_answers()
         await asyncio.to_thread(self._progress.save, firms)
 
@@ -154,7 +154,7 @@ class _MapJob:
         except (RetryableError, StorageError, InputError):
             # The LLM, the store or the set-up failed, not this firm.
             raise
-        except Exception as error:  # noqa: BLE001 - whatever one firm's text provokes is recorded
+        except Exception as error:  # noqa: BLE001 - any error that one firm's text provokes is recorded
             _log.debug("firm %s failed", firm_id, exc_info=error)
             return Failure(
                 firm_id=firm_id,
@@ -181,7 +181,7 @@ class _MapJob:
                 raise InterruptedRunError(
                     f"batch {self._batch.batch_id}",
                     "was asked to stop; everything finished is saved",
-                    "Run the same command again to go on.",
+                    "Run the same command again to resume.",
                 )
             if len(tasks) <= until:
                 return tasks
@@ -221,7 +221,7 @@ class _MapJob:
             raise ChecksFailedError(
                 f"batch {self._batch.batch_id}",
                 f"stopped, since {reason}; the last: {failures[-1].error_message}",
-                "Mend the cause and run the same command again: finished firms are kept, failed "
+                "Fix the cause and run the same command again: finished firms are kept, failed "
                 "ones are retried. `ftm failures` lists them.",
             )
 

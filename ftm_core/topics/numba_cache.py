@@ -1,4 +1,4 @@
-"""Where numba keeps compiled code: a folder that can be written, whatever the machine lacks."""
+"""Where numba keeps compiled code: a folder that can be written, on any machine."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class ModelWorkers:
 
     def _raise_if_unable_to_start(self) -> None:
         """Raise InputError when a worker ended by itself, or crashed, before any had worked."""
-        # The pool notices the end of a process before the system has told how it ended.
+        # The pool notices the end of a process before the system reports how it ended.
         multiprocessing.connection.wait([child.sentinel for child in self._children], _END_SECONDS)
         for child in self._children:
             child.join(0.1)
@@ -152,7 +152,7 @@ def _start_worker(settings: Settings, embeds: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    # Models run ahead of the LLM: where it is embedded, the cores are the LLM's first.
+    # Models run ahead of the LLM: where it runs on this machine, it gets the cores first.
     os.nice(_NICENESS)
     # Progress bars, drawn or not, share a lock between processes. It is registered to be removed
     # by a process that ends in order, which one that is killed at work never does.
@@ -163,7 +163,7 @@ def _start_worker(settings: Settings, embeds: bool) -> None:
         _load_models(settings, embeds)
     except FtmError as error:
         _start_error = error
-    except Exception as error:  # noqa: BLE001 - whatever a package raises as it is loaded
+    except Exception as error:  # noqa: BLE001 - a package may raise anything as it is loaded
         _start_error = _unable_to_start(error)
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from ftm_cli.app import app
 from ftm_core.contracts import keys
 from ftm_core.contracts.events import ignore
+from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.report import themes, topic_map
 from ftm_core.report.content import collect, quarter_views
 from ftm_core.report.page import render_page
@@ -119,7 +120,7 @@ def test_a_large_quarter_is_sampled_by_a_fixed_rule_and_says_so(
     write_large_tables(small_quarter, topics=1000, firms=50, themes=10, sentences=3)
 
     def page() -> bytes:
-        tables = QuarterTables(small_quarter.storage, QUARTER, small_quarter.run_id)
+        tables = QuarterTables(QuarterStore(small_quarter.storage, QUARTER))
         views = quarter_views(tables, vectors_by_theme, 8)
         assert {-1, *range(10)} == set(views.topic_map["theme"])
         assert {len(entry.detail["topics"]) for entry in views.themes} == {20}

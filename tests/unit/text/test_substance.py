@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftm_core.text.substance import share_of_matter
+from ftm_core.text.substance import share_of_content_words
 
 
 @pytest.mark.parametrize(
@@ -17,21 +17,21 @@ from ftm_core.text.substance import share_of_matter
     ],
 )
 def test_what_could_be_said_of_anything_names_next_to_nothing(text: str) -> None:
-    assert share_of_matter([text]) < 0.15
+    assert share_of_content_words([text]) < 0.15
 
 
 def test_words_of_a_matter_count_among_all_words() -> None:
     # Freight, rates, fell and ocean of nine words.
-    assert share_of_matter(["Freight rates fell", "by 5 percent on the ocean."]) == pytest.approx(
-        4 / 9
-    )
+    assert share_of_content_words(
+        ["Freight rates fell", "by 5 percent on the ocean."]
+    ) == pytest.approx(4 / 9)
 
 
 def test_how_a_figure_is_told_is_no_matter() -> None:
     figures = "In Q4 it increased to 3.5 million, up 12% compared to 3.1 million on average."
 
-    assert share_of_matter([figures]) == 0
-    assert share_of_matter([figures.replace("it", "freight")]) > 0
+    assert share_of_content_words([figures]) == 0
+    assert share_of_content_words([figures.replace("it", "freight")]) > 0
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_how_a_figure_is_told_is_no_matter() -> None:
 def test_what_a_courtesy_names_is_no_matter(courtesy: str) -> None:
     freight = "Ocean freight cost carriers dearly."
 
-    assert share_of_matter([courtesy]) == 0
-    assert 0 < share_of_matter([courtesy, freight]) < share_of_matter([freight])
+    assert share_of_content_words([courtesy]) == 0
+    assert 0 < share_of_content_words([courtesy, freight]) < share_of_content_words([freight])
 
 
 def test_to_look_forward_to_a_year_is_no_courtesy() -> None:
-    assert share_of_matter(["We look forward to 2018 with freight contracts signed."]) > 0
+    assert share_of_content_words(["We look forward to 2018 with freight contracts signed."]) > 0

@@ -10,7 +10,7 @@ from ftm_core.text import lexicons
 from ftm_core.text.grounding import Sources
 from ftm_core.text.small_talk import is_small_talk
 from ftm_core.text.stems import stem
-from ftm_core.text.substance import share_of_matter
+from ftm_core.text.substance import share_of_content_words
 from ftm_core.text.tokens import MASK, WORD, uncontracted
 
 LISTS = sorted(
@@ -37,7 +37,7 @@ def test_mask_possessive_is_one_name_everywhere(mask: str) -> None:
     """A masked name leaves nothing behind, whether or not it owns something."""
     assert MASK.sub("", mask) == ""
     assert is_small_talk(f"Thanks, {mask}.", "CEO") == is_small_talk("Thanks, <UNK>.", "CEO")
-    assert share_of_matter([f"Freight {mask}"]) == 1.0
+    assert share_of_content_words([f"Freight {mask}"]) == 1.0
 
 
 def test_uncontracted_word_loses_its_ending() -> None:

@@ -14,7 +14,7 @@ import pytest
 import ftm_core
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import EmbeddingSettings, Settings
-from ftm_core.topics.embedding import Embedder, embedded_model_folder, load_embedder
+from ftm_core.topics.embedding import Embedder, bundled_model_folder, load_embedder
 
 TEXTS = [
     "Revenue grew 12 percent.",
@@ -79,7 +79,7 @@ def test_equal_texts_get_equal_vectors(int8: Embedder) -> None:
 def test_weights_that_are_not_the_published_ones_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(embedded_model_folder(), tmp_path / "model")
+    shutil.copytree(bundled_model_folder(), tmp_path / "model")
     with (tmp_path / "model" / "model.safetensors").open("r+b") as weights:
         weights.seek(-4, 2)
         weights.write(b"\0\0\0\1")

@@ -1,4 +1,4 @@
-"""The figures of a quarter's quality as plain values, and how they meet their thresholds."""
+"""The measures of a quarter's quality as plain values, and how they meet their thresholds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftm_core.quality.recovery import Recovery
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure, its threshold where it has one, and what is worth knowing of it."""
+    """One measure, its threshold where it has one, and details of its value."""
 
     id: str
     title: str
