@@ -89,7 +89,7 @@ class FoundThemes:
     assignment: Assignment
 
 
-def find_themes(embedder: Embedder, settings: Settings, folder: str) -> FoundThemes:
+def find_themes(embedder: Embedder | None, settings: Settings, folder: str) -> FoundThemes:
     """Worker task: the themes of the sentences that ``write_sentences`` put into ``folder``."""
     return themes_of(read_sentences(Path(folder)), settings.themes)
 

@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -24,7 +24,7 @@ from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.settings import Settings
 from ftm_core.cpus import available_cpus
 from ftm_core.stopping import held_back
-from ftm_core.topics.embedding import Embedder, Vectors
+from ftm_core.topics.embedding import Embedder
 
 _Result = TypeVar("_Result")
 _NICENESS = 10
@@ -44,7 +44,7 @@ _start_error: FtmError | None = None
 class ModelWorkers:
     """A pool of processes for models; with ``embeds`` each loads the embedding model as it starts.
 
-    Without, the embedding model is loaded only if a function embeds after all.
+    Without, functions get None in place of the embedding model, which then need not exist.
     """
 
     def __init__(self, settings: Settings, n_workers: int, *, embeds: bool = True) -> None:
@@ -167,30 +167,15 @@ def _start_worker(settings: Settings, embeds: bool) -> None:
         _start_error = _unable_to_start(error)
 
 
-class _EmbedderOnDemand:
-    """Loads the embedding model when it is first used."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._loaded: Embedder | None = None
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of the texts, as the loaded model gives them."""
-        if self._loaded is None:
-            from ftm_core.topics.embedding import load_embedder
-
-            self._loaded = load_embedder(self._settings.embedding)
-        return self._loaded.embed(texts)
-
-
 def _load_models(settings: Settings, embeds: bool) -> None:
     global _embedder, _settings  # noqa: PLW0603 - state of the process, set once at its start
     from ftm_core.topics.numba_cache import ensure_numba_cache
 
     ensure_numba_cache()
-    from ftm_core.topics.embedding import load_embedder
+    if embeds:
+        from ftm_core.topics.embedding import load_embedder
 
-    _embedder = load_embedder(settings.embedding) if embeds else _EmbedderOnDemand(settings)
+        _embedder = load_embedder(settings.embedding)
     # Loaded now, so that a package that is missing or broken is no fault of a firm.
     import ftm_core.topics.topic_model  # noqa: F401
 
@@ -225,7 +210,6 @@ def _exit_with_parent() -> None:
 def _run_in_worker(function: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
     if _start_error is not None:
         raise _start_error
-    assert _embedder is not None
     assert _settings is not None
     return function(_embedder, _settings, *arguments)
 

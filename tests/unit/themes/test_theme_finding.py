@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Checkpoint, Part
-from ftm_core.contracts.settings import ThemeSettings
+from ftm_core.contracts.settings import EmbeddingSettings, Settings, ThemeSettings
 from ftm_core.data.map_output import MapOutput
 from ftm_core.data.part_copies import PartCopies
 from ftm_core.storage import tables
@@ -23,10 +23,11 @@ from ftm_core.storage.local import LocalStorage
 from ftm_core.themes.assignment import with_context, without_dominance
 from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences, write_sentences
 from ftm_core.themes.sentence_space import flattened_space
-from ftm_core.themes.theme_finding import FoundThemes, themes_of
+from ftm_core.themes.theme_finding import FoundThemes, find_themes, themes_of
 from ftm_core.themes.theme_groups import group_themes
 from ftm_core.themes.theme_sample import draws, stratified_sample
 from ftm_core.topics.compact_vectors import quantize, to_arrow
+from ftm_core.topics.workers import ModelWorkers
 
 SUBJECTS = ("freight", "wages", "tariffs", "dividends")
 
@@ -115,6 +116,23 @@ def test_fault_4_theme_settings_change_the_themes() -> None:
     assert found(min_firms=13).themes == ()
     strict = found(min_similarity=0.999)
     assert np.sum(strict.assignment.themes >= 0) < np.sum(by_default.assignment.themes >= 0)
+
+
+@pytest.mark.slow
+async def test_find_themes_without_embedding_model_works(
+    settings: ThemeSettings, tmp_path: Path
+) -> None:
+    """The reduce clusters stored vectors, so the embedding model need not even exist."""
+    quarter = quarter_of()
+    storage = LocalStorage(tmp_path / "data")
+    parts = [np.arange(quarter.table.num_rows)]
+    write_sentences(PartCopies(storage, map_output(storage, quarter, parts), tmp_path))
+    missing = EmbeddingSettings(model_name="no-such-model")
+    async with ModelWorkers(
+        Settings(embedding=missing, themes=settings), 1, embeds=False
+    ) as workers:
+        themes = await workers.call(find_themes, str(tmp_path))
+    assert len(themes.themes) == len(SUBJECTS)
 
 
 def test_fault_19_row_order_and_parts_change_no_theme(
