@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import socket
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -31,6 +30,7 @@ from ftm_core.contracts.records import (
 from ftm_core.contracts.states import RunState
 from ftm_core.data.json_records import read_record
 from ftm_core.storage import Storage
+from ftm_core.storage.processes import process_view
 
 # An owner on another machine renews at least every HEARTBEAT_SECONDS. A lease that was not renewed
 # for LEASE_SECONDS has expired.
@@ -237,17 +237,13 @@ def _same_machine(one: LeaseOwner, other: LeaseOwner) -> bool:
 
 
 def _process_namespace() -> str:
-    """Which processes this one can see (Linux); empty where there is but one such view.
+    """Which processes this one can see.
 
     Two attempts of an AWS Batch job on one host may get the same number of a namespace, one after
     the other. The job's id and attempt distinguish them.
     """
-    try:
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        namespace = ""
     attempt = [os.environ.get(name, "") for name in ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT")]
-    return " ".join(part for part in (namespace, *attempt) if part)
+    return " ".join(part for part in (process_view(), *attempt) if part)
 
 
 def _age(owner: LeaseOwner) -> float:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from ftm_core.contracts.errors import StorageRetryableError
 from ftm_core.storage.files import translated
+from ftm_core.storage.processes import process_view
 
 # Lustre without -o flock, NFS without lockd, FUSE file systems.
 _NO_FLOCK = frozenset(
@@ -55,7 +55,7 @@ def file_lock(guard: Path, where: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _exclusive_file(path: Path, where: str, *, has_flock: bool) -> Iterator[None]:
     """A file that only one process can create; it is gone when the block ends."""
-    token = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
+    token = f"{process_view()} {os.getpid()} {uuid.uuid4()}"
     began = time.monotonic()
     with translated(where):
         while not _created(path, token, patient=time.monotonic() < began + _REFUSED_SECONDS):
@@ -85,8 +85,8 @@ def _owner_was_killed_here(path: Path) -> bool:
     Asked by the one process here that has the flock, so no other can make a new one meanwhile.
     """
     try:
-        host, pid, _ = path.read_text(encoding="utf-8").split()
-        if host == socket.gethostname():
+        view, pid, _ = path.read_text(encoding="utf-8").rsplit(" ", 2)
+        if view == process_view():
             os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
@@ -119,6 +119,7 @@ def _remove_if_abandoned(path: Path) -> None:
     probe = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     taken = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     with contextlib.suppress(FileNotFoundError):
+        token = path.read_bytes()
         held_since = path.stat().st_mtime
         probe.touch()
         try:
@@ -126,6 +127,9 @@ def _remove_if_abandoned(path: Path) -> None:
         finally:
             probe.unlink()
         if age > _ABANDONED_AFTER_SECONDS:
-            # Only one process can rename it.
+            # Only one process can rename it. By now it may be a new one: that one goes back.
             path.rename(taken)
-            taken.unlink()
+            if taken.read_bytes() == token:
+                taken.unlink()
+            else:
+                taken.rename(path)

@@ -250,6 +250,13 @@ def _absolute(root: Path) -> Path:
             f"folder {str(root)!a}", "Its name is not valid UTF-8", "Rename it, or choose another."
         ) from error
     except RuntimeError as error:
+        # Path.resolve() has no error of its own for links that lead to each other.
+        if not str(root).startswith("~"):
+            raise InputError(
+                f"folder {root}",
+                "Its symbolic links lead to each other in a circle",
+                "Correct the links, or choose another folder.",
+            ) from error
         raise InputError(
             f"folder {root}",
             f"The home folder is not known ({error})",

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from ftm_core.contracts.errors import InputError, StorageError
-from ftm_core.storage import file_lock
+from ftm_core.storage import file_lock, processes
 from ftm_core.storage.files import check_output_file, check_output_folder
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.probe import probe
+from ftm_core.storage.processes import process_view
 from tests.fakes.needs import skip_or_fail
 from tests.fakes.small_disk import mounted
 from tests.integration.faults.conftest import Ftm, environment
@@ -220,27 +221,6 @@ def test_folder_on_exfat_works(tmp_path: Path) -> None:
             os.link(folder / "a", folder / "b")
 
 
-def test_folder_on_fat_works(tmp_path: Path) -> None:
-    """Class: optional operations, real: FAT, whose files have no owner and times of two seconds."""
-    for tool in ("mkfs.fat", "fusefat"):
-        if shutil.which(tool) is None:
-            skip_or_fail(f"needs {tool}")
-    disk, folder = tmp_path / "disk.img", tmp_path / "fat"
-    with disk.open("wb") as file:
-        file.truncate(16 << 20)
-    subprocess.run(["mkfs.fat", str(disk)], check=True, capture_output=True)
-    folder.mkdir()
-    # With several threads fusefat itself returns bytes that were not written yet.
-    mount = ["fusefat", "-s", "-o", "rw+", str(disk), str(folder)]
-    subprocess.run(mount, check=True, capture_output=True)
-    try:
-        assert folder.is_mount()
-        ended = story(folder / "data", {})
-        assert ended.stdout == "well\n", ended.stderr
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @contextlib.contextmanager
 def sftp(remote: Path, folder: Path) -> Iterator[Path]:
     """``remote`` mounted by a client of its own, as on one machine of several."""
@@ -392,15 +372,65 @@ def test_lock_file_of_a_process_killed_here_ends_at_once(tmp_path: Path) -> None
     left = tmp_path / "progress" / ".ftm-run.json.locked"
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    left.write_text(f"{socket.gethostname()} {ended.pid} token")
+    left.write_text(f"{process_view()} {ended.pid} token")
     version = store.read_versioned("progress/run.json")[1]
     began = time.monotonic()
     assert store.replace("progress/run.json", b"2", version=version)
     assert time.monotonic() - began < 5
     assert not left.exists()
-    for owner in (f"{socket.gethostname()} {os.getpid()}", f"another-host {ended.pid}"):
+    for owner in (f"{process_view()} {os.getpid()}", f"another-host {ended.pid}"):
         left.write_text(f"{owner} token")
         assert not file_lock._owner_was_killed_here(left)
+
+
+def test_lock_file_renewed_meanwhile_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class (public report): a lock taken over by another process while it was judged abandoned."""
+    path = tmp_path / ".ftm-run.json.locked"
+    path.write_text("one 1 old")
+    os.utime(path, (time.time() - 600, time.time() - 600))
+    real = Path.touch
+
+    def touch_late(probe: Path) -> None:
+        path.write_text("two 2 new")
+        real(probe)
+
+    monkeypatch.setattr(Path, "touch", touch_late)
+    file_lock._remove_if_abandoned(path)
+    assert path.read_text() == "two 2 new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_process_view_differs_between_like_named_machines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Class (public report): machines with one host name, and so processes of the same numbers.
+
+    Without a machine id (an image of a container) the name and the namespace remain.
+    """
+    views = []
+    for text in ("1" * 32, "2" * 32, "", None):
+        file = tmp_path / f"{len(views)}"
+        if text is not None:
+            file.write_text(f"{text}\n")
+        monkeypatch.setattr(processes, "_MACHINE", file)
+        views.append(process_view.__wrapped__())
+    assert len(set(views)) == 3
+    assert views[2] == views[3]
+    assert all(view.startswith(socket.gethostname()) for view in views)
+
+
+def test_folder_of_circular_links_is_named(ftm: Ftm, tmp_path: Path) -> None:
+    """Class: error numbers that share a message, further member: links that lead to each other.
+
+    It was told as an unknown home folder.
+    """
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    ended = ftm("runs", "--target", "local", "--data", str(tmp_path / "one"))
+    assert ended.returncode == 2
+    assert "symbolic links lead to each other" in ended.stderr
 
 
 def test_list_skips_what_file_systems_leave(tmp_path: Path) -> None:
