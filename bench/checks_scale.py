@@ -166,7 +166,7 @@ def measure(folder: str, sources: dict[str, Source], n_firms: int) -> dict[str, 
 
 
 def main() -> None:
-    """Write, read and check the quarter; print the figures."""
+    """Write, read and check the quarter; print the values."""
     n_topics = int(sys.argv[1]) if len(sys.argv) > 1 else 150_000
     n_firms = n_topics // TOPICS_PER_FIRM
     with tempfile.TemporaryDirectory() as folder:
@@ -175,8 +175,8 @@ def main() -> None:
         print(f"written in {time.perf_counter() - began:.0f} s")
         spawned = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawned) as process:
-            figures = process.submit(measure, folder, sources, n_firms).result()
-    report("checks_scale", {"topics": n_topics, "sentences": n_firms * PER_FIRM, **figures})
+            measures = process.submit(measure, folder, sources, n_firms).result()
+    report("checks_scale", {"topics": n_topics, "sentences": n_firms * PER_FIRM, **measures})
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def main() -> None:
         began = time.perf_counter()
         done = ingest(path, Quarter(2023, 1), LocalStorage(Path(data)), options, listen)
         seconds = time.perf_counter() - began
-    # Work done, whatever else the machine does: it does not grow with the load of others.
+    # Work done, independent of the load of the machine.
     cpu = sum(sum(resource.getrusage(who)[:2]) for who in _OURS)
     manifest = done.manifest
     report(

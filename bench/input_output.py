@@ -72,7 +72,7 @@ def main() -> None:
             "bytes read a firm": sum(storage.bytes_read.values()) / n_firms,
             "bytes written a firm, parts and checkpoints": sum(storage.bytes_written.values())
             / n_firms,
-            "bytes written a firm, kept answers": answers / n_firms,
+            "bytes written per firm, cached responses": answers / n_firms,
         },
     )
 

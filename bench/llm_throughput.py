@@ -1,7 +1,7 @@
 """Answers a second of the LLM client against a bare load generator, and the prefix cache's hits.
 
 Run from the project root: ``python -m bench.llm_throughput [PROMPTS] [PAIRS]``. Both send prompts
-of the same make to the same embedded server and keep as many requests on their way. No prompt is
+of the same make to the same local server and keep as many requests in flight. No prompt is
 sent twice, as the server would know it the second time.
 """
 

@@ -51,9 +51,9 @@ def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
     return Ratio(statistics.median(ratios), min(ratios), max(ratios), tuple(ours), tuple(theirs))
 
 
-def report(name: str, figures: dict[str, Any]) -> None:
-    """Print the figures, and write them with what they were measured on to results/NAME.json."""
-    for label, value in figures.items():
+def report(name: str, metrics: dict[str, Any]) -> None:
+    """Print the values, and write them with a description of the machine to results/NAME.json."""
+    for label, value in metrics.items():
         print(
             f"{name}  {label}: {value:.4g}"
             if isinstance(value, float)
@@ -68,9 +68,9 @@ def report(name: str, figures: dict[str, Any]) -> None:
     }
     plain = {
         label: asdict(value) if isinstance(value, Ratio) else value
-        for label, value in figures.items()
+        for label, value in metrics.items()
     }
-    text = json.dumps({"name": name, "machine": machine, "figures": plain}, indent=1)
+    text = json.dumps({"name": name, "machine": machine, "metrics": plain}, indent=1)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -2,7 +2,7 @@
 
 Run from the project root: ``python -m bench.memory_curve [FIRMS ...]``. Firms are made up, topics
 are by rule and answers come at once from a fake server: memory is that of the job, whose queues
-must not grow. The models' processes hold one firm each, whatever the quarter.
+must not grow. The model processes have one firm each, for any quarter.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ def main() -> None:
             done = subprocess.run(
                 [sys.executable, "-c", command], stdout=subprocess.PIPE, check=True
             )
-        told = json.loads(done.stdout)
-        if told["completed"] != n_firms:
-            raise RuntimeError(f"{told['completed']} of {n_firms} firms completed")
-        curve[f"peak MiB at {n_firms} firms"] = round(told["peak_mib"], 1)
+        reported = json.loads(done.stdout)
+        if reported["completed"] != n_firms:
+            raise RuntimeError(f"{reported['completed']} of {n_firms} firms completed")
+        curve[f"peak MiB at {n_firms} firms"] = round(reported["peak_mib"], 1)
     curve["what plays models and LLM"] = "topics by rule, a fake server that answers at once"
     report("memory_curve", curve)
 

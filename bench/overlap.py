@@ -1,7 +1,7 @@
 """The whole map against the longer of models alone and LLM alone, with a fake server of fixed rate.
 
 Run from the project root: ``python -m bench.overlap [FIRMS] [PAIRS]``. The server's rate is set so
-that both sides alone take as long as each other, which is where overlapping matters most.
+that both sides alone take as long as each other, where overlapping gains most.
 """
 
 from __future__ import annotations

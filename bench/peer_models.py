@@ -115,7 +115,7 @@ def toponymy(corpus: Corpus) -> Found:
     clusterer.fit(corpus.vectors, corpus.vectors)
     layers = [np.asarray(layer.cluster_labels) for layer in clusterer.cluster_layers_]
     labels = min(layers, key=lambda layer: abs(int(layer.max()) + 1 - corpus.n_topics))
-    return Found(labels.tolist(), _telling_words(corpus.texts, labels))
+    return Found(labels.tolist(), _distinctive_words(corpus.texts, labels))
 
 
 def top2vec(corpus: Corpus) -> Found:
@@ -141,7 +141,7 @@ def top2vec(corpus: Corpus) -> Found:
     return Found([int(topic) for topic in model.doc_top], named)
 
 
-def _telling_words(texts: Sequence[str], labels: np.ndarray) -> dict[int, list[str]]:
+def _distinctive_words(texts: Sequence[str], labels: np.ndarray) -> dict[int, list[str]]:
     """Words by c-TF-IDF (Grootendorst 2022) for what finds clusters alone."""
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -183,14 +183,14 @@ def main() -> None:
     found = WAYS[name](corpus)
     seconds = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_SELF)
-    told = {
+    reported = {
         "seconds": seconds,
         "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "peak_mib": peak_memory_mib(),
         "labels": [int(label) for label in found.labels],
         "words": {str(topic): words for topic, words in found.words.items()},
     }
-    (folder / f"{name}.json").write_text(json.dumps(told), encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(reported), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def simulate(prices: Prices, step: Pace, vllm_instances: int) -> tuple[float, fl
 def main() -> None:
     prices = read_prices()
     step = pace(prices, SENTENCES)
-    figures: dict[str, object] = {
+    values: dict[str, object] = {
         "rates": prices.note,
         "quarter": f"{FIRMS} firms of {SENTENCES:.0f} sentences, {BATCHES} batches",
         "answers a quarter": round(FIRMS * step.answers_per_firm),
@@ -89,20 +89,20 @@ def main() -> None:
                 round(quarters * dollars)
                 for dollars in (planned.total_usd, planned.vllm_usd, planned.batch_usd)
             )
-            figures[f"{instances} GPU, {quarters} quarter(s)"] = (
+            values[f"{instances} GPU, {quarters} quarter(s)"] = (
                 f"{hours:.1f} h, ${total} (vLLM ${vllm}, jobs ${jobs})"
             )
-        figures[f"{instances} GPU, parts"] = (
+        values[f"{instances} GPU, parts"] = (
             f"LLM answers {planned.answer_seconds / 3600:.2f} h, topic models "
             f"{planned.model_seconds / 3600:.2f} h, reduce {planned.reduce_seconds / 3600:.2f} h, "
             f"starting up {planned.start_seconds / 3600:.2f} h; slowest: {planned.bottleneck}"
         )
         formula = max(planned.answer_seconds, planned.model_seconds)
-        figures[f"{instances} GPU, map simulated"] = (
+        values[f"{instances} GPU, map simulated"] = (
             f"{simulated / 3600:.2f} h, {simulated / formula:.2f} of the formula, "
             f"LLM at work {busy:.0%}"
         )
-    report("quarter_on_paper", figures)
+    report("quarter_on_paper", values)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def made_up_firms(n_firms: int, n_sentences: int) -> Iterable[FirmTranscripts]:
 
 
 class FixedRateServer:
-    """A fake LLM server: answers so many requests a second, whatever is asked; None: at once."""
+    """A fake LLM server: answers this many requests per second; None: at once."""
 
     def __init__(self, answers_per_second: float | None = None) -> None:
         self.n_answers = 0

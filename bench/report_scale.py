@@ -101,7 +101,7 @@ def browse(path: Path, stage: Stages) -> None:
             page.wait_for_selector("html[data-ready]", timeout=120_000)
         before = page.locator("#theme-count").inner_text()
         with stage("browser: search"):
-            page.locator("#theme-search").fill("Matter 77")
+            page.locator("#theme-search").fill("Subject 77")
             expect(page.locator("#theme-count")).not_to_have_text(before)
         browser.close()
 

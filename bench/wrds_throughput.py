@@ -30,24 +30,24 @@ def measure(server: PostgresServer, n_components: int) -> dict[str, float]:
             stderr=subprocess.DEVNULL,
             check=True,
         )
-    told: dict[str, float] = json.loads(done.stdout)
+    reported: dict[str, float] = json.loads(done.stdout)
     after = os.times()
     # Of the fetch alone: the server is no child that has been waited for.
-    told["cpu_seconds"] = sum(after[2:4]) - sum(before[2:4])
-    return told
+    reported["cpu_seconds"] = sum(after[2:4]) - sum(before[2:4])
+    return reported
 
 
 def main() -> None:
     server = PostgresServer()
     try:
         for argument in sys.argv[1:] or ["10000", "100000"]:
-            told = measure(server, int(argument))
-            rate = told["components"] / told["seconds"]
+            reported = measure(server, int(argument))
+            rate = reported["components"] / reported["seconds"]
             print(
-                f"{told['components']:>9,} components  {told['sentences']:>9,} sentences  "
-                f"{told['seconds']:6.1f} s ({told['cpu_seconds']:.1f} s of CPU)  "
+                f"{reported['components']:>9,} components  {reported['sentences']:>9,} sentences  "
+                f"{reported['seconds']:6.1f} s ({reported['cpu_seconds']:.1f} s of CPU)  "
                 f"{rate:7,.0f} components/s  "
-                f"{told['peak_memory_mib']:6.1f} MiB peak"
+                f"{reported['peak_memory_mib']:6.1f} MiB peak"
             )
     finally:
         server.close()

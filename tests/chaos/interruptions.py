@@ -31,7 +31,7 @@ class Tally:
 class InterruptedRun:
     """One quarter, run by one process after another; ``check_questions`` settles accounts.
 
-    Every kept answer is looked up right after each interruption, so that a later question for any
+    Every cached response is read right after each interruption, so that a later request for any
     of them is found, to the last one.
     """
 

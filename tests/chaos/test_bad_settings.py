@@ -35,9 +35,7 @@ NO_NUMBER = st.sampled_from(
 
 @settings(max_examples=120)
 @given(variable=st.sampled_from(sorted(VARIABLES)), value=NO_NUMBER | st.text(min_size=1))
-def test_bad_input_a_broken_variable_is_named_and_nothing_is_written(
-    variable: str, value: str
-) -> None:
+def test_bad_input_broken_variable_is_named_and_writes_nothing(variable: str, value: str) -> None:
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
         return
     with tempfile.TemporaryDirectory() as folder, inside(Path(folder), {variable: value}):
@@ -46,9 +44,9 @@ def test_bad_input_a_broken_variable_is_named_and_nothing_is_written(
             return
         ended = CliRunner().invoke(app, ["run", "--quarter", "2023Q1", "--data", "data"])
         assert ended.exit_code == 2, ended.output
-        told = "".join(ended.output.split())
-        assert VARIABLES[variable] in told
-        assert variable in told
+        reported = "".join(ended.output.split())
+        assert VARIABLES[variable] in reported
+        assert variable in reported
         assert list(Path(folder).iterdir()) == []
 
 
@@ -136,13 +134,18 @@ def test_bad_input_a_damaged_record_is_named_and_left_as_it_is(
     storage.write(key, damaged)
     request = RunRequest(storage, Q, finished.settings, "another-run", listener=lambda _: None)
     before = {name: storage.read(name) for name in storage.list("")}
-    told = ""
+    reported = ""
     try:
         standing(request)
     except InputError as error:
-        told = str(error)
+        reported = str(error)
     after = {name: storage.read(name) for name in storage.list("")}
     storage.write(key, whole)
     assert after == before
     # Damage that leaves a record readable may speak of another batch or firm instead.
-    assert not told or storage.describe(key) in told or "batch" in told or "quarter" in told
+    assert (
+        not reported
+        or storage.describe(key) in reported
+        or "batch" in reported
+        or "quarter" in reported
+    )

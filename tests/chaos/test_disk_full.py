@@ -26,7 +26,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.models
-def test_a_full_disk_ends_the_run_clearly_and_what_was_saved_stays(
+def test_full_disk_ends_the_run_and_keeps_what_was_saved(
     corpus: Path, small_disk: Path, tmp_path: Path, llm: FakeLlm, reference: Reference
 ) -> None:
     shutil.copytree(corpus, small_disk / "data")

@@ -35,7 +35,7 @@ SMALL_BATCHES = {"BATCH_SIZE": "4", "MAP_WORKERS": "1"}
 @pytest.mark.parametrize(
     "share", [pytest.param(0.05, id="short"), pytest.param(0.1, id="long", marks=pytest.mark.long)]
 )
-def test_fault_8_and_fault_16_a_faulty_network_loses_nothing_and_blames_no_firm(
+def test_fault_8_fault_16_faulty_network_loses_nothing(
     share: float,
     corpus: Path,
     tmp_path: Path,

@@ -22,20 +22,20 @@ from tests.chaos.interruptions import (
 from tests.fakes.chaos_llm import SUMMARY, THEME, FakeLlm
 from tests.fakes.chaos_runs import FIRMS, Place, Q, assert_same_rows, rows_of
 
-# The long form goes on until it has killed so often.
+# The long form continues until it has killed this often.
 LONG_KILLS = int(os.environ.get("FTM_CHAOS_KILLS", "100"))
-# Seconds: about what a run takes with the embedded LLM, so that no part of it is spared.
+# Seconds: about as long as a run with the bundled LLM, so that every part is hit.
 LONGEST_LIFE = 40.0
 
 
 @pytest.mark.models
-def test_fault_9_and_fault_19_a_run_killed_and_stopped_gives_the_rows_of_an_uninterrupted_one(
+def test_fault_9_fault_19_killed_run_gives_uninterrupted_rows(
     place: Place, llm: FakeLlm, reference: Reference
 ) -> None:
     tally = Tally()
     run = InterruptedRun(place, llm, tally)
 
-    # Killed amid the summaries: answers are kept, the firms in flight are not finished.
+    # Killed amid the summaries: responses are cached, the firms in flight are not finished.
     llm.hold(SUMMARY, after=7)
     killed = place.start("--workers", "1", "--batch-size", "7")
     killed.wait_for(lambda: run.n_asked() >= 11)
@@ -88,7 +88,7 @@ def test_fault_19_neither_batches_nor_workers_change_a_row(
 
 @pytest.mark.long
 @pytest.mark.models
-def test_long_fault_9_runs_with_the_real_llm_killed_at_any_moment_lose_and_repeat_nothing(
+def test_long_fault_9_kills_at_any_moment_lose_nothing(
     corpus: Path, tmp_path: Path, recorded_llm: FakeLlm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tally = Tally()
@@ -99,7 +99,7 @@ def test_long_fault_9_runs_with_the_real_llm_killed_at_any_moment_lose_and_repea
         n_rounds += 1
         place = Place.over(corpus, tmp_path / f"round{n_rounds}", recorded_llm.environment)
         run = InterruptedRun(place, recorded_llm, tally)
-        # The plan stays with the run, whatever later processes are told.
+        # The plan stays with the run, independent of later processes.
         options = ("--batch-size", str(chance.choice([1, 7, 50])), "--workers")
         interrupted = True
         while interrupted and tally.done[KILL] < LONG_KILLS:
@@ -131,10 +131,8 @@ def test_long_fault_9_runs_with_the_real_llm_killed_at_any_moment_lose_and_repea
 
 @pytest.mark.long
 @pytest.mark.models
-def test_long_fault_19_the_embedded_models_answers_are_kept_through_kills_and_a_restart(
-    corpus: Path, tmp_path: Path
-) -> None:
-    # Its text may depend on what it answers at the same time: only kept answers can be compared.
+def test_long_fault_19_cached_responses_survive_kills(corpus: Path, tmp_path: Path) -> None:
+    # Texts may depend on what it answers at the same time: only cached responses compare.
     place = Place.over(corpus, tmp_path / "place", {})
     place.firms = 4
     for n_parts in (1, 2):

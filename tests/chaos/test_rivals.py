@@ -17,7 +17,7 @@ from tests.fakes.chaos_runs import Place, Q, assert_same_rows, gone, rows_of
 
 
 @pytest.mark.models
-def test_fault_5_fault_6_fault_7_a_quarter_belongs_to_one_run_until_it_ends(
+def test_fault_5_fault_6_fault_7_quarter_belongs_to_one_run(
     place: Place, llm: FakeLlm, reference: Reference
 ) -> None:
     n_log = len(llm.log())
@@ -111,7 +111,7 @@ def command_of(process: object) -> str:
         return ""
 
 
-def test_sigterm_before_the_work_begins_is_retryable_too(place: Place, llm: FakeLlm) -> None:
+def test_sigterm_before_the_work_starts_is_retryable_too(place: Place, llm: FakeLlm) -> None:
     run = place.start()
     run.wait_until_stoppable()
     began = time.monotonic()

@@ -84,7 +84,7 @@ def test_fault_7_slurm_dead_node_and_rival_leave_the_rows(
 
 
 @pytest.mark.long
-def test_fault_9_slurm_preempted_task_saves_and_goes_on(
+def test_fault_9_slurm_preempted_task_saves_and_resumes(
     cluster: SlurmCluster, place: Place, llm: FakeLlm, reference: Reference
 ) -> None:
     cluster.configure(place.folder, partition="spot")

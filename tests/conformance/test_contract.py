@@ -55,7 +55,7 @@ async def test_health_models_and_context_length(target: Target) -> None:
         assert await client.context_length() == target.context_length
 
 
-async def test_another_model_in_the_settings_is_refused_before_any_topic(target: Target) -> None:
+async def test_other_model_in_settings_is_refused_before_any_topic(target: Target) -> None:
     async with LlmClient(target.settings(model_name="no/such-model")) as client:
         with pytest.raises(InputError, match="not no/such-model"):
             await client.complete(QUESTION, max_tokens=4)
@@ -91,7 +91,7 @@ async def test_the_thinking_switch_reaches_the_chat_template(target: Target) -> 
     assert off > on
 
 
-async def test_a_prompt_too_long_is_told_with_its_counts(target: Target) -> None:
+async def test_prompt_too_long_is_refused_with_its_counts(target: Target) -> None:
     response = await raw(target, prompt=DIGITS)
     overflow = wire.read_overflow(response)
     assert response.status_code == 400
@@ -112,7 +112,7 @@ async def test_a_prompt_too_long_is_shortened_once_and_answered(target: Target) 
 
 
 async def test_an_answer_that_would_not_fit_beside_its_prompt(target: Target) -> None:
-    # Both go on to the end of their context; the client never asks for that much.
+    # Both continue to the end of their context; the client never asks for that much.
     response = await raw(target, max_tokens=target.context_length)
     assert response.status_code == 200
     assert response.json()["choices"][0]["finish_reason"] in {"stop", "length"}

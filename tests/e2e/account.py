@@ -116,7 +116,7 @@ class Account:
         return {item for item in found - _NOT_OURS if not item.startswith("ssm /aws/")}
 
     def open_mailbox(self, topic: str) -> None:
-        """Subscribe to a topic, to count what is told."""
+        """Subscribe to a topic, to count notifications."""
         queue = self.client("sqs").create_queue(QueueName="mailbox")["QueueUrl"]
         self.client("sns").subscribe(
             TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:mailbox"

@@ -1,4 +1,4 @@
-"""What a request asks of IAM: its actions, each with resource and what conditions may look at.
+"""What a request asks of IAM: its actions, each with resource and what conditions may inspect.
 
 Resources are those that AWS documents for the actions of ftm: of state machines, jobs, the switch,
 and the operator with Terraform. Where an action knows no resources it is "*". Where the request
@@ -36,7 +36,7 @@ _TASK_ROLES = ("jobRoleArn", "executionRoleArn", "taskRoleArn")
 _ROLE = re.compile(r"arn:aws:iam::\d+:role/(?!aws-service-role/)[^\"/]+$")
 _PROFILE = re.compile(r"arn:aws:iam::\d+:instance-profile/([^\"/]+)$")
 
-# By service: parameters that name a resource, the most specific first, and how its ARN goes on.
+# By service: parameters that name a resource, the most specific first, and how its ARN continues.
 _NAMED: dict[str, tuple[tuple[str, str], ...]] = {
     "autoscaling": (
         ("AutoScalingGroupName", "autoScalingGroup:00000000:autoScalingGroupName/{}"),

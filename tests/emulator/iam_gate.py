@@ -164,18 +164,18 @@ def _refuse(environ: Environ, respond: Respond, role: str, asked: Asked) -> list
         f"assumed-role/{role} is not authorized to perform: {asked.action} "
         f"on resource: {asked.resource}"
     )
-    code, status, told = "AccessDeniedException", "403 Forbidden", message
+    code, status, reported = "AccessDeniedException", "403 Forbidden", message
     if asked.protocol == "json":
-        body = json.dumps({"__type": code, "message": told}).encode()
+        body = json.dumps({"__type": code, "message": reported}).encode()
         kind = "application/json"
     else:
-        error = f"<Code>AccessDenied</Code><Message>{told}</Message>"
+        error = f"<Code>AccessDenied</Code><Message>{reported}</Message>"
         identified = f"<RequestId>{request_id}</RequestId>"
         text = {
             "s3": f"<Error>{error}{identified}</Error>",
             "ec2": (
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code>"
-                f"<Message>{told}</Message></Error></Errors>"
+                f"<Message>{reported}</Message></Error></Errors>"
                 f"<RequestID>{request_id}</RequestID></Response>"
             ),
         }.get(asked.protocol, f"<ErrorResponse><Error>{error}</Error>{identified}</ErrorResponse>")

@@ -227,7 +227,7 @@ class RunningStage(Emulator):
         return groups[0]["DesiredCapacity"], service["desiredCount"]
 
     def deploy_vllm(self) -> None:
-        """What the ecs module makes, as far as the commands look at it."""
+        """What the ecs module makes, as far as the commands read it."""
         ec2, balancer, ecs = self.client("ec2"), self.client("elbv2"), self.client("ecs")
         vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
         image = _first_image(self)

@@ -20,7 +20,7 @@ class ChaosProxy:
     ``error`` answers ``error_status`` without asking, ``reset`` breaks the connection before and
     ``lost`` after the server has answered, ``cut`` breaks it amid the body, ``truncated`` sends
     half a body as if it were whole, ``slow`` takes ``slow_seconds`` over the body, and ``storm``
-    answers ``storm_status`` to five requests in a row, who are told ``retry_after`` seconds.
+    answers ``storm_status`` to five requests in a row, with ``retry_after`` seconds to wait.
     """
 
     host: str

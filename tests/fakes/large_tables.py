@@ -38,8 +38,8 @@ def write_large_tables(
     theme_rows = [
         {
             "theme_id": theme,
-            "name": f"Matter {number}",
-            "description": f"Companies tell of matter {number}.",
+            "name": f"Subject {number}",
+            "description": f"Companies talk about subject {number}.",
             "label": ", ".join(_words(number)[:3]),
             "keywords": _words(number)[:5],
             "kind": "subject",

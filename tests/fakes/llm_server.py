@@ -111,7 +111,7 @@ class FakeLlmServer:
     def client(
         self, *, answers: AnswerStore | None = None, real_time: bool = False, **settings: Any
     ) -> LlmClient:
-        """A client of this server, in virtual time unless told otherwise."""
+        """A client of this server, in virtual time by default."""
         chosen = LlmSettings(**{"base_url": "http://llm.test/v1", **settings})
         transport = httpx.MockTransport(self.handle)
         if real_time:

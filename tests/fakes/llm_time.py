@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 
-# Turns of the event loop after which every task that could go on has done so.
+# Turns of the event loop after which every task that could continue has done so.
 _TURNS = 60
 
 

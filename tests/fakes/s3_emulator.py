@@ -47,7 +47,7 @@ class S3Emulator:
     bytes_sent: int = 0
 
     def client(self, total_max_attempts: int | None = None) -> S3Client:
-        """A client as production makes it, apart from endpoint, login and perhaps patience."""
+        """A client as production makes it, apart from endpoint, login and perhaps timeouts."""
         import boto3
         from botocore.config import Config
 

@@ -28,7 +28,7 @@ class SlurmCluster:
         self.environment: dict[str, str] = {}
 
     def start(self) -> bool:
-        """Start whatever is not running; whether there is a Slurm here."""
+        """Start each daemon that is not running; whether there is a Slurm here."""
         started = subprocess.run(
             [REPOSITORY / "scripts" / "slurm-up"],
             check=False,

@@ -2,7 +2,7 @@
 
 Seven firms in batches of three. F1 to F4 share two themes; F3 held two calls; F5 has no permno and
 contributes to a theme; F6 has one topic whose summary failed; F7 failed as a whole. The LLM is
-answered in-process, so every summary and description is a kept answer.
+answered in-process, so every summary and description is a cached response.
 """
 
 from __future__ import annotations

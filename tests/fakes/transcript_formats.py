@@ -86,7 +86,7 @@ CALLS = (
 
 @dataclass(frozen=True)
 class Form:
-    """How a form is written, how it is read, and which speaker types it can tell."""
+    """How a form is written, how it is read, and which speaker types it contains."""
 
     name: str
     write: Callable[[Path], Path]

@@ -1,4 +1,4 @@
-"""A user runs the sample quarter with the embedded models and looks at what came out."""
+"""A user runs the sample quarter with the bundled models and inspects the output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_run_prints_one_json_document_and_its_counts_are_those_of_the_files(data: Path) -> None:
+def test_run_prints_one_json_document_with_counts_of_the_files(data: Path) -> None:
     (outcome,) = json.loads((data.parent / "outcome.json").read_text())["quarters"]
 
     topics = pd.concat(
@@ -60,7 +60,7 @@ def test_every_check_of_evaluate_passes(data: Path) -> None:
     assert evaluated.returncode == 0, evaluated.stderr
 
 
-def test_running_a_finished_quarter_again_does_nothing_and_says_so(data: Path) -> None:
+def test_run_of_a_finished_quarter_does_nothing_and_says_so(data: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in data.rglob("*") if path.is_file()}
 
     again = ftm("run", "--quarter", "2023Q1", "--max-firms", str(FIRMS), data=data)
@@ -71,7 +71,7 @@ def test_running_a_finished_quarter_again_does_nothing_and_says_so(data: Path) -
     assert after == before
 
 
-def test_fault_5_a_run_with_other_settings_is_refused_and_the_change_named(data: Path) -> None:
+def test_fault_5_run_with_other_settings_is_refused(data: Path) -> None:
     refused = ftm("run", "--quarter", "2023Q1", "--max-firms", str(FIRMS - 1), data=data)
 
     assert refused.returncode == 2

@@ -62,7 +62,7 @@ def test_a_map_job_of_a_quarter_that_nobody_planned_ends_with_2(
     assert "has no run" in caplog.text
 
 
-def test_a_reduce_that_cannot_succeed_lets_go_of_the_quarter(
+def test_reduce_that_cannot_succeed_releases_the_quarter(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     quarter = Quarter(2023, 1)

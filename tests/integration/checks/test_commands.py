@@ -137,7 +137,7 @@ def test_failures_of_an_unfinished_quarter_are_shown(tmp_path: Path) -> None:
     assert json.loads(shown.stdout)["n_failures"] == 2
 
 
-def test_package_makes_lost_tables_again_and_lists_firms_without_permno(
+def test_package_restores_tables_and_lists_firms_without_permno(
     small_quarter: SmallQuarter,
 ) -> None:
     before = read_rows(small_quarter.storage, SENTIMENT)
@@ -156,7 +156,7 @@ def test_package_makes_lost_tables_again_and_lists_firms_without_permno(
     assert after.finished is not None
 
 
-def test_fault_7_package_is_refused_while_a_run_holds_the_quarter(
+def test_fault_7_package_is_refused_while_a_run_has_the_lease(
     small_quarter: SmallQuarter,
 ) -> None:
     identity = lease.read_identity(small_quarter.storage, QUARTER)

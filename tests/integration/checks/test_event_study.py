@@ -77,7 +77,7 @@ def test_the_document_s_own_check_comes_out(
     assert largest_share <= 1
 
 
-def test_firms_without_permno_or_without_output_are_not_in_the_input(
+def test_firms_without_permno_or_output_are_not_in_the_input(
     results: tuple[duckdb.DuckDBPyConnection, list[list[Any]]],
 ) -> None:
     database, _ = results

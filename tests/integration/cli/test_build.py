@@ -73,7 +73,7 @@ def test_given_images_are_recorded_once_they_are_found(source: Project) -> None:
     assert kept(source)["use_external_images"] is True
 
 
-def test_images_given_from_the_repositories_of_a_deploy_stay_there(source: Project) -> None:
+def test_images_from_the_repositories_of_a_deploy_stay_there(source: Project) -> None:
     source.stage.fill_bucket()
     deployed = source.ftm("deploy", "--only", "batch", "--yes")
     assert deployed.code == 0, deployed.stderr

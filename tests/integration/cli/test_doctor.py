@@ -27,13 +27,13 @@ def problems(ended: Ended) -> dict[str, dict[str, Any]]:
     return {item["about"]: item for item in found}
 
 
-def test_nothing_deployed_is_the_first_thing_told(project: Project) -> None:
+def test_nothing_deployed_is_reported_first(project: Project) -> None:
     found = problems(project.ftm("doctor", "--json"))
     assert "ftm deploy" in found["runs"]["next_step"]
     assert "ftm deploy" in found["vLLM"]["next_step"]
 
 
-def test_a_run_that_waits_for_a_vllm_at_0_is_told(project: Project) -> None:
+def test_run_that_waits_for_a_vllm_at_0_is_reported(project: Project) -> None:
     project.stage.deploy_vllm()
     project.stage.fill_bucket()
     start(project, LONG)
@@ -41,7 +41,7 @@ def test_a_run_that_waits_for_a_vllm_at_0_is_told(project: Project) -> None:
     assert found["vLLM"]["next_step"] == "`ftm scale-up`"
 
 
-def test_no_capacity_is_told_in_aws_own_words(project: Project) -> None:
+def test_no_capacity_is_reported_in_the_words_of_aws(project: Project) -> None:
     message = "We currently do not have sufficient g5.xlarge capacity."
     project.stage.deploy_vllm()
     project.stage.set(no_capacity=message)
@@ -50,17 +50,17 @@ def test_no_capacity_is_told_in_aws_own_words(project: Project) -> None:
     assert any(message in line for line in found["vLLM"]["evidence"])
 
 
-def test_a_failed_execution_is_told_with_its_cause(project: Project) -> None:
+def test_failed_execution_is_reported_with_its_cause(project: Project) -> None:
     project.stage.fill_bucket()
     start(project, failing("Stage reduce: States.TaskFailed"))
     ended = project.ftm("doctor")
     assert ended.code == 3
-    told = " ".join(ended.stdout.split())
-    assert "Stage reduce: States.TaskFailed" in told
-    assert "ftm logs reduce" in told
+    reported = " ".join(ended.stdout.split())
+    assert "Stage reduce: States.TaskFailed" in reported
+    assert "ftm logs reduce" in reported
 
 
-def test_here_a_dead_holder_failed_firms_and_changed_settings_are_told(unpinned: Project) -> None:
+def test_doctor_local_names_dead_owner_failures_and_settings(unpinned: Project) -> None:
     storage = LocalStorage(unpinned.folder / "data")
     build_small_quarter(storage)
     code = "import os; print(os.getpid())"

@@ -17,7 +17,7 @@ def write_log(project: Project, group: str, stream: str, *messages: str) -> None
     logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
-def test_logs_of_the_map_jobs_are_told_from_the_others(project: Project) -> None:
+def test_logs_of_map_jobs_are_separated_from_the_others(project: Project) -> None:
     group = "/aws/batch/ftm"
     project.stage.client("logs").create_log_group(logGroupName=group)
     write_log(project, group, "firm-processor/1", "ERROR firm F1 failed", "map: finished")

@@ -111,11 +111,11 @@ def decline(
         before = (project.folder / "ftm.toml").read_text()
         with pytest.raises(SystemExit) as ended:
             app(list(arguments))
-        told = capsys.readouterr()
-        assert ended.value.code == 4, told.err
+        reported = capsys.readouterr()
+        assert ended.value.code == 4, reported.err
         assert (project.folder / "ftm.toml").read_text() == before
-        assert told.out == ""
-        return " ".join(told.err.split())
+        assert reported.out == ""
+        return " ".join(reported.err.split())
 
     return run
 
@@ -123,8 +123,8 @@ def decline(
 def test_question_of_pin_declined_is_4(unpinned: Project, decline: Callable[..., str]) -> None:
     """Class: exit codes. With --json as well, pinning an account needs a yes or --yes."""
     for answers in (Answers("n\n"), None):
-        told = decline(unpinned, answers, "pin-profile", "research", "--json")
-        assert "Pin account 123456789012" in told
+        reported = decline(unpinned, answers, "pin-profile", "research", "--json")
+        assert "Pin account 123456789012" in reported
 
 
 def test_question_of_a_service_declined_is_4(project: Project, decline: Callable[..., str]) -> None:
@@ -156,8 +156,8 @@ def test_question_of_a_service_declined_is_4(project: Project, decline: Callable
 def test_question_of_deploy_declined_is_4(source: Project, decline: Callable[..., str]) -> None:
     """Class: exit codes. Nothing is deployed, and ftm.toml stays as it was."""
     for answers in (Answers("n\n"), None):
-        told = decline(source, answers, "deploy", "--state-bucket", "ftm-test-data")
-        assert "Apply it?" in told
+        reported = decline(source, answers, "deploy", "--state-bucket", "ftm-test-data")
+        assert "Apply it?" in reported
         assert has_state(source) == []
 
 
@@ -176,10 +176,10 @@ def test_question_of_destroy_declined_is_4(
 
     only = ("--only", "stepfunctions")
     for answers in (Answers("n\n"), None):
-        told = decline(everything, answers, "destroy", *only)
-        assert "Type the name of the pinned profile" in told
+        reported = decline(everything, answers, "destroy", *only)
+        assert "Type the name of the pinned profile" in reported
     for answers in ("research\nn\n", "research\n"):
-        told = decline(everything, Answers(answers, another_resource), "destroy", *only)
-        assert "Destroy stepfunctions as well?" in told
+        reported = decline(everything, Answers(answers, another_resource), "destroy", *only)
+        assert "Destroy stepfunctions as well?" in reported
         state.write_text(state.read_text().replace('"another"', '"machine"'))
     assert has_state(everything) == ["batch", "ecs", "stepfunctions"]

@@ -47,7 +47,7 @@ def deployed(project: Project, finished_quarter: SmallQuarter) -> Project:
 
 
 def requests_in_log(project: Project) -> None:
-    """Requests that vLLM logs a minute from now, which is while the run goes on."""
+    """Requests that vLLM logs a minute from now, which is while the run lasts."""
     logs = project.stage.client("logs")
     where = {"logGroupName": "/ecs/ftm-vllm", "logStreamName": "vllm/1"}
     logs.create_log_stream(**where)
@@ -78,7 +78,7 @@ def test_without_requests_in_vllms_log_the_test_fails(deployed: Project) -> None
     assert deployed.stage.desired_counts() == (0, 0)
 
 
-def test_a_failed_run_is_told_and_vllm_is_off(deployed: Project) -> None:
+def test_failed_smoke_run_is_reported_and_vllm_is_off(deployed: Project) -> None:
     deployed.stage.deploy_state_machine(failing("Stage map: States.TaskFailed"))
     ended = deployed.ftm(*SMOKE, "--json")
     assert ended.code == 1

@@ -50,7 +50,7 @@ def test_with_everything_there_all_checks_pass(ready: Project) -> None:
     assert details["transcripts"] == "2023Q1: 5 firms, 50 sentences"
     assert "16 g5.xlarge" in details["quota for vLLM"]
     assert {"module batch", "module ecs", "module stepfunctions"} <= set(details)
-    # Where a module keeps its state is its own matter: nothing of Terraform's was left in it.
+    # A module may keep its state anywhere: Terraform left nothing in it.
     assert not list((ready.folder / "infra" / "terraform").glob("*/.terraform*"))
 
 
@@ -116,7 +116,7 @@ def test_without_tools_or_a_bucket_the_next_step_is_named(project: Project) -> N
 
 
 @pytest.mark.models
-def test_on_this_machine_models_data_and_transcripts_are_looked_at(
+def test_validate_local_checks_models_data_and_transcripts(
     unpinned: Project, tmp_path: Path
 ) -> None:
     lacking = unpinned.ftm("validate", "-q", "2023Q1", "--json")

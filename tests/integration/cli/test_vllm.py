@@ -43,7 +43,7 @@ def test_no_capacity_is_retryable_and_leaves_nothing_asked_for(deployed: Project
     assert deployed.stage.desired_counts() == (0, 0)
 
 
-def test_a_used_up_quota_is_said_at_once(deployed: Project) -> None:
+def test_used_up_quota_is_reported_at_once(deployed: Project) -> None:
     deployed.stage.set(no_capacity="VcpuLimitExceeded: you have requested more vCPU capacity")
     ended = deployed.ftm("scale-up", "--yes")
     assert ended.code == 75

@@ -77,7 +77,7 @@ def config(name: str, folder: Path) -> str:
     ],
 )  # fmt: skip
 def test_login_that_fails_is_one_message(ftm: Ftm, tmp_path: Path, name: str) -> None:
-    """Class: whatever a provider of credentials raises. One message, exit 2, no traceback."""
+    """Class: any error of a provider of credentials. One message, exit 2, no traceback."""
     (tmp_path / "config").write_text(config(name, tmp_path))
     home = tmp_path / "home"
     cache = home / ".aws" / "sso" / "cache"
@@ -121,13 +121,13 @@ SKEWED = [
 
 
 @pytest.mark.parametrize(("code", "message"), SKEWED)
-def test_clock_skew_is_told_from_a_login(code: str, message: str) -> None:
+def test_clock_skew_is_distinguished_from_a_login(code: str, message: str) -> None:
     """Class: one error code with several causes. A wrong clock is no reason to log in again."""
     error = refusal(code, message)
-    for told in (translate(error, "AWS ecs", "p"), s3_errors.translate(error, "s3://bucket")):
-        assert "clock" in told.hint, told
-        assert "Log in" not in told.hint
-        assert told.exit_code == ExitCode.USAGE
+    for reported in (translate(error, "AWS ecs", "p"), s3_errors.translate(error, "s3://bucket")):
+        assert "clock" in reported.hint, reported
+        assert "Log in" not in reported.hint
+        assert reported.exit_code == ExitCode.USAGE
 
 
 def test_clock_skew_is_not_guessed() -> None:

@@ -288,8 +288,8 @@ def test_folder_of_two_machines_loses_no_update(tmp_path: Path) -> None:
             assert racer.stdin is not None
             racer.stdin.write("\n")
             racer.stdin.flush()
-        told = [racer.communicate(timeout=120)[0].strip() for racer in racers]
-    assert sorted(told) == ["0", "0", "0", "1"]
+        printed_codes = [racer.communicate(timeout=120)[0].strip() for racer in racers]
+    assert sorted(printed_codes) == ["0", "0", "0", "1"]
     assert store.read("progress/counter") == b"40"
 
 
@@ -445,7 +445,7 @@ def test_list_skips_what_file_systems_leave(tmp_path: Path) -> None:
     assert list(store.list("progress/")) == ["progress/2023Q1/run.json"]
 
 
-def test_output_folder_is_told_from_a_missing_file(tmp_path: Path) -> None:
+def test_output_folder_is_distinguished_from_a_missing_file(tmp_path: Path) -> None:
     """Class: error numbers that share a message. A folder is called a folder, not missing.
 
     Further members: a file in the middle of the path, a name that is too long, a folder that
@@ -465,7 +465,7 @@ def test_output_folder_is_told_from_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_report_into_a_folder_says_so(ftm: Ftm, tmp_path: Path) -> None:
-    """Class: error numbers that share a message; told before the report is made, with exit 2."""
+    """Class: error numbers that share a message. Reported before the page is made, with exit 2."""
     data = LocalStorage(tmp_path / "data")
     from tests.fakes.small_quarter import build_small_quarter
 

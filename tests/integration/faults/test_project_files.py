@@ -86,7 +86,7 @@ def test_pin_in_a_linked_or_read_only_file(tmp_path: Path) -> None:
 
 def test_project_file_broken_has_one_message(tmp_path: Path) -> None:
     """Class: one rule written twice. Settings, pin and prices name a broken file alike."""
-    told = set()
+    reported = set()
     for name in ("ftm.toml", "prices.toml"):
         (tmp_path / name).write_bytes(b"[llm]\ntimeout = \xff\n")
     for read in (
@@ -96,8 +96,8 @@ def test_project_file_broken_has_one_message(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError) as refused:
             read()
-        told.add(str(refused.value).replace("prices.toml", "ftm.toml"))
-    assert len(told) == 1
+        reported.add(str(refused.value).replace("prices.toml", "ftm.toml"))
+    assert len(reported) == 1
 
 
 def documented() -> str:

@@ -47,7 +47,7 @@ def test_export_replaces_the_log_of_changes_too(
 
     Its .wal stays, and DuckDB would apply it to the new database, which could not be opened.
     Further members: CSV after CSV leaves no other file, and a reader that has the earlier
-    database open goes on reading it while a new one takes its place.
+    database open continues to read it while a new one takes its place.
     """
     path = export(finished_quarter, tmp_path)
     ended = subprocess.run([sys.executable, "-c", WRITER, str(path)], check=False)
@@ -204,10 +204,10 @@ def test_names_of_other_bytes_are_refused(
         accents = tmp_path / "é"
         ended = ftm("failures", "--data", data, "--json", variables=variables)
         assert json.loads(ended.stdout)["quarter"] == "2023Q1"
-        told = ftm("export", "--format", "csv", "--json", "--data", data,
+        reported = ftm("export", "--format", "csv", "--json", "--data", data,
                    "--output", str(accents), variables=variables)  # fmt: skip
-        assert told.returncode == 0, told.stderr
-        paths = [table["path"] for table in json.loads(told.stdout)["tables"]]
+        assert reported.returncode == 0, reported.stderr
+        paths = [table["path"] for table in json.loads(reported.stdout)["tables"]]
         assert all(path.startswith(f"{accents}/") for path in paths)
 
 

@@ -79,7 +79,7 @@ def test_output_full_disk_is_named(ftm: Ftm) -> None:
 
 
 def test_output_pipe_has_one_line_per_path(ftm: Ftm, tmp_path: Path) -> None:
-    """Class: piped output. A path of 200 characters stays on one line, whatever COLUMNS says."""
+    """Class: piped output. A path of 200 characters stays on one line at any COLUMNS."""
     long = tmp_path / ("a" * 90) / ("b" * 90) / "none.csv"
     for variables in ({}, {"COLUMNS": "40"}):
         ended = ftm("ingest", str(long), "--quarter", "2023Q1", variables=variables)
@@ -160,7 +160,7 @@ def test_table_follows_the_width(
     assert max(len(line.rstrip()) for line in shown.replace("\r", "").split("\n")) <= columns
 
 
-def test_progress_pipe_tells_regularly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_in_a_pipe_is_printed_regularly(capsys: pytest.CaptureFixture[str]) -> None:
     """Class: silence without a terminal. A line every 30 s (here 0.05 s) with rate and time left.
 
     The first version spoke only when something advanced: a stage that hangs said nothing.
@@ -170,21 +170,21 @@ def test_progress_pipe_tells_regularly(capsys: pytest.CaptureFixture[str]) -> No
         listener(StageStarted("map", 10, "firms"))
         listener(StageAdvanced("map", 4))
         deadline = time.monotonic() + 10
-        told = ""
-        while told.count("map: 4/10 firms") < 2 and time.monotonic() < deadline:
+        reported = ""
+        while reported.count("map: 4/10 firms") < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
-            told += capsys.readouterr().err
+            reported += capsys.readouterr().err
         listener(StageFinished("map", 1.0))
-    assert re.search(r"map: 4/10 firms, [\d.]+ a minute, about \d+ (s|min) left", told)
+    assert re.search(r"map: 4/10 firms, [\d.]+ a minute, about \d+ (s|min) left", reported)
 
 
-def test_progress_stage_without_total_tells_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_of_a_stage_without_total_shows_time(capsys: pytest.CaptureFixture[str]) -> None:
     """Class: silence without a terminal, further members: no total known, nothing done yet."""
     lines = console._PlainLines()
     lines(StageStarted("reduce", None, "steps"))
     lines(StageStarted("read", 7, "files"))
-    told = [lines._line(stage, time.monotonic() + 240) for stage in ("reduce", "read")]
-    assert told == [
+    reported = [lines._line(stage, time.monotonic() + 240) for stage in ("reduce", "read")]
+    assert reported == [
         "reduce: 0 steps, 4 min since it began",
         "read: 0/7 files, 4 min since it began",
     ]

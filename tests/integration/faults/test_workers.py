@@ -26,7 +26,7 @@ async def first_error(settings: Settings) -> Exception:
     async with ModelWorkers(settings, 1) as workers:
         try:
             await workers.call(embed_texts, ["Sales rose."])
-        except Exception as error:  # noqa: BLE001 - the test looks at whatever it is
+        except Exception as error:  # noqa: BLE001 - the test inspects any error
             return error
     raise AssertionError("the worker has started")
 
@@ -101,7 +101,7 @@ async def test_worker_damaged_package_is_no_kill(
         ("os.kill(os.getpid(), signal.SIGKILL)", RetryableError),
     ],
 )
-async def test_worker_crash_at_start_is_told_apart(
+async def test_worker_crash_at_start_is_distinguished(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, kind: type[Exception]
 ) -> None:
     """Class: set-up faults that first show in a worker, further members: crashes before any work.

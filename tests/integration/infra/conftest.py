@@ -78,7 +78,7 @@ def terraform_copy(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> 
 def verdicts(terraform: str, terraform_copy: Path) -> Mapping[str, ModuleVerdict]:
     environment = terraform_environment()
 
-    def judge(module: str) -> ModuleVerdict:
+    def check_module(module: str) -> ModuleVerdict:
         folder = terraform_copy / module
         run = _runner(terraform, folder, environment)
         run("init", "-backend=false", "-input=false", check=True)
@@ -89,7 +89,7 @@ def verdicts(terraform: str, terraform_copy: Path) -> Mapping[str, ModuleVerdict
         return _verdict(validate, decisions, rendered)
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(MODULES, pool.map(judge, MODULES), strict=True))
+        return dict(zip(MODULES, pool.map(check_module, MODULES), strict=True))
 
 
 def _runner(terraform: str, folder: Path, environment: dict[str, str]) -> Any:

@@ -42,8 +42,8 @@ def test_fault_26_defaults_are_the_codes_own() -> None:
     assert variable_default("batch", "llm_max_concurrent") == settings.llm.max_concurrent
     interval = variable_default("batch", "checkpoint_interval")
     assert interval == settings.map.checkpoint_interval
-    patience = variable_default("ecs", "request_timeout_seconds")
-    assert patience > settings.llm.timeout
+    proxy_timeout = variable_default("ecs", "request_timeout_seconds")
+    assert proxy_timeout > settings.llm.timeout
 
 
 def test_fault_26_names_are_the_ones_that_the_commands_use(
@@ -85,7 +85,7 @@ def test_fault_26_quotas_are_checked_for_the_types_of_the_jobs(verdicts: Verdict
         assert sorted(types) == sorted(JOB_INSTANCE_TYPES)
 
 
-def test_fault_26_jobs_are_given_only_variables_that_the_code_reads(job_definitions: Jobs) -> None:
+def test_fault_26_jobs_get_only_variables_that_the_code_reads(job_definitions: Jobs) -> None:
     # Read by boto3, CTranslate2, OpenBLAS and the worker.
     known = settings_variables() | {
         "AWS_DEFAULT_REGION",
@@ -106,7 +106,7 @@ def test_fault_26_plan_map_and_reduce_share_their_settings(job_definitions: Jobs
 
 
 @pytest.mark.parametrize("state", list(JOB_OF_STATE))
-def test_fault_26_the_state_machine_gives_each_job_what_it_asks_for(
+def test_fault_26_state_machine_gives_each_job_its_variables(
     state: str,
     quarter_processor: Mapping[str, Any],
     job_definitions: Jobs,

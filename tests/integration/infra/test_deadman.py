@@ -173,7 +173,7 @@ def at_rest(account: Account) -> Iterator[None]:
     account.messages()
 
 
-def test_fault_23_an_idle_vllm_is_turned_off_and_told_of(account: Account) -> None:
+def test_fault_23_idle_vllm_is_turned_off_and_notified(account: Account) -> None:
     account.scale(2)
     assert account.outcome(account.look(1)) == "SUCCEEDED"
     assert account.counts() == (0, 0)
@@ -181,7 +181,7 @@ def test_fault_23_an_idle_vllm_is_turned_off_and_told_of(account: Account) -> No
     assert account.emulator.remove_permissions() == []
 
 
-# What the switch does without which permission, and what is left up: a missing right to tell or to
+# What the switch does without which permission, and what stays up: a missing right to notify or to
 # change the service must not keep the instances up.
 NEEDED = {
     "autoscaling:DescribeAutoScalingGroups": ("FAILED", (2, 1)),
@@ -232,7 +232,7 @@ def test_a_running_quarter_keeps_its_vllm(account: Account) -> None:
     assert account.counts() == (1, 1)
 
 
-def test_a_quarter_that_ran_between_the_looks_keeps_vllm_for_the_next(account: Account) -> None:
+def test_quarter_between_two_inspections_keeps_vllm_up(account: Account) -> None:
     account.scale(1)
     look = account.look(4)
     time.sleep(1)

@@ -66,7 +66,7 @@ def test_waiting_for_a_job_outlasts_its_attempts(
         assert states[state]["TimeoutSeconds"] > longest
 
 
-def test_fault_12_success_is_told_only_after_the_reduce(
+def test_fault_12_success_is_notified_only_after_the_reduce(
     verdicts: Mapping[str, ModuleVerdict], quarter_processor: Definition
 ) -> None:
     silent = json.loads(
@@ -86,7 +86,7 @@ def test_fault_12_success_is_told_only_after_the_reduce(
         assert not {"NotifySuccess", "Done"} & without_reduce
 
 
-def test_fault_12_every_failure_is_told_and_fails_the_run(quarter_processor: Definition) -> None:
+def test_fault_12_every_failure_notifies_and_fails_the_run(quarter_processor: Definition) -> None:
     states = quarter_processor["States"]
     for name, state in states.items():
         for target in successors(state)["catch"]:

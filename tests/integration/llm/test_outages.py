@@ -119,7 +119,7 @@ async def run_outages(
 
 @pytest.mark.models
 @pytest.mark.parametrize("n_restarts", [3, pytest.param(20, marks=pytest.mark.long)])
-async def test_fault_8_kills_of_the_server_under_fifty_calls_lose_nothing(
+async def test_fault_8_server_kills_under_fifty_calls_lose_nothing(
     n_restarts: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="ftm.llm")
@@ -152,7 +152,7 @@ async def test_fault_8_kills_of_the_server_under_fifty_calls_lose_nothing(
 
 
 @pytest.mark.models
-async def test_fault_13_a_server_that_stays_away_ends_the_job_within_its_limit() -> None:
+async def test_fault_13_server_that_stays_down_ends_the_job_in_time() -> None:
     with LocalServer(slots=2) as server:
         settings = server.settings(
             LlmSettings(max_concurrent=10, health_wait=3, health_poll=0.5, timeout=60)

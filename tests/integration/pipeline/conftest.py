@@ -32,7 +32,7 @@ N_FIRMS = 7
 
 
 class Watched(list[Any]):
-    """A list of events that tells of each as it comes."""
+    """A list of events that calls a listener for each."""
 
     def __init__(self, tell: Any) -> None:
         super().__init__()

@@ -34,7 +34,7 @@ ALL_TOPICS = [f"F{firm}_{number}" for firm in range(1, N_FIRMS + 1) for number i
 
 
 class PickyServer(FakeLlmServer):
-    """Answers as told to questions that hold a word, and usually to all others."""
+    """The given answers to requests that contain a word, and usual ones to all others."""
 
     def __init__(self, word: str, reply: httpx.Response) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class PickyServer(FakeLlmServer):
     ],
     ids=["refused", "thinking", "empty"],
 )
-async def test_fault_8_and_fault_1_one_bad_answer_fails_one_topic_alone(
+async def test_fault_8_fault_1_one_bad_answer_fails_one_topic_alone(
     pipeline: Pipeline, reply: httpx.Response
 ) -> None:
     pipeline.server = PickyServer("F3 on 1.", reply)
@@ -83,7 +83,7 @@ async def test_fault_8_only_the_failed_topic_is_asked_again(pipeline: Pipeline) 
     assert pipeline.topic_ids() == ALL_TOPICS
 
 
-async def test_a_firm_whose_text_breaks_its_model_is_recorded_and_retried(
+async def test_firm_that_breaks_its_model_is_recorded_and_retried(
     pipeline: Pipeline,
 ) -> None:
     pipeline.workers = RuleWorkers(broken_firms=["F2"])
@@ -99,7 +99,7 @@ async def test_a_firm_whose_text_breaks_its_model_is_recorded_and_retried(
     assert pipeline.topic_ids() == ALL_TOPICS
 
 
-async def test_fault_10_failures_over_tolerance_end_the_run_and_are_listed(
+async def test_fault_10_failures_over_tolerance_end_the_run(
     pipeline: Pipeline,
 ) -> None:
     pipeline.workers = RuleWorkers(broken_firms=["F2"])
@@ -152,7 +152,7 @@ async def test_fault_8_and_fault_13_an_outage_of_minutes_fails_no_firm(pipeline:
     assert pipeline.server.time.seconds < 700
 
 
-async def test_fault_13_a_server_that_stays_away_ends_retryable_with_all_finished_work_saved(
+async def test_fault_13_server_that_stays_down_saves_and_is_retryable(
     pipeline: Pipeline,
 ) -> None:
     pipeline.server.latency = 1.0
@@ -230,7 +230,7 @@ class FailingStorage(LocalStorage):
     ("kind", "code"),
     [(StorageRetryableError, ExitCode.RETRYABLE), (StorageError, ExitCode.UNEXPECTED)],
 )
-async def test_fault_16_a_storage_fault_ends_the_job_and_blames_no_firm(
+async def test_fault_16_storage_error_ends_the_job_and_fails_no_firm(
     pipeline: Pipeline, word: str, kind: type[StorageError], code: ExitCode
 ) -> None:
     broken = FailingStorage(
@@ -250,7 +250,7 @@ async def test_fault_16_a_storage_fault_ends_the_job_and_blames_no_firm(
     assert pipeline.topic_ids() == ALL_TOPICS
 
 
-async def test_damaged_transcripts_are_an_input_error_and_blame_no_firm(
+async def test_damaged_transcripts_are_an_input_error_of_no_firm(
     pipeline: Pipeline,
 ) -> None:
     chunk = pipeline.quarter.manifest.chunks[1].key

@@ -14,7 +14,7 @@ from tests.integration.pipeline.conftest import N_FIRMS, Pipeline
 
 
 class CountingWorkers(RuleWorkers):
-    """Tells when so many firms are modelled, and holds later ones back until an answer came."""
+    """Signals when so many firms are modelled, and delays later ones until an answer came."""
 
     def __init__(self, *, n_ahead: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class LateServer(FakeLlmServer):
         return answered
 
 
-async def test_fault_15_firms_are_modelled_while_answers_are_awaited_and_asked_for_while_modelling(
+async def test_fault_15_modelling_and_llm_requests_overlap(
     pipeline: Pipeline,
 ) -> None:
     workers = CountingWorkers(n_ahead=3)

@@ -1,4 +1,4 @@
-"""The reduce job is cut short amid its theme descriptions, and goes on where it was."""
+"""The reduce job is interrupted amid its theme descriptions, and resumes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_fault_2_a_stop_amid_the_descriptions_loses_none_of_them(
     assert kept < now
 
 
-async def test_fault_2_an_outage_amid_the_descriptions_loses_none_of_them(
+async def test_fault_2_outage_amid_descriptions_loses_none(
     mapped: Pipeline,
 ) -> None:
     mapped.server.latency = 1.0
@@ -86,7 +86,7 @@ async def test_fault_2_an_outage_amid_the_descriptions_loses_none_of_them(
     assert len(AnswerStore.open(mapped.storage, QUARTER)) == n_answered + len(later.server.users)
 
 
-async def test_fault_8_and_fault_10_one_theme_that_cannot_be_described_is_named(
+async def test_fault_8_fault_10_theme_without_description_is_named(
     mapped: Pipeline,
 ) -> None:
     mapped.server.replies = [refusal(400, "made to fail")]

@@ -40,7 +40,7 @@ def firms(tmp_path_factory: pytest.TempPathFactory) -> list[pa.Table]:
 
 
 @pytest.mark.models
-async def test_fault_17_a_firm_is_modelled_alike_alone_and_after_others_and_workers_die_cleanly(
+async def test_fault_17_firm_is_modelled_alike_alone_and_after_others(
     firms: list[pa.Table],
 ) -> None:
     mine, *others = firms

@@ -36,7 +36,7 @@ def measures(quarter: SmallQuarter, *more: str) -> dict[str, dict[str, Any]]:
     return {found["id"]: found for found in json.loads(shown.stdout)["measures"]}
 
 
-def test_figures_of_the_small_quarter_are_those_counted_by_hand(
+def test_measures_of_the_small_quarter_equal_those_by_hand(
     finished_quarter: SmallQuarter,
 ) -> None:
     found = measures(finished_quarter)
@@ -62,7 +62,7 @@ def test_themes_are_judged_by_more_calls_than_topics_are(
     assert found["theme-coherence"]["value"] == of_all["theme-coherence"]["value"]
 
 
-def test_an_invented_figure_and_a_double_name_are_warned_of(small_quarter: SmallQuarter) -> None:
+def test_invented_number_and_double_name_are_warnings(small_quarter: SmallQuarter) -> None:
     def invent(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**row, "summary": row["summary"] + " It earned 77 in Utah."} for row in rows]
 

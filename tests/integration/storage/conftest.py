@@ -51,7 +51,7 @@ class Place:
     def processes(self, code: str, count: int) -> list[subprocess.Popen[str]]:
         """Start processes that have ``store`` open, and let them run ``code`` all at once.
 
-        Each is told its number in ``sys.argv[3]``.
+        Each gets its number in ``sys.argv[3]``.
         """
         started = [
             subprocess.Popen(

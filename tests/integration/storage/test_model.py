@@ -28,7 +28,7 @@ _numbers = itertools.count()
 
 
 class StorageModel(RuleBasedStateMachine):
-    """One storage beside a dictionary that is told the same."""
+    """One storage beside a dictionary with the same operations."""
 
     def __init__(self, fresh: Callable[[], Storage]) -> None:
         super().__init__()

@@ -63,7 +63,7 @@ def measure(folder: Path, n_rows: int) -> dict[str, Any]:
 
 @pytest.mark.long
 def test_three_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
-    # Fewer rows are sorted in less than the memory that the sort may have, so they tell nothing.
+    # Fewer rows are sorted in less than the memory that the sort may have, so they show nothing.
     small, large = measure(tmp_path, 300_000), measure(tmp_path, 1_000_000)
     assert (small["rows"], large["rows"]) == (300_000, 1_000_000)
     assert large["sentences"] == 11 * large["rows"]

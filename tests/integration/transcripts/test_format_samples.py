@@ -34,7 +34,7 @@ def expected() -> list[dict[str, str]]:
 
 
 def test_each_sample_gives_its_expected_rows(tmp_path: Path) -> None:
-    """All are tried before the first difference is told, so that one run shows every fault."""
+    """All are tried before the first difference is reported, so that one run shows every fault."""
     rows = expected()
     wrong: list[str] = []
     for row in rows:

@@ -72,9 +72,7 @@ def _letters(texts: dict[tuple[str, int], str], call: str) -> str:
     return "".join("".join(texts[place].split()) for place in places)
 
 
-def test_a_folder_as_published_gives_the_rows_of_the_parquet_file(
-    maec: Path, tmp_path: Path
-) -> None:
+def test_folder_as_published_gives_rows_of_the_parquet_file(maec: Path, tmp_path: Path) -> None:
     quarter = Quarter(2017, 1)
     rows = pq.read_table(maec / "2017Q1.parquet").slice(0, 3000).to_pylist()
     # Positions of one published call count its lines, so whole calls can be written back.
@@ -104,7 +102,7 @@ def test_a_folder_as_published_gives_the_rows_of_the_parquet_file(
     }
 
 
-def test_small_talk_is_a_tenth_of_real_calls_and_never_a_figure(maec: Path) -> None:
+def test_small_talk_is_a_tenth_of_real_calls_without_numbers(maec: Path) -> None:
     texts = pq.read_table(maec / "2017Q1.parquet").column("text").to_pylist()[::5]
     aside = [text for text in texts if is_small_talk(text, "Unknown")]
     assert 0.05 < len(aside) / len(texts) < 0.15

@@ -73,7 +73,7 @@ LINKED = {
 
 
 @pytest.mark.parametrize(("company", "expected"), LINKED.items())
-def test_fault_21_one_link_is_chosen_among_overlapping_lapsed_and_refused_ones(
+def test_fault_21_one_link_is_chosen_among_overlapping_ones(
     rows: pa.Table, company: int, expected: tuple[Any, ...]
 ) -> None:
     found = {(row["gvkey"], row["permno"], row["link_date"]) for row in of_firm(rows, company)}
@@ -98,13 +98,13 @@ def test_fault_21_rival_links_never_duplicate_a_sentence(rows: pa.Table) -> None
         (traps.NOT_EARNINGS, False),
     ],
 )
-def test_fault_21_the_quarter_reaches_to_the_last_second_of_its_last_day(
+def test_fault_21_quarter_includes_the_last_second_of_its_day(
     rows: pa.Table, company: int, inside: bool
 ) -> None:
     assert bool(of_firm(rows, company)) is inside
 
 
-def test_fault_21_a_call_whose_versions_disagree_on_the_day_is_in_one_quarter_only(
+def test_fault_21_call_with_two_days_is_in_one_quarter_only(
     rows: pa.Table,
 ) -> None:
     # Its final version is of 1 April; the preliminary one of 31 March must not be taken.
@@ -206,7 +206,7 @@ def test_the_manifest_counts_what_is_in_the_chunks(
     )
 
 
-def test_a_quarter_without_calls_is_told(
+def test_quarter_without_calls_is_named(
     fetched: tuple[LocalStorage, FetchReport], connecting: Any, tmp_path: Path
 ) -> None:
     request = FetchRequest(Quarter(1999, 1))

@@ -1,4 +1,4 @@
-"""Logging in: every source of the password, what a refusal tells, and that nothing shows it."""
+"""Logging in: every source of the password, the message of a refusal, and that nothing shows it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def assert_hidden(secret: str, *texts: str) -> None:
         assert repr(secret)[1:-1] not in text
 
 
-def test_the_password_comes_from_the_environment_or_the_password_file(
+def test_password_comes_from_environment_or_password_file(
     filled: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = without(filled.environment(), "PGUSER", "PGPASSWORD")
@@ -101,7 +101,7 @@ def test_the_password_comes_from_the_environment_or_the_password_file(
             assert connection.info.user == USER
 
 
-def test_the_command_logs_in_by_a_secret_of_aws_and_shows_it_nowhere(
+def test_command_logs_in_by_an_aws_secret_and_never_shows_it(
     filled: PostgresServer, s3_server: S3Emulator, tmp_path: Path
 ) -> None:
     (tmp_path / ".aws").mkdir()
@@ -174,7 +174,7 @@ def _without_this_test(error: BaseException) -> TracebackType | None:
     return frames
 
 
-def test_a_login_that_pam_refuses_is_explained_by_duo_and_lockout(filled: PostgresServer) -> None:
+def test_login_refused_by_pam_is_explained_by_duo_and_lockout(filled: PostgresServer) -> None:
     login = find_login(LoginFlags(user="duo"), filled.environment())
 
     with pytest.raises(InputError, match="PAM authentication failed") as caught:
@@ -184,7 +184,7 @@ def test_a_login_that_pam_refuses_is_explained_by_duo_and_lockout(filled: Postgr
     assert "WRDS support" in caught.value.hint
 
 
-def test_an_account_without_the_subscription_is_told_so(filled: PostgresServer) -> None:
+def test_account_without_the_subscription_is_named(filled: PostgresServer) -> None:
     login = find_login(LoginFlags(user="stranger"), filled.environment())
 
     with connect(login, QUICK) as connection, pytest.raises(InputError) as caught:
@@ -194,7 +194,7 @@ def test_an_account_without_the_subscription_is_told_so(filled: PostgresServer) 
     assert "subscription" in caught.value.hint
 
 
-def test_a_database_without_the_tables_is_told_so(filled: PostgresServer) -> None:
+def test_database_without_the_tables_is_named(filled: PostgresServer) -> None:
     login = find_login(LoginFlags(database="postgres"), filled.environment())
 
     with connect(login, QUICK) as connection, pytest.raises(InputError) as caught:
@@ -204,7 +204,7 @@ def test_a_database_without_the_tables_is_told_so(filled: PostgresServer) -> Non
     assert "--database" in caught.value.hint
 
 
-def test_a_server_that_is_not_there_is_told_at_once_as_retryable(tmp_path: Path) -> None:
+def test_missing_server_is_reported_at_once_as_retryable(tmp_path: Path) -> None:
     environment = {"PGHOST": "127.0.0.1", "PGPORT": "1", "PGUSER": USER, "PGPASSWORD": PASSWORD}
 
     done = run_cli({**environment, "PGSSLMODE": "disable"}, folder=tmp_path)
@@ -217,7 +217,7 @@ def test_a_server_that_is_not_there_is_told_at_once_as_retryable(tmp_path: Path)
         connect(find_login(LoginFlags(), environment), QUICK)
 
 
-def test_a_query_past_the_statement_timeout_is_told_with_the_option_to_raise(
+def test_query_past_the_statement_timeout_names_the_option(
     filled: PostgresServer,
 ) -> None:
     login = find_login(LoginFlags(), filled.environment())

@@ -1,4 +1,4 @@
-"""A fetch that is cut off goes on after its last whole chunk, with the same data or not at all."""
+"""A fetch that is cut off resumes after its last whole chunk, with the same data or not at all."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def cut_connections(server: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize("how", ["the server is killed", "an administrator cuts the connection"])
-def test_a_lost_connection_is_made_again_and_the_quarter_is_as_if_nothing_had_happened(
+def test_lost_connection_is_made_again_with_the_same_quarter(
     how: str, filled: PostgresServer, small_fetch: Fetch, tmp_path: Path
 ) -> None:
     small_fetch(tmp_path / "whole")
@@ -119,7 +119,7 @@ def test_a_lost_connection_is_made_again_and_the_quarter_is_as_if_nothing_had_ha
     assert max(Counter(sentence_ids(tmp_path / "cut")).values()) == 1
 
 
-def test_a_server_that_stays_away_ends_retryable_and_the_next_command_goes_on(
+def test_server_that_stays_down_is_retryable_and_resumed(
     filled: PostgresServer, small_fetch: Fetch, tmp_path: Path
 ) -> None:
     small_fetch(tmp_path / "whole")
@@ -145,7 +145,7 @@ def test_a_server_that_stays_away_ends_retryable_and_the_next_command_goes_on(
     assert max(Counter(sentence_ids(tmp_path / "cut")).values()) == 1
 
 
-def test_a_killed_client_goes_on_with_the_same_command(
+def test_killed_client_resumes_with_the_same_command(
     filled: PostgresServer, tmp_path: Path
 ) -> None:
     command = [
@@ -188,7 +188,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_wrds_changing_half_way_is_noticed_and_refused_until_replace(
+def test_wrds_changing_half_way_is_refused_until_replace(
     what: str, filled: PostgresServer, small_fetch: Fetch, tmp_path: Path
 ) -> None:
     with pytest.raises(RetryableError):
@@ -228,7 +228,7 @@ def test_other_parameters_are_refused_half_way(
         small_fetch(tmp_path, firms_per_chunk=11)
 
 
-def test_replace_given_again_goes_on_instead_of_beginning_anew(
+def test_replace_given_again_resumes_instead_of_starting_over(
     filled: PostgresServer, small_fetch: Fetch, tmp_path: Path
 ) -> None:
     with pytest.raises(RetryableError):

@@ -34,8 +34,8 @@ def fetch_in_a_process(server: PostgresServer, folder: Path, n_components: int) 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    reported: dict[str, Any] = json.loads(done.stdout)
+    return reported
 
 
 def test_memory_does_not_grow_with_the_quarter(server: PostgresServer, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_firms_without_permno_are_left_out_of_sentiment_alone(small_quarter: Sma
          "not among its sentences"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_together_is_refused_and_the_old_table_stays(
+def test_contradictory_input_is_refused_and_the_old_table_stays(
     small_quarter: SmallQuarter, key: str, change: Any, message: str
 ) -> None:
     before = read_rows(small_quarter.storage, SENTIMENT)

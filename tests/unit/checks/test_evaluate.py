@@ -22,15 +22,15 @@ from tests.fakes.small_quarter import (
 )
 
 
-def test_a_sound_quarter_passes_with_figures(finished_quarter: SmallQuarter) -> None:
+def test_sound_quarter_passes_with_values(finished_quarter: SmallQuarter) -> None:
     report = evaluate(finished_quarter.storage, QUARTER, finished_quarter.settings)
     assert report.passed, report.failed
-    figures = {check.id: check.value for check in report.checks}
-    assert figures["summary-present"] == "13 of 13 topics"
-    assert figures["sentences-add-up"] == "49 written + 7 of failed firms = 56"
-    assert figures["failures-tolerated"] == "2 of 7 firms failed, tolerated 50%"
-    assert figures["themes-present"] == "2 themes, 13 of 13 topics in one"
-    assert figures["sentiment-complete"] == (
+    values = {check.id: check.value for check in report.checks}
+    assert values["summary-present"] == "13 of 13 topics"
+    assert values["sentences-add-up"] == "49 written + 7 of failed firms = 56"
+    assert values["failures-tolerated"] == "2 of 7 firms failed, tolerated 50%"
+    assert values["themes-present"] == "2 themes, 13 of 13 topics in one"
+    assert values["sentiment-complete"] == (
         "11 rows + 2 left out of 1 firms without permno = 13 contributions"
     )
     assert all(check.detail == "" for check in report.checks)
@@ -58,7 +58,7 @@ def test_the_json_shape_is_plain(finished_quarter: SmallQuarter) -> None:
     assert shape["samples"]["contributions"][0]["earnings_call_date"] == "2023-01-01"
 
 
-def test_figures_beyond_their_thresholds_are_warnings_and_fail_nothing(
+def test_measures_beyond_thresholds_warn_and_fail_nothing(
     small_quarter: SmallQuarter,
 ) -> None:
     settings = small_quarter.settings
@@ -80,13 +80,13 @@ def test_a_run_over_some_firms_accounts_for_the_others(tmp_path: Path) -> None:
     quarter = build_small_quarter(LocalStorage(tmp_path), max_firms=4)
     report = evaluate(quarter.storage, QUARTER, quarter.settings)
     assert report.passed, report.failed
-    figures = {check.id: check.value for check in report.checks}
-    assert figures["sentences-add-up"] == (
+    values = {check.id: check.value for check in report.checks}
+    assert values["sentences-add-up"] == (
         "35 written + 0 of failed firms + 21 of firms left out by --max-firms = 56"
     )
 
 
-def test_the_tolerance_of_now_judges_the_failures(finished_quarter: SmallQuarter) -> None:
+def test_failures_are_compared_with_the_present_tolerance(finished_quarter: SmallQuarter) -> None:
     strict = Settings(map=MapSettings(max_failure_rate=0.05))
     report = evaluate(finished_quarter.storage, QUARTER, strict)
     assert [check.id for check in report.failed] == ["failures-tolerated"]

@@ -47,7 +47,7 @@ def test_a_wrong_value_is_named(project: Path, line: str, said: str) -> None:
         deploy_settings(PIN)
 
 
-def test_fault_26_settings_that_were_changed_reach_the_jobs_and_no_others(
+def test_fault_26_only_changed_settings_reach_the_jobs(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write_text(
@@ -69,7 +69,7 @@ def test_fault_26_settings_that_were_changed_reach_the_jobs_and_no_others(
     assert variables["ecs"] == {"vllm_model": "small/model"}
 
 
-def test_images_are_those_given_else_of_the_tag_else_of_the_content(project: Path) -> None:
+def test_images_are_given_else_of_the_tag_else_of_the_content(project: Path) -> None:
     project.write_text(BUCKET)
     fresh = deploy_settings(PIN)
     with pytest.raises(InputError, match="ftm build"):

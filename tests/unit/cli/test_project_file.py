@@ -128,7 +128,7 @@ def test_defaults_fit_the_bottleneck(tmp_path: Path) -> None:
 
 
 def test_starting_vllm_is_part_of_its_cost(tmp_path: Path) -> None:
-    """Fault A14: what each start reads is in the estimate, at whatever price it has."""
+    """Fault A14: what each start reads is in the estimate, at any price."""
     table = "[per_gigabyte]\nmodel_cache_read = 0.03\n"
     (tmp_path / "prices.toml").write_text(table, encoding="utf-8")
     free = estimate_run(read_prices(), firms=10, batches=1, vllm_instances=2)

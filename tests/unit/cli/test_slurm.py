@@ -65,11 +65,11 @@ def test_gpu_job_is_ended_after_all_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "reported"),
     [('time = "soon"', "Slurm time"), ("partion = 1", "partion"), ("cpus = 0", "cpus")],
 )
-def test_slurm_table_wrong_option_is_named(tmp_path: Path, table: str, told: str) -> None:
+def test_slurm_table_wrong_option_is_named(tmp_path: Path, table: str, reported: str) -> None:
     path = tmp_path / "ftm.toml"
     path.write_text(f"[slurm]\n{table}\n")
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         read_config(path)

@@ -1,4 +1,4 @@
-"""The time left is told when enough is done for it to be about right."""
+"""The time left is shown once enough is done for a good estimate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong usage is told as such, with exit code 2, and never as a fault of ftm."""
+"""Wrong usage is reported as such, with exit code 2, and never as a fault of ftm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ftm_cli.app import app
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nonsense"], "nonsense"),
         (["run", "--quarter", "2023Q1", "--workers", "0"], "greater than or equal to 1"),
@@ -19,9 +19,11 @@ from ftm_cli.app import app
         (["ingest", "wrds", "--quarter", "2023Q1", "--connect-timeout", "1"], "equal to 5"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_names_what_is_wrong(arguments: list[str], told: str) -> None:
+def test_wrong_usage_ends_with_2_and_names_what_is_wrong(
+    arguments: list[str], message: str
+) -> None:
     ended = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
 
     assert ended.exit_code == 2
-    assert told in ended.output
+    assert message in ended.output
     assert "fault of ftm" not in ended.output

@@ -19,7 +19,7 @@ FIRMS = st.lists(TEXT, max_size=4).map(tuple)
 PARTS = st.builds(records.Part, NUMBER, FIRMS, NUMBER, NUMBER)
 FAILURES = st.builds(records.Failure, TEXT, TEXT, TEXT, NUMBER, TEXT, st.none() | TEXT)
 CHUNKS = st.builds(records.ChunkRecord, TEXT, TEXT, NUMBER, NUMBER)
-HOLDERS = st.builds(
+OWNERS = st.builds(
     records.LeaseOwner, TEXT, TEXT, NUMBER, st.floats(0, 2e9, allow_nan=False), TEXT, TEXT
 )
 JSON = st.recursive(
@@ -38,7 +38,7 @@ ANY_RECORD = st.one_of(
     ),
     st.builds(
         records.RunIdentity, TEXT, TEXT, TEXT, st.dictionaries(TEXT, JSON, max_size=3), TEXT,
-        st.none() | TEXT, st.none() | HOLDERS,
+        st.none() | TEXT, st.none() | OWNERS,
     ),
     st.builds(
         records.Manifest, TEXT, TEXT, TEXT, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER,

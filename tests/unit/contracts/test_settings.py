@@ -60,7 +60,7 @@ def test_the_nearest_source_wins(given_by: set[str], tmp_path: Path) -> None:
     }.get(nearest, nearest)
 
 
-def test_the_settings_of_the_design_have_their_names_and_defaults() -> None:
+def test_settings_of_the_design_have_their_names_and_defaults() -> None:
     expected = {
         "LLM_BASE_URL": "", "LLM_MODEL_NAME": "Qwen/Qwen3-8B", "LLM_MAX_CONCURRENT": 10,
         "LLM_TIMEOUT": 60.0, "LLM_HEALTH_WAIT": 600.0, "LLM_HEALTH_POLL": 30.0, "LLM_API_KEY": "",

@@ -120,7 +120,7 @@ def copy_part(store: LocalStorage, source: int, target: int) -> None:
         store.write(name(Q, BATCH.batch_id, target), content)
 
 
-def test_fault_6_another_runs_parts_and_failures_count_for_nothing(store: LocalStorage) -> None:
+def test_fault_6_parts_and_failures_of_another_run_are_ignored(store: LocalStorage) -> None:
     old = BatchCheckpoints.open(store, BATCH, "run-0")
     old.record_failure(failure("F3"))
     old.save([finished_firm("F0", 5), finished_firm("F1"), finished_firm("F2")])
@@ -137,7 +137,7 @@ def test_fault_6_another_runs_parts_and_failures_count_for_nothing(store: LocalS
     assert rows_by_firm(store)["F0"] == ["F0_0", "F0_1"]
 
 
-def test_fault_6_a_part_of_another_run_under_a_named_key_is_refused(store: LocalStorage) -> None:
+def test_fault_6_part_of_another_run_under_a_key_is_refused(store: LocalStorage) -> None:
     progress = BatchCheckpoints.open(store, BATCH, "run-1")
     progress.save([finished_firm(firm) for firm in BATCH.firm_ids])
     key = keys.firm_topics_part(Q, BATCH.batch_id, 0)
@@ -186,7 +186,7 @@ def test_fault_10_failures_are_on_record_with_their_reason(store: LocalStorage) 
     assert progress.failed_firms == {"F0", "F1"}
 
 
-def test_fault_10_failures_of_a_batch_in_which_all_failed_are_on_record(
+def test_fault_10_batch_in_which_all_failed_is_on_record(
     store: LocalStorage,
 ) -> None:
     for attempts in (1, 2):
@@ -251,7 +251,7 @@ def test_a_firm_with_a_failed_topic_is_retried_without_doubling(store: LocalStor
     assert len(part_files(store)) == 2 * 3
 
 
-def test_a_firm_that_now_fails_as_a_whole_leaves_no_topic_failures(store: LocalStorage) -> None:
+def test_firm_that_now_fails_wholly_leaves_no_topic_failures(store: LocalStorage) -> None:
     only = batch("F0")
     BatchCheckpoints.open(store, only, "run-1").save([finished_firm("F0", 3, failed_topics=2)])
     progress = BatchCheckpoints.open(store, only, "run-1")

@@ -71,7 +71,7 @@ def test_match_themes_gives_each_id_once(n_new: int, n_known: int, seed: int) ->
     assert all(similarity >= 0.5 for _, similarity in matched)
 
 
-def test_panel_follows_a_theme_and_begins_another(tmp_path: Path) -> None:
+def test_panel_follows_a_theme_and_starts_another(tmp_path: Path) -> None:
     build(tmp_path, FIRST, [vector(1.0, 0.0), vector(0.0, 1.0)])
     build(tmp_path, LAST, [vector(0.9, 0.1), vector(0.0, 0.0, 1.0)])
     themes = ftm_core.open_panel(tmp_path, "2022Q3..2023Q1").themes()

@@ -32,7 +32,7 @@ def test_a_fresh_account_gets_batch_twice() -> None:
 
 
 @pytest.mark.parametrize("deployed", [frozenset(), frozenset({"batch"}), frozenset({"ecs"})])
-def test_a_deploy_that_stopped_half_way_goes_on_in_the_same_order(deployed: frozenset[str]) -> None:
+def test_deploy_stopped_half_way_resumes_in_the_same_order(deployed: frozenset[str]) -> None:
     assert titles(SETTINGS, deployed)[0] == "batch, without vLLM"
 
 

@@ -30,7 +30,7 @@ resource "terraform_data" "each" {
   lifecycle {
     precondition {
       condition     = !var.fails
-      error_message = "It was told to fail."
+      error_message = "It was made to fail."
     }
   }
 }
@@ -87,7 +87,7 @@ def test_a_failure_names_the_module_the_cause_and_what_to_do(folder: Path) -> No
     with pytest.raises(TerraformError) as caught, module.plan():
         pass
     assert caught.value.where == "terraform plan of example"
-    assert "It was told to fail." in caught.value.cause
+    assert "It was made to fail." in caught.value.cause
     assert caught.value.exit_code == ExitCode.UNEXPECTED
 
 
@@ -103,7 +103,7 @@ def test_state_in_a_bucket_is_locked_by_the_bucket(tmp_path: Path) -> None:
     }
 
 
-def test_state_comes_back_from_the_bucket_file_when_none_is_given(folder: Path) -> None:
+def test_state_returns_from_the_bucket_when_none_is_given(folder: Path) -> None:
     (folder / BACKEND_FILE).write_text('terraform {\n  backend "s3" {}\n}\n', encoding="utf-8")
     TerraformModule(folder).initialise()
     assert not (folder / BACKEND_FILE).exists()

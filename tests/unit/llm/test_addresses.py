@@ -42,7 +42,7 @@ def test_fault_b22_a_password_is_not_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
 
 
-async def test_fault_b22_a_password_is_sent_as_authorization_and_never_told() -> None:
+async def test_fault_b22_password_is_sent_as_authorization_never_shown() -> None:
     seen = []
 
     def handle(request: httpx.Request) -> httpx.Response:

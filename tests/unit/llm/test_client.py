@@ -42,7 +42,7 @@ async def ask(server: FakeLlmServer, question: Prompt, max_tokens: int = 20) -> 
         return await client.complete(question, max_tokens=max_tokens)
 
 
-async def test_the_request_is_deterministic_bounded_and_without_thinking() -> None:
+async def test_request_is_deterministic_bounded_and_without_thinking() -> None:
     server = FakeLlmServer()
     async with server.client(api_key="secret-key") as client:
         answer = await client.complete(prompt("Sentences"), max_tokens=33)
@@ -110,7 +110,7 @@ async def test_another_refusal_fails_its_topic_with_the_servers_reason(status: i
     assert len(server.bodies) == 2
 
 
-async def test_a_lasting_fault_of_a_healthy_server_fails_its_topic_after_bounded_attempts() -> None:
+async def test_lasting_error_of_a_healthy_server_fails_its_topic() -> None:
     server = FakeLlmServer()
     server.replies = [refusal(500, "cannot") for _ in range(100)]
     with pytest.raises(LlmRequestError, match=r"8 times .* HTTP 500: cannot"):
@@ -186,7 +186,7 @@ async def test_a_wait_for_a_slot_between_two_429_is_no_throttling() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"retry-after": "3600"}, {"retry-after": "0"}, {}])
-async def test_throttling_past_the_allowed_wait_ends_the_job_as_retryable(
+async def test_throttling_past_the_wait_ends_the_job_as_retryable(
     headers: dict[str, str],
 ) -> None:
     server = FakeLlmServer()
@@ -235,7 +235,7 @@ async def test_a_prompt_still_too_long_fails_its_topic() -> None:
     assert len(server.bodies) == 2
 
 
-async def test_fault_3_no_prompt_is_sent_that_exceeds_the_models_context() -> None:
+async def test_fault_3_no_prompt_exceeds_the_context_of_the_model() -> None:
     server = FakeLlmServer()
     items = "\n".join(f"- a sentence about revenue, number {n}" for n in range(5000))
     await ask(server, prompt(f"Sentences:\n{items}\n\nWhat is reported?"), max_tokens=80)
@@ -274,7 +274,7 @@ async def test_fault_1_thinking_is_stripped(content: str, expected: str, tmp_pat
         "  ",
     ],
 )
-async def test_fault_1_an_answer_without_an_end_to_its_thinking_is_refused_and_not_kept(
+async def test_fault_1_answer_with_endless_thinking_is_not_cached(
     content: str | None, tmp_path: Path
 ) -> None:
     server = FakeLlmServer()
@@ -308,7 +308,9 @@ async def test_an_answer_found_is_never_asked_for_again(tmp_path: Path) -> None:
     "change",
     [{"model_name": "another"}],
 )
-async def test_a_changed_parameter_asks_anew(change: dict[str, Any], tmp_path: Path) -> None:
+async def test_changed_parameter_sends_a_new_request(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
     server = FakeLlmServer()
     server.models = httpx.Response(200, json={"data": [{"id": MODEL}, {"id": "another"}]})
     answers = AnswerStore.open(open_storage(str(tmp_path)), QUARTER, writer="job")
@@ -330,7 +332,7 @@ async def test_equal_prompts_at_the_same_time_are_asked_once() -> None:
     assert len({answer.text for answer in answers}) == 3
 
 
-async def test_cancelling_one_of_two_equal_questions_still_answers_the_other() -> None:
+async def test_cancelling_one_of_two_equal_requests_answers_the_other() -> None:
     server = FakeLlmServer()
     server.latency = 5.0
     async with server.client() as client:
@@ -400,17 +402,17 @@ async def test_the_context_length_is_the_one_that_is_served(
         assert await client.context_length() == expected
 
 
-async def test_an_unknown_context_length_is_told_once() -> None:
+async def test_unknown_context_length_is_reported_once() -> None:
     server = FakeLlmServer()
     server.models = httpx.Response(404)
-    told: list[events.Event] = []
+    notices: list[events.Event] = []
     settings = LlmSettings(base_url="http://llm.test/v1")
     async with LlmClient(
-        settings, transport=httpx.MockTransport(server.handle), listener=told.append
+        settings, transport=httpx.MockTransport(server.handle), listener=notices.append
     ) as client:
         await client.context_length()
         await client.context_length()
-    assert len(told) == 1
+    assert len(notices) == 1
 
 
 async def test_a_model_that_is_not_served_stops_before_any_topic() -> None:
@@ -476,7 +478,7 @@ async def test_no_error_of_the_http_library_leaves_the_client() -> None:
             await ask(server, prompt("u"))
 
 
-async def test_answers_are_safe_without_a_further_answer_and_at_the_end(tmp_path: Path) -> None:
+async def test_answers_are_saved_without_a_further_one_and_at_the_end(tmp_path: Path) -> None:
     now = 0.0
     storage: Any = BucketLike(tmp_path)
     server = FakeLlmServer()

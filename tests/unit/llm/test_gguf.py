@@ -15,7 +15,7 @@ from ftm_core.llm.local_models import plan_server
 from tests.fakes.gguf_file import gguf_bytes
 
 
-def test_a_header_tells_what_serving_needs(tmp_path: Path) -> None:
+def test_header_gives_what_serving_needs(tmp_path: Path) -> None:
     path = tmp_path / "tiny.gguf"
     path.write_bytes(gguf_bytes())
     model = read_gguf(path)

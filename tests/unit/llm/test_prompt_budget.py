@@ -75,7 +75,7 @@ def test_shortening_follows_the_servers_counts() -> None:
     assert cut.user.endswith("What is it?")
 
 
-def test_shortening_without_a_count_of_the_prompt_leaves_a_byte_for_each_token() -> None:
+def test_shortening_without_a_count_leaves_a_byte_per_token() -> None:
     cut = shorten(summaries_prompt(100), prompt_tokens=None, context_length=1000, max_tokens=80)
     size = len(cut.system) + len(cut.user)
     assert 700 < size <= 1000 - 80 - TEMPLATE_TOKENS

@@ -21,7 +21,7 @@ def test_fault_20_the_prompt_shows_sentences_as_spoken() -> None:
     assert spoken in prompts.summary_prompt(["freight"], [spoken]).user
 
 
-def test_prompts_of_one_kind_share_their_beginning() -> None:
+def test_prompts_of_one_kind_share_their_start() -> None:
     one = prompts.summary_prompt(["freight"], ["Freight fell."])
     other = prompts.summary_prompt(["wages"], ["Wages rose."])
     assert one.system == other.system
@@ -110,7 +110,7 @@ def test_whole_sentences_do_not_end_in_half_a_number() -> None:
     assert prompts.whole_sentences("Costs fe") == ""
 
 
-def test_prose_is_told_from_keywords() -> None:
+def test_prose_is_distinguished_from_keywords() -> None:
     assert not prompts.is_prose("freight, ocean, rates, trucking, carriers, lanes")
     assert not prompts.is_prose("Freight.")
     assert prompts.is_prose("The company says freight costs fell, wages rose, and prices held.")

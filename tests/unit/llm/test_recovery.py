@@ -30,7 +30,7 @@ async def ask_many(server: FakeLlmServer, count: int, **settings: Any) -> list[o
         )
 
 
-async def test_fifty_calls_share_one_poller_and_log_the_operators_lines(
+async def test_fifty_calls_share_one_poller_and_log_the_exact_lines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -76,7 +76,7 @@ async def test_fault_8_one_bad_answer_fails_its_own_call_alone() -> None:
     assert "no such thing" in str(failed[0])
 
 
-async def test_fault_13_an_outage_on_the_last_attempt_still_leads_to_a_retry() -> None:
+async def test_fault_13_outage_on_the_last_attempt_leads_to_a_retry() -> None:
     server = FakeLlmServer()
     server.replies = [refusal(500, "worker failed") for _ in range(7)]  # one more would be the end
 
@@ -125,7 +125,7 @@ async def test_a_zero_wait_gives_up_after_one_probe() -> None:
     assert server.n_probes == 1
 
 
-async def test_cancelling_the_caller_that_noticed_leaves_the_wait_to_the_others() -> None:
+async def test_cancelling_the_first_caller_leaves_the_poll_to_others() -> None:
     server = FakeLlmServer()
     async with server.client() as client:
         await client.context_length()
@@ -181,7 +181,7 @@ async def test_a_server_that_is_loading_its_model_is_waited_for() -> None:
     assert server.time.seconds == pytest.approx(90)
 
 
-async def test_a_server_without_a_health_page_counts_as_healthy_while_it_answers() -> None:
+async def test_server_without_health_page_is_healthy_while_it_answers() -> None:
     server = FakeLlmServer()
     server.probe_replies = [httpx.Response(404)]
     async with server.client() as client:
@@ -189,7 +189,7 @@ async def test_a_server_without_a_health_page_counts_as_healthy_while_it_answers
     assert server.time.seconds == 0
 
 
-async def test_a_prompt_that_takes_the_server_down_each_time_is_given_up() -> None:
+async def test_prompt_that_takes_the_server_down_each_time_fails() -> None:
     server = FakeLlmServer()
 
     async def crash() -> httpx.Response:

@@ -205,7 +205,7 @@ async def test_fault_b4_ten_requests_at_once_learn_together() -> None:
     assert not {"max_tokens", "temperature", "seed", "chat_template_kwargs"} & set(last)
 
 
-async def test_the_question_is_the_same_whatever_is_left_out() -> None:
+async def test_request_hash_is_the_same_without_refused_fields() -> None:
     hashes = set()
     for kinds in ([], SERVERS[:1], [SERVERS[3], SERVERS[10]]):
         async with StrictServer(list(kinds)).client() as client:

@@ -1,4 +1,4 @@
-"""Reading thinking, waits and error bodies, whatever form they take."""
+"""Reading thinking, waits and error bodies in every form."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_wordings_of_a_prompt_too_long(
         httpx.Response(404, json={"error": {"message": "maximum context length"}}),
     ],
 )
-def test_other_refusals_are_no_matter_of_length(response: httpx.Response) -> None:
+def test_other_refusals_are_not_about_length(response: httpx.Response) -> None:
     assert wire.read_overflow(response) is None
 
 

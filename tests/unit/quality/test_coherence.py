@@ -28,7 +28,7 @@ def test_npmi_of_words_that_never_meet_is_at_its_lower_end() -> None:
     assert apart == pytest.approx(-1.0, abs=0.1)
 
 
-def test_words_are_counted_across_the_sentences_of_a_call_in_order() -> None:
+def test_words_are_counted_across_sentences_of_a_call_in_order() -> None:
     words = CallWords()
     for number in range(4):
         words.add(f"T{number}", "Freight fell.")

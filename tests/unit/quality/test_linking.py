@@ -32,7 +32,7 @@ WAGES = theme(2, "wages", [0, 1, 0])
 CYBER = theme(3, "cyber", [0, 0, 1])
 
 
-def test_themes_continue_end_and_begin() -> None:
+def test_themes_continue_end_and_are_born() -> None:
     after = [CYBER, theme(4, "ocean", [0.9, 0.1, 0], 9)]
     assert outcome([FREIGHT, WAGES], after) == [
         "continued freight > ocean",
@@ -56,7 +56,7 @@ def test_of_two_that_flow_into_one_the_less_similar_has_merged() -> None:
     ]
 
 
-def test_of_two_that_come_from_one_the_less_similar_has_split_off() -> None:
+def test_less_similar_of_two_successors_has_split_off() -> None:
     trucks = theme(2, "trucks", [0.8, 0.6, 0])
     assert outcome([FREIGHT], [trucks, FREIGHT]) == [
         "continued freight > freight",
@@ -99,7 +99,7 @@ _THEMES = st.lists(
 
 @settings(max_examples=50, deadline=None)
 @given(_THEMES, _THEMES, st.integers())
-def test_every_theme_is_linked_once_whatever_the_order(
+def test_every_theme_is_linked_once_in_any_order(
     before: list[Theme], after: list[Theme], seed: int
 ) -> None:
     found = link(before, after, 0.6)

@@ -23,7 +23,7 @@ def places(*groups: str | None) -> dict[tuple[str, int], str | None]:
     return {("T", number): group for number, group in enumerate(groups)}
 
 
-def test_figures_against_a_key_counted_by_hand() -> None:
+def test_measures_against_labels_equal_those_counted_by_hand() -> None:
     themes = places("a", "a", "b", "b", "b", "b", None)
     found = compare(KEY, themes, themes)
     # a: 2 of 2 fx; b: 2 of 4 hiring.
@@ -35,7 +35,7 @@ def test_figures_against_a_key_counted_by_hand() -> None:
     assert found.ari == pytest.approx(0.4 / 2.4)
 
 
-def test_purity_is_told_with_and_without_the_sentences_of_no_theme() -> None:
+def test_purity_is_given_with_and_without_unlabeled_sentences() -> None:
     key = {("T", number): label for number, label in enumerate(["fx"] * 4 + ["other"] * 2)}
     found = compare(key, places(*"aaaaaa"), places(*"aaaaaa"))
     assert found.purity == pytest.approx(4 / 6)
@@ -43,7 +43,7 @@ def test_purity_is_told_with_and_without_the_sentences_of_no_theme() -> None:
     assert (found.pure, found.pure_of_all) == (("fx",), ())
 
 
-def test_a_small_pure_theme_does_not_make_up_for_a_mixed_large_one() -> None:
+def test_small_pure_theme_does_not_make_up_for_a_mixed_one() -> None:
     key = {("T", n): label for n, label in enumerate(["fx"] * 4 + ["hiring"] * 2 + ["energy"])}
     found = compare(key, places(*"aaabaac"), places(*"aaabaac"))
     assert found.pure == ("energy",)
@@ -56,7 +56,7 @@ def test_themes_as_planted_are_perfect() -> None:
     assert found.share_recovered == 1.0
 
 
-def test_one_theme_of_everything_recovers_nothing_by_chance_corrected_indices() -> None:
+def test_one_theme_of_everything_has_chance_corrected_index_zero() -> None:
     found = compare(KEY, places(*"aaaaaaa"), places(*"aaaaaaa"))
     assert found.ari == pytest.approx(0.0)
     assert found.share_recovered == pytest.approx(1 / 3)

@@ -1,4 +1,4 @@
-"""Topics of one matter lie together, and any number of topics has its places."""
+"""Topics of one subject lie together, and any number of topics has a place."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 from ftm_core.report.layout import lay_out
 
 
-def two_matters(each: int) -> np.ndarray:
+def two_subjects(each: int) -> np.ndarray:
     chance = np.random.default_rng(3)
     vectors = np.repeat(np.eye(16)[:2], each, axis=0) + chance.normal(0, 0.05, (2 * each, 16))
     return vectors.astype(np.float32)
 
 
-def test_matters_lie_apart() -> None:
-    vectors = two_matters(60)
+def test_subjects_lie_apart() -> None:
+    vectors = two_subjects(60)
     points = lay_out(vectors)
     assert points.shape == (120, 2)
     assert points.min() == 0.0
@@ -29,7 +29,7 @@ def test_matters_lie_apart() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 40])
 @pytest.mark.parametrize("alike", [True, False])
 def test_few_topics_or_topics_all_alike_have_places(count: int, alike: bool) -> None:
-    vectors = np.ones((count, 4), np.float32) if alike else two_matters(20)[:count]
+    vectors = np.ones((count, 4), np.float32) if alike else two_subjects(20)[:count]
     points = lay_out(vectors)
     assert points.shape == (count, 2)
     assert np.isfinite(points).all()

@@ -25,7 +25,7 @@ def test_each_group_keeps_its_share_and_one_at_least() -> None:
     assert max(place for place in chosen if place < 900) > 800
 
 
-def test_the_order_of_names_does_not_matter() -> None:
+def test_order_of_names_has_no_effect() -> None:
     chosen = {NAMES[place] for place in sample_by_group(NAMES, GROUPS, 100)}
     reverse = sample_by_group(NAMES[::-1], GROUPS[::-1], 100)
     assert {NAMES[::-1][place] for place in reverse} == chosen

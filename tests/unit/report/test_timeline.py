@@ -29,7 +29,7 @@ def cyber(n_firms: int) -> Theme:
     return theme("Cyber", n_firms, 0, 0, 1)
 
 
-def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last() -> None:
+def test_chain_runs_from_first_to_last_quarter_of_a_theme() -> None:
     first, second, fourth = Quarter(2023, 1), Quarter(2023, 2), Quarter(2023, 4)
     themes = {
         first: [freight(9), pricing(4)],
@@ -49,7 +49,7 @@ def test_chains_run_from_the_first_quarter_of_a_theme_to_its_last() -> None:
     ]
 
 
-def test_a_theme_that_split_begins_a_chain_of_its_own() -> None:
+def test_theme_that_split_starts_a_chain_of_its_own() -> None:
     whole = theme("Costs", 8, 1, 0)
     trucks = theme("Trucks", 5, 1, 0)
     wages = theme("Wages", 4, 0.8, 0.6)
@@ -74,7 +74,7 @@ def test_many_quarters_are_cut_around_the_one_asked_for() -> None:
     assert latest.n_quarters_found == MOST_QUARTERS + 2
 
 
-def test_a_quarter_that_is_not_finished_is_passed_over(tmp_path: Path) -> None:
+def test_quarter_that_is_not_finished_is_skipped(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     first, second, third = Quarter(2023, 1), Quarter(2023, 2), Quarter(2023, 3)
     build_small_quarter(storage, of=first)

@@ -1,4 +1,4 @@
-"""What is particular to a local folder: system errors told, leftovers swept, URIs opened."""
+"""What is particular to a local folder: system errors explained, leftovers swept, URIs opened."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_data_folder_that_is_a_file_is_named(name: str, tmp_path: Path) -> Non
     assert (tmp_path / "data").read_text() == "a file"
 
 
-def test_a_folder_that_is_not_there_lists_as_empty_and_is_not_made(tmp_path: Path) -> None:
+def test_missing_folder_lists_as_empty_and_is_not_created(tmp_path: Path) -> None:
     store = LocalStorage(tmp_path / "data")
 
     assert list(store.list("")) == []
@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_there_lists_as_empty_and_is_not_made(tmp_path: Pat
     assert not (tmp_path / "data").exists()
 
 
-def test_leftovers_of_killed_writers_are_hidden_and_swept_after_a_day(tmp_path: Path) -> None:
+def test_files_of_killed_writers_are_hidden_and_swept_in_a_day(tmp_path: Path) -> None:
     LocalStorage(tmp_path).write("folder/a", b"x")
     for name, age in (("old", DAY + 60), ("young", 60)):
         leftover = tmp_path / "folder" / f".ftm-{name}.unfinished"

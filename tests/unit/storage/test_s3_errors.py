@@ -204,7 +204,7 @@ def test_a_library_error_is_worth_a_retry_or_not(name: str, kind: type[StorageEr
     assert type(caught.value) is kind
 
 
-def test_a_body_that_always_breaks_is_asked_for_a_bounded_number_of_times() -> None:
+def test_body_that_always_breaks_is_requested_a_bounded_number() -> None:
     pauses: list[float] = []
     client: Any = FailingBodies(
         botocore.exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2)

@@ -96,11 +96,11 @@ def test_a_sentence_with_substance_stays(text: str, speaker: str) -> None:
 
 
 @pytest.mark.parametrize("speaker", ["Operator", "operator", " OPERATOR "])
-def test_an_operator_is_small_talk_whatever_is_said(speaker: str) -> None:
+def test_operator_turn_is_always_small_talk(speaker: str) -> None:
     assert is_small_talk("Revenue rose 4%.", speaker)
 
 
-def test_labeled_sentences_are_told_apart() -> None:
+def test_labeled_sentences_are_separated() -> None:
     """On 300 sentences of MAEC that no word list was fitted on."""
     with LABELED.open(encoding="utf-8", newline="") as file:
         held_out = [row for row in csv.DictReader(file) if row["split"] == "test"]
@@ -116,7 +116,7 @@ def test_labeled_sentences_are_told_apart() -> None:
     st.sampled_from(SMALL_TALK),
     st.sampled_from(["$3 million", "4%", "€2 billion", "40 basis points"]),
 )
-def test_a_figure_always_keeps_a_sentence(text: str, figure: str) -> None:
+def test_sentence_with_a_number_is_never_small_talk(text: str, figure: str) -> None:
     assert not is_small_talk(text.rstrip(".?") + f", {figure}.", "Unknown")
 
 

@@ -47,7 +47,7 @@ def test_few_subjects_are_taken_for_procedure(verdicts: Counter[tuple[str, str]]
     assert verdicts["subject", "procedure"] <= 0.03 * subjects
 
 
-def test_talk_of_thanks_and_figures_is_measured() -> None:
+def test_share_of_thanks_and_of_results_is_measured() -> None:
     talk = ThemeTalk.of(
         ["Thank you for joining the call.", "Freight rates rose 8% in the quarter."]
     )

@@ -50,7 +50,7 @@ def test_a_topic_keeps_the_mean_of_its_sentences_vectors() -> None:
         assert abs(np.linalg.norm(topic.vector) - 1) < 1e-5
 
 
-def test_a_mask_in_place_of_a_name_is_not_shown_to_the_embedding_model() -> None:
+def test_masked_name_is_not_shown_to_the_embedding_model() -> None:
     embedder = NotingEmbedder()
     texts = [f"<UNK>, freight rates fell on lane {n}." for n in range(12)]
 

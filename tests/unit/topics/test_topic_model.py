@@ -86,7 +86,7 @@ def test_leaving_out_what_bertopic_does_beside_changes_no_topic(
     assert ours.keywords == plain.keywords
 
 
-def test_fault_18_a_sentence_far_from_all_others_stays_in_no_topic() -> None:
+def test_fault_18_sentence_far_from_all_others_has_no_topic() -> None:
     generator = np.random.default_rng(1)
     stray = generator.normal(0, 1, (6, 32))
     stray = (stray / np.linalg.norm(stray, axis=1, keepdims=True)).astype(np.float32)
@@ -124,7 +124,7 @@ def test_identical_sentences_are_no_trouble() -> None:
     assert len(fitted.labels) == 40
 
 
-def test_texts_that_share_a_single_word_are_described_by_their_other_words() -> None:
+def test_texts_that_share_one_word_are_described_by_the_others() -> None:
     """One word at min_df 2 is not enough for c-TF-IDF; all words are."""
     texts = [f"{word} freight" for word in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")]
 

@@ -91,9 +91,7 @@ def test_capital_iq_turns_are_split_in_component_order(
     assert {row["speaker_type"] for row in stored} == {"Executive"}
 
 
-def test_last_second_of_the_quarter_is_inside_and_the_next_is_not(
-    tmp_path: Path, data: Path
-) -> None:
+def test_last_second_of_the_quarter_is_inside_the_next_is_not(tmp_path: Path, data: Path) -> None:
     rows = [
         turn_row(1, mostimportantdateutc="2023-03-31 23:59:59"),
         turn_row(2, mostimportantdateutc="2023-04-01 00:00:00"),
@@ -153,9 +151,9 @@ def test_a_bad_optional_value_is_left_empty_and_counted(
 ) -> None:
     rows = [sentence_row(1), sentence_row(2, **{name: value})]
     report = take_in(write_corpus(tmp_path / "calls.csv", rows), data, accept_rejects=False)
-    [(told, count)] = report.emptied.items()
+    [(reported, count)] = report.emptied.items()
     assert (report.n_rejects, count) == (0, 1)
-    assert told.startswith(f"{name} {reason}")
+    assert reported.startswith(f"{name} {reason}")
     assert [row[name] is None for row in stored_rows(data)] == [False, True]
 
 
@@ -238,7 +236,7 @@ def test_json_lines_that_are_no_objects_are_rejected_by_line(tmp_path: Path, dat
         (b"[1]\n", r"calls\.jsonl row 1: is not a JSON object"),
     ],
 )
-def test_json_lines_without_any_column_are_refused_with_the_first_fault(
+def test_json_lines_without_a_column_are_refused_with_the_first(
     tmp_path: Path, data: Path, content: bytes, message: str
 ) -> None:
     path = tmp_path / "calls.jsonl"
@@ -336,9 +334,7 @@ def test_a_transcript_of_two_companies_is_kept_for_each(tmp_path: Path, data: Pa
     }
 
 
-def test_ids_that_would_join_to_the_same_sentence_ids_are_not_both_taken(
-    tmp_path: Path, data: Path
-) -> None:
+def test_ids_with_the_same_sentence_ids_are_not_both_taken(tmp_path: Path, data: Path) -> None:
     rows = [
         sentence_row(1, firm_id="A", transcript_id="B_C"),
         sentence_row(2, firm_id="A_B", transcript_id="C"),
@@ -348,9 +344,7 @@ def test_ids_that_would_join_to_the_same_sentence_ids_are_not_both_taken(
     assert len({row["sentence_id"] for row in stored_rows(data)}) == 1
 
 
-def test_a_firm_with_several_calls_keeps_all_and_is_named_by_the_latest(
-    tmp_path: Path, data: Path
-) -> None:
+def test_firm_with_several_calls_keeps_all_and_the_latest_name(tmp_path: Path, data: Path) -> None:
     rows = [
         sentence_row(1, 2, firm_name="New Name"),
         sentence_row(1, 1, firm_name="Old Name", permno=""),
@@ -499,9 +493,7 @@ class FailingStorage(LocalStorage):
         super().write(key, data)
 
 
-def test_an_ingest_that_dies_before_its_manifest_leaves_no_quarter(
-    tmp_path: Path, data: Path
-) -> None:
+def test_ingest_killed_before_its_manifest_leaves_no_quarter(tmp_path: Path, data: Path) -> None:
     path = write_corpus(tmp_path / "calls.csv", [sentence_row(firm) for firm in range(5)])
     take_in(path, data)
     other = write_corpus(tmp_path / "other.csv", [sentence_row(9)])
@@ -555,15 +547,15 @@ def test_a_source_without_rows_is_refused(tmp_path: Path, data: Path, form: str)
     assert not data.exists()
 
 
-def test_progress_is_told_in_what_is_read_and_in_firms(tmp_path: Path, data: Path) -> None:
-    told: list[events.Event] = []
+def test_progress_is_reported_in_bytes_read_and_in_firms(tmp_path: Path, data: Path) -> None:
+    reported: list[events.Event] = []
     path = write_corpus(tmp_path / "calls.jsonl", [sentence_row(firm) for firm in range(9)])
-    ingest(path, QUARTER, LocalStorage(data), None, told.append)
-    started = [event for event in told if isinstance(event, events.StageStarted)]
+    ingest(path, QUARTER, LocalStorage(data), None, reported.append)
+    started = [event for event in reported if isinstance(event, events.StageStarted)]
     for stage in started:
         advanced = sum(
             event.amount
-            for event in told
+            for event in reported
             if isinstance(event, events.StageAdvanced) and event.stage == stage.stage
         )
         assert advanced == stage.total

@@ -38,7 +38,7 @@ def test_the_sample_corpus_is_ingested_by_name(data: Path) -> None:
     assert facts["firms"] >= 24
 
 
-def test_json_is_alone_on_stdout_and_rejects_are_told_on_stderr(tmp_path: Path, data: Path) -> None:
+def test_json_is_alone_on_stdout_and_rejects_are_on_stderr(tmp_path: Path, data: Path) -> None:
     rows = [sentence_row(1), *(sentence_row(2, raw_text="", position=at) for at in range(30))]
     source = write_corpus(tmp_path / "calls.csv", rows)
     refused = ftm_ingest(source, "-q", "2023Q1", "--data", data, "--json")
@@ -95,7 +95,7 @@ def test_strict_shows_the_rejected_rows_and_ends_with_2(tmp_path: Path, data: Pa
     assert not data.exists()
 
 
-def test_help_shows_the_options_of_a_source_and_the_other_sources() -> None:
+def test_help_shows_options_of_a_source_and_the_other_sources() -> None:
     text = ftm_ingest("--help").stdout
     assert "ftm ingest sample --quarter 2023Q1" in text
     assert "--layout" in text

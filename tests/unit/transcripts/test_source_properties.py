@@ -1,4 +1,4 @@
-"""However a table of turns is written, its chunks are the same; versions are told apart."""
+"""However a table of turns is written, its chunks are the same; versions are recognized."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_every_unicode_encoding_is_found_or_marked(words: list[str], codec: str)
     places=st.lists(st.sampled_from(["we’re", "“up”", "sales – costs", "it’s…"]), min_size=1),
     codec=st.sampled_from(["cp1252", "mac_roman"]),
 )
-def test_windows_and_mac_punctuation_are_told_apart(places: list[str], codec: str) -> None:
+def test_windows_and_mac_punctuation_are_distinguished(places: list[str], codec: str) -> None:
     text = "".join(f"Good morning, {place} and thanks for joining us today.\n" for place in places)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "call.txt"
@@ -297,7 +297,7 @@ NAMES = st.sampled_from(["Jane Doe", "Operator", "O. Neil-Smith", "Mary Ann O'Ha
     ),
     form=st.sampled_from(["{0}: {1}", "**{0}:** {1}", "{0} -- Chief Officer\n{1}"]),
 )
-def test_turns_are_told_apart_in_each_form(spoken: list[tuple[str, str]], form: str) -> None:
+def test_turns_are_recognized_in_each_form(spoken: list[tuple[str, str]], form: str) -> None:
     merged = [("Operator", "Hello."), ("Jane Doe", "Hi."), *spoken, ("Operator", "Bye.")]
     found = turns_of_text("\n".join(form.format(*turn) for turn in merged))
     assert [(turn.speaker, turn.text) for turn in found] == merged

@@ -49,7 +49,7 @@ def test_wrds_itself_is_the_server_and_encryption_is_required() -> None:
     assert login(WRDS_USERNAME="ada", WRDS_PASSWORD=KEY, PGSSLMODE="verify-full").sslmode is None
 
 
-def test_flags_come_before_wrds_variables_and_those_before_postgres_ones() -> None:
+def test_flags_precede_wrds_variables_and_those_postgres_ones() -> None:
     pg = {"PGHOST": "h", "PGPORT": "5", "PGDATABASE": "d", "PGUSER": "pg", "PGPASSWORD": "pg-key"}
 
     by_pg = login(None, None, **pg)
@@ -103,7 +103,7 @@ def test_the_user_is_taken_from_the_line_of_the_password_file(tmp_path: Path) ->
     assert (found.user, found.password, found.origin) == ("a:da", None, str(path))
 
 
-def test_a_password_file_that_others_can_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_password_file_readable_by_others_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pgpass"
     path.write_text(f"*:*:*:ada:{KEY}\n")
     path.chmod(0o644)

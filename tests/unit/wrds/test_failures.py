@@ -1,4 +1,4 @@
-"""What PostgreSQL and PAM say, and what the operator is told."""
+"""Errors of PostgreSQL and PAM, and the message to the operator."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ AT_LOGIN = 'connection to server at "192.0.2.1", port 9737 failed: '
 def test_each_failure_has_its_kind_and_its_remedy(
     error: psycopg.Error, kind: type[FtmError], hint: str
 ) -> None:
-    told = explain("WRDS", error)
+    reported = explain("WRDS", error)
 
-    assert type(told) is kind
-    assert hint in told.hint
-    assert str(error).split(": ")[-1] in told.cause or "timeout" in told.cause
+    assert type(reported) is kind
+    assert hint in reported.hint
+    assert str(error).split(": ")[-1] in reported.cause or "timeout" in reported.cause

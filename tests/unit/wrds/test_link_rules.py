@@ -39,7 +39,7 @@ def permno(*links: Link, day: dt.date = CALL) -> int | None:
         (dt.date(2023, 3, 1), dt.date(2023, 1, 1), False),
     ],
 )
-def test_fault_21_a_link_holds_from_its_first_day_to_its_last_both_included(
+def test_fault_21_link_is_valid_on_its_first_and_last_day(
     start: dt.date | None, end: dt.date | None, valid: bool
 ) -> None:
     link = dataclasses.replace(GOOD, start=start, end=end)
@@ -69,7 +69,7 @@ def test_fault_21_an_open_end_means_today_and_no_later_day(end: dt.date | None) 
         (None, None, True),
     ],
 )
-def test_fault_21_only_lu_and_lc_links_marked_p_or_c_give_a_permno(
+def test_fault_21_only_lu_and_lc_links_with_p_or_c_give_permnos(
     kind: str | None, primary: str | None, usable: bool
 ) -> None:
     found = resolve([dataclasses.replace(GOOD, kind=kind, primary=primary)], CALL, today=TODAY)
@@ -114,7 +114,7 @@ def test_a_primary_mark_by_compustat_comes_before_one_by_crsp() -> None:
     assert permno(by_crsp, dataclasses.replace(GOOD, kind="LU")) == 10001
 
 
-def test_fault_22_the_link_date_is_the_first_day_of_the_chosen_link() -> None:
+def test_fault_22_link_date_is_the_first_day_of_the_chosen_link() -> None:
     assert resolve([GOOD], CALL, today=TODAY).identifiers.link_date == dt.date(2010, 1, 1)
     lapsed = dataclasses.replace(GOOD, end=dt.date(2011, 1, 1))
     assert resolve([lapsed], CALL, today=TODAY).identifiers == Identifiers("000001")

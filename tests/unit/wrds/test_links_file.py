@@ -80,7 +80,7 @@ def test_a_ticker_is_the_same_however_its_class_is_written(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("name,permno\nA,1\n", "no column to match firms by"),
         ("ticker,name\nA,B\n", "neither permno nor gvkey"),
@@ -94,9 +94,9 @@ def test_a_ticker_is_the_same_however_its_class_is_written(text: str) -> None:
     ],
 )
 def test_a_file_that_cannot_be_trusted_is_refused_with_the_place(
-    tmp_path: Path, text: str, told: str
+    tmp_path: Path, text: str, reported: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         read_links(csv_file(tmp_path, text))
 
 
@@ -104,11 +104,11 @@ def test_what_is_no_links_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "links.xlsx").write_bytes(b"PK")
     (tmp_path / "links.parquet").write_bytes(b"PAR0")
     (tmp_path / "latin.csv").write_bytes("ticker,permno\nÉ,1\n".encode("latin-1"))
-    for name, told in {
+    for name, reported in {
         "links.xlsx": "neither",
         "links.parquet": "not a readable Parquet",
         "latin.csv": "not UTF-8",
         "none.csv": "is not a file",
     }.items():
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=reported):
             read_links(tmp_path / name)

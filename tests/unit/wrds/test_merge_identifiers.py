@@ -99,7 +99,7 @@ def files(storage: LocalStorage) -> dict[str, bytes]:
     return {key: storage.read(key) for key in storage.list("prefetch/")}
 
 
-def test_fault_21_and_fault_22_identifiers_follow_the_link_rules_with_their_date(
+def test_fault_21_fault_22_identifiers_follow_the_link_rules(
     storage: LocalStorage, merge: Callable[..., MergeReport]
 ) -> None:
     start = dt.date(2010, 1, 1)
@@ -135,7 +135,7 @@ def test_what_stays_unmatched_is_listed_with_the_reason(
     }
 
 
-def test_a_firm_without_ticker_is_no_reason_where_the_file_goes_by_firm_id(
+def test_missing_ticker_is_no_reason_in_a_file_with_firm_ids(
     storage: LocalStorage, merge: Callable[..., MergeReport]
 ) -> None:
     merge("companyid,permno,gvkey\nAAA,10001,1\n")
@@ -182,7 +182,7 @@ class FailingAt(LocalStorage):
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_merge_that_stops_anywhere_leaves_the_quarter_whole_as_it_was(
+def test_merge_that_stops_anywhere_leaves_the_quarter_as_it_was(
     storage: LocalStorage, merge: Callable[..., MergeReport], number: int
 ) -> None:
     before = identifiers(storage)
@@ -243,7 +243,13 @@ def test_the_command_prints_what_it_filled_and_what_not(
     done = CliRunner().invoke(app, [*arguments, "--json"])
 
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert (told["firms_filled"], told["firms_without_permno"]) == (4, 5)
-    assert {firm["firm_id"] for firm in told["unmatched"]} == {"BBB", "CCC", "EEE", "FFF", "GGG"}
+    reported = json.loads(done.stdout)
+    assert (reported["firms_filled"], reported["firms_without_permno"]) == (4, 5)
+    assert {firm["firm_id"] for firm in reported["unmatched"]} == {
+        "BBB",
+        "CCC",
+        "EEE",
+        "FFF",
+        "GGG",
+    }
     assert "is not in the links file" in CliRunner().invoke(app, arguments).stdout
