@@ -92,7 +92,7 @@ async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
         await asyncio.to_thread(loop.topics, firms[:1])
         ratio = await asyncio.to_thread(alternate, ours, theirs, n_pairs)
     in_order = [firm for pair in range(n_pairs) for firm in firms[pair::n_pairs]]
-    figures: dict[str, Any] = {
+    measures: dict[str, Any] = {
         "times the firms a minute of the loop": ratio,
         "firms": len(firms),
         "sentences": sum(len(firm) for firm in firms),
@@ -100,11 +100,11 @@ async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
         "firms a minute, loop": 60 * len(firms) / sum(ratio.theirs_seconds),
     }
     for side, keywords in found.items():
-        figures[f"NPMI, {side}"] = _coherence(in_order, keywords)
+        measures[f"NPMI, {side}"] = _coherence(in_order, keywords)
         spread = [value for firm in keywords if (value := diversity(firm)) is not None]
-        figures[f"diversity within a firm, {side}"] = sum(spread) / len(spread)
-        figures[f"topics, {side}"] = sum(len(firm) for firm in keywords)
-    return figures
+        measures[f"diversity within a firm, {side}"] = sum(spread) / len(spread)
+        measures[f"topics, {side}"] = sum(len(firm) for firm in keywords)
+    return measures
 
 
 def _coherence(firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]]) -> float:

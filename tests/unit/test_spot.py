@@ -18,7 +18,7 @@ from ftm_core.contracts.events import Event, Note
 from ftm_core.spot import METADATA_VARIABLE, SpotMetadata, SpotNotice
 
 NOTICE = {"action": "terminate", "time": "2026-01-01T00:02:00Z"}
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 
 
 @dataclass
@@ -109,8 +109,8 @@ def test_metadata_with_expired_token_asks_again(instance: Instance) -> None:
 
 
 def test_notice_is_passed_on_once(instance: Instance) -> None:
-    """The third poll finds the notice: the job is told, and polling ends."""
-    told, events, polls = threading.Event(), [], 0
+    """The third poll finds the notice: the job is notified, and polling ends."""
+    reported, events, polls = threading.Event(), [], 0
 
     def wait(ended: threading.Event, seconds: float) -> bool:
         nonlocal polls
@@ -120,16 +120,16 @@ def test_notice_is_passed_on_once(instance: Instance) -> None:
             instance.notice = json.dumps(NOTICE).encode()
         return ended.is_set()
 
-    notice = SpotNotice(instance.url, events.append, on_notice=told.set, wait=wait)
+    notice = SpotNotice(instance.url, events.append, on_notice=reported.set, wait=wait)
     with notice:
-        assert told.wait(_PATIENCE)
+        assert reported.wait(_TIMEOUT)
     assert polls == 2
     assert [event.text for event in events] == [
         f"Spot takes this instance back at {NOTICE['time']}"
     ]
 
 
-def test_silent_metadata_is_told_of_once_and_polled_on() -> None:
+def test_silent_metadata_is_reported_once_and_polled_further() -> None:
     events: list[Event] = []
     polled = threading.Semaphore(0)
 
@@ -140,7 +140,7 @@ def test_silent_metadata_is_told_of_once_and_polled_on() -> None:
     # Port 9 of this machine: nothing listens.
     with SpotNotice("http://127.0.0.1:9", events.append, wait=wait):
         for _ in range(3):
-            assert polled.acquire(timeout=_PATIENCE)
+            assert polled.acquire(timeout=_TIMEOUT)
     assert len([event for event in events if isinstance(event, Note)]) == 1
 
 
@@ -157,6 +157,6 @@ def test_worker_ends_with_75_at_the_notice(
     """A job at work when the notice comes: the worker's own signal handling, and its exit code."""
     instance.notice = json.dumps(NOTICE).encode()
     began = time.monotonic()
-    monkeypatch.setattr(worker, "_step", lambda *_: time.sleep(_PATIENCE))
+    monkeypatch.setattr(worker, "_step", lambda *_: time.sleep(_TIMEOUT))
     assert worker.main(["map"], {METADATA_VARIABLE: instance.url}) == ExitCode.RETRYABLE
-    assert time.monotonic() - began < _PATIENCE
+    assert time.monotonic() - began < _TIMEOUT

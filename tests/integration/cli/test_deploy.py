@@ -141,7 +141,7 @@ def test_a_deploy_that_fails_half_way_is_resumed(source: Project) -> None:
     assert resumed["complete"]
     assert [(step["step"], step["add"]) for step in resumed["steps"]] == [
         ("batch, without vLLM", 0),
-        # The resource that failed is made anew; the one made before stays.
+        # The resource that failed is created again; the one created before stays.
         ("ecs", 1),
         ("batch, with vLLM", 1),
         ("stepfunctions", 1),
@@ -213,7 +213,7 @@ def test_what_a_deploy_lacks_is_named_before_anything_is_made(source: Project) -
     assert not has_state(source)
 
 
-def test_fault_23_a_destroy_asks_for_the_name_and_takes_vllm_to_zero(deployed: Project) -> None:
+def test_fault_23_destroy_asks_for_the_name_and_stops_vllm(deployed: Project) -> None:
     deployed.stage.deploy_vllm()
     assert deployed.ftm("scale-up", "--yes").code == 0
     refused = deployed.ftm("destroy", given="yes\n")

@@ -17,7 +17,7 @@ from .test_run_on_aws import LONG, failing, statuses, wait_for_line
 
 @pytest.fixture
 def running(project: Project) -> Project:
-    """A run that goes on, started without its command."""
+    """A run in progress, started without its command."""
     project.stage.deploy_vllm()
     project.stage.fill_bucket()
     start(project, LONG)
@@ -25,7 +25,7 @@ def running(project: Project) -> Project:
 
 
 def one_run(ended: Ended) -> Any:
-    """The one run that a look tells of."""
+    """The one run of an inspection."""
     (run,) = ended.json["runs"]
     return run
 
@@ -41,7 +41,7 @@ def start(project: Project, states: dict[str, Any]) -> None:
     )
 
 
-def test_one_look_tells_states_vllm_requests_warnings_and_cost(running: Project) -> None:
+def test_one_inspection_shows_states_vllm_warnings_and_cost(running: Project) -> None:
     write_log(running, "/ecs/ftm-vllm", "vllm/1", *['"POST /v1/chat/completions" 200 OK'] * 3)
     running.stage.client("logs").create_log_group(logGroupName="/aws/batch/ftm")
     lines = ("INFO fine", "WARNING vLLM unhealthy, waiting... (30s / 600s)")
@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_so(running: Project) -> None:
     assert statuses(running) == ["RUNNING"]
 
 
-def test_a_login_lost_in_the_middle_is_said_and_goes_on_when_renewed(running: Project) -> None:
+def test_monitor_reports_lost_login_and_resumes_when_renewed(running: Project) -> None:
     process = running.start("monitor")
     wait_for_line(process.stdout, "ProcessBatches")
     running.stage.set(expired=["all"])
@@ -83,10 +83,10 @@ def test_a_login_that_stays_lost_ends_with_what_to_do(running: Project) -> None:
     wait_for_line(process.stdout, "ProcessBatches")
     running.stage.set(expired=["all"])
     _, stderr = process.communicate(timeout=60)
-    told = " ".join(stderr.split())
+    reported = " ".join(stderr.split())
     assert process.returncode == 2
-    assert "the run itself keeps running" in told
-    assert "aws sso login" in told
+    assert "the run itself keeps running" in reported
+    assert "aws sso login" in reported
     running.stage.set(expired=[])
     assert statuses(running) == ["RUNNING"]
 
@@ -98,7 +98,7 @@ def test_throttling_is_outlived(running: Project) -> None:
     assert look["vllm"]["phase"] == "off"
 
 
-def test_a_failed_run_ends_the_watching_with_its_cause_and_exit_code(project: Project) -> None:
+def test_failed_run_ends_monitor_with_cause_and_exit_code(project: Project) -> None:
     project.stage.fill_bucket()
     start(project, failing("Stage judgement: Ftm.ChecksFailed"))
     ended = project.ftm("monitor")
@@ -107,20 +107,20 @@ def test_a_failed_run_ends_the_watching_with_its_cause_and_exit_code(project: Pr
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "reported"),
     [
         ({"account": "999999999999"}, "is pinned"),
         ({"expired": ["all"]}, "aws sso login"),
         ({}, "ftm deploy"),
     ],
 )
-def test_wrong_account_expired_login_or_nothing_deployed_stop_at_once(
-    project: Project, fault: dict[str, Any], told: str
+def test_monitor_stops_at_wrong_account_login_or_no_deployment(
+    project: Project, fault: dict[str, Any], reported: str
 ) -> None:
     project.stage.set(**fault)
     ended = project.ftm("monitor")
     assert ended.code == 2
-    assert told in " ".join(ended.stderr.split())
+    assert reported in " ".join(ended.stderr.split())
 
 
 def test_a_run_here_is_watched_from_its_data_folder(unpinned: Project) -> None:

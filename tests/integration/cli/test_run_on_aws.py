@@ -57,7 +57,9 @@ def test_a_run_is_followed_and_vllm_is_off_after_it(deployed: Project) -> None:
         ("Stage map: Ftm.NoInstance", 75),
     ],
 )
-def test_a_failed_run_tells_why_and_vllm_is_off(deployed: Project, cause: str, code: int) -> None:
+def test_failed_run_shows_the_cause_and_vllm_is_off(
+    deployed: Project, cause: str, code: int
+) -> None:
     deployed.stage.deploy_state_machine(failing(cause))
     ended = deployed.ftm("run", "-q", "2023Q1", "--yes")
     assert ended.code == code
@@ -136,7 +138,7 @@ def test_a_lost_login_leaves_the_run_and_its_vllm(deployed: Project) -> None:
     assert statuses(deployed) == ["RUNNING"]
 
 
-def test_a_renewed_login_goes_on_following(deployed: Project) -> None:
+def test_renewed_login_resumes_following(deployed: Project) -> None:
     deployed.stage.deploy_state_machine(LONG)
     process = deployed.start("run", "-q", "2023Q1", "--yes", FTM_LOGIN_WAIT="60")
     wait_for_line(process.stderr, "state ProcessBatches")
@@ -209,7 +211,7 @@ def test_detached_needs_the_deadman_switch(deployed: Project) -> None:
     assert deployed.stage.desired_counts() == (1, 1)
 
 
-def test_a_dry_run_tells_batches_time_and_cost(deployed: Project) -> None:
+def test_dry_run_shows_batches_time_and_cost(deployed: Project) -> None:
     ended = deployed.ftm("run", "-q", "2023Q1", "--dry-run", "--json")
     (plan,) = ended.json["quarters"]
     assert [batch["firms"] for batch in plan["batches"]] == [5]

@@ -115,7 +115,7 @@ def parliament() -> str:
 def findings(parliament: str, policy: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the linter says of a policy."""
     done = ended(parliament, "--string", json.dumps(policy), "--json")
-    # 1 tells of findings, anything else of a linter that did not run.
+    # 1 means findings, anything else a linter that did not run.
     assert done.returncode in (0, 1), done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert bool(found) == bool(done.returncode)

@@ -340,7 +340,7 @@ CASES: list[tuple[str, str, Tamper, set[str]]] = [
     ("sentiment-texts", "another title", rows_of(SENTIMENT, put(theme_name="Else")), set()),
 ]  # fmt: skip
 
-# These fail when nothing was found at all; `test_without_..._the_reason_is_told` covers them.
+# These fail when nothing was found at all; `test_without_..._the_reason_is_given` covers them.
 FAILING_WHEN_NOTHING_IS_FOUND = {"topics-present", "themes-present"}
 
 
@@ -365,7 +365,7 @@ def test_fault_11_every_check_is_seen_to_fail(finished_quarter: SmallQuarter) ->
     assert {check.id for check in report.checks} == tested
 
 
-def test_without_themes_the_reason_is_told(tmp_path: Path) -> None:
+def test_without_themes_the_reason_is_given(tmp_path: Path) -> None:
     quarter = build_small_quarter(LocalStorage(tmp_path), with_themes=False)
     report = evaluate(quarter.storage, QUARTER, quarter.settings)
     assert {check.id for check in report.failed} == {"themes-present"}
@@ -374,7 +374,7 @@ def test_without_themes_the_reason_is_told(tmp_path: Path) -> None:
     assert "more than 40%" in report.failed[0].detail
 
 
-def test_without_topics_the_reason_is_told(tmp_path: Path) -> None:
+def test_without_topics_the_reason_is_given(tmp_path: Path) -> None:
     quarter = build_small_quarter(LocalStorage(tmp_path), with_topics=False)
     report = evaluate(quarter.storage, QUARTER, quarter.settings)
     assert {check.id for check in report.failed} == FAILING_WHEN_NOTHING_IS_FOUND

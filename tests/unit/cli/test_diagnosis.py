@@ -186,22 +186,22 @@ def test_counts_of_0_are_a_problem_only_for_a_run(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "reported"),
     [
         ("We currently do not have sufficient g5.xlarge capacity.", "AWS has none to give"),
         ("VcpuLimitExceeded: you have requested more vCPU capacity", "quota"),
     ],
 )
-def test_no_instance_names_what_aws_said(account: Account, message: str, told: str) -> None:
+def test_no_instance_names_what_aws_said(account: Account, message: str, reported: str) -> None:
     account.instances, account.running, account.health = [], 0, []
     account.activities = [{"StatusCode": "Failed", "StatusMessage": message, "StartTime": NOW}]
     found = account.vllm()["vLLM"]
-    assert told in found.what
+    assert reported in found.what
     assert any(message in line for line in found.evidence)
     assert "scale-down" in found.next_step
 
 
-def test_a_task_that_ran_out_of_memory_is_told_with_its_exit_code(account: Account) -> None:
+def test_task_out_of_memory_is_reported_with_its_exit_code(account: Account) -> None:
     account.running, account.health = 0, []
     reason = "Essential container in task exited"
     account.stopped = [
@@ -212,7 +212,7 @@ def test_a_task_that_ran_out_of_memory_is_told_with_its_exit_code(account: Accou
     assert "larger instance_type" in found.next_step
 
 
-def test_a_model_that_loads_is_a_note_and_one_with_errors_a_problem(account: Account) -> None:
+def test_model_loading_is_a_note_and_with_errors_a_problem(account: Account) -> None:
     account.health = [{"State": "initial"}]
     assert account.vllm()["vLLM"].level == "note"
     account.log = ["ERROR torch.OutOfMemoryError: CUDA out of memory"]
@@ -229,19 +229,19 @@ def test_instances_and_tasks_that_differ_are_named(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "given", "told", "step"),
+    ("parameter", "given", "reported", "step"),
     [
         (None, URL, "missing", "`ftm deploy`"),
         ("http://old.example/v1", URL, "stale", "`ftm deploy`"),
         (URL, "http://old.example/v1", "another address", "`ftm deploy --only batch`"),
     ],
 )
-def test_a_stale_address_is_told_with_all_three_places(
-    account: Account, parameter: str | None, given: str, told: str, step: str
+def test_stale_address_is_reported_with_all_three_places(
+    account: Account, parameter: str | None, given: str, reported: str, step: str
 ) -> None:
     account.parameter, account.environment = parameter, {"LLM_BASE_URL": given}
     found = account.vllm()["address"]
-    assert told in found.what
+    assert reported in found.what
     assert found.next_step == step
     assert len(found.evidence) == 3
 
@@ -271,7 +271,7 @@ def job(name: str, status: str, exit_code: int | None = None, reason: str = "") 
     }
 
 
-def test_a_failed_map_is_told_by_job_exit_code_and_log(account: Account) -> None:
+def test_failed_map_is_reported_with_exit_code_and_log(account: Account) -> None:
     account.jobs = [
         job("ftm-map-2023Q1_batch_0000", "SUCCEEDED"),
         job("ftm-map-2023Q1_batch_0001", "FAILED", 137, "Essential container exited"),
@@ -309,7 +309,7 @@ def test_each_stage_that_can_fail_has_a_next_step(
 
 @pytest.mark.parametrize("row", [row for row in job_ends() if row.doctor], ids=lambda row: row.end)
 def test_each_end_of_the_failure_table_is_named(account: Account, row: Row) -> None:
-    """Fault A12: from what AWS itself returns, where a filtered list tells next to nothing."""
+    """Fault A12: from what AWS itself returns, where a filtered list shows next to nothing."""
     container: dict[str, Any] = {}
     if row.exit_code is not None:
         container["exitCode"] = row.exit_code
@@ -376,7 +376,7 @@ def test_the_promise_of_the_deadman_switch_is_the_modules_own() -> None:
     assert interval + idle == DEADMAN_MINUTES
 
 
-def test_jobs_that_get_no_instance_are_told_with_their_reason(account: Account) -> None:
+def test_jobs_without_an_instance_are_reported_with_the_reason(account: Account) -> None:
     reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
     account.jobs = [job("ftm-map-2023Q1_batch_0000", "RUNNABLE", reason=reason)]
     found = diagnose(account, "", "RUNNING")["jobs"]

@@ -65,34 +65,34 @@ def watch(*looks: Snapshot | Exception) -> Iterator[Snapshot | Trouble]:
     return follow(Scripted(*looks), clock=Time().clock, waits=Waits(poll=10.0, login=60.0))
 
 
-def test_a_login_lost_and_renewed_is_said_and_the_watching_goes_on() -> None:
+def test_following_resumes_after_a_lost_and_renewed_login() -> None:
     seen = list(watch(snapshot(), LOGIN, LOGIN, snapshot("SUCCEEDED")))
 
-    told = [look for look in seen if isinstance(look, Trouble)]
-    assert [trouble.text.split(":")[0] for trouble in told] == [
+    reported = [look for look in seen if isinstance(look, Trouble)]
+    assert [trouble.text.split(":")[0] for trouble in reported] == [
         "Login lost",
         "Login lost",
         "Logged in again.",
     ]
-    assert told[0].hint == "Log in again: watching then resumes by itself."
+    assert reported[0].hint == "Log in again: watching then resumes by itself."
     assert isinstance(seen[-1], Snapshot)
     assert seen[-1].state == "SUCCEEDED"
 
 
-def test_a_login_that_stays_lost_ends_the_watching_and_says_that_the_run_goes_on() -> None:
+def test_following_ends_at_a_lost_login_and_the_run_continues() -> None:
     with pytest.raises(AwsLoginError, match="the run itself keeps running") as ended:
         list(watch(snapshot(), LOGIN))
     assert "in 60 s" in ended.value.cause
     assert ended.value.hint == "Log in again."
 
 
-def test_a_second_loss_is_waited_for_anew() -> None:
+def test_second_loss_of_a_login_is_waited_for_again() -> None:
     lost = [LOGIN] * 6
     seen = list(watch(snapshot(), *lost, snapshot(), *lost, snapshot("SUCCEEDED")))
     assert isinstance(seen[-1], Snapshot)
 
 
-def test_throttling_is_told_and_outlived() -> None:
+def test_throttling_is_reported_and_outlived() -> None:
     seen = list(watch(snapshot(), *[BUSY] * 50, snapshot("FAILED")))
     assert sum(isinstance(look, Trouble) for look in seen) == 50
 
@@ -102,7 +102,7 @@ def test_without_a_login_at_the_start_nothing_is_waited_for() -> None:
         next(watch(LOGIN))
 
 
-def test_time_left_follows_from_the_rate_and_counts_failed_firms_as_over() -> None:
+def test_time_left_follows_the_rate_and_counts_failed_firms() -> None:
     assert snapshot(finished=50, per_minute=20.0).seconds_left == 120.0
     assert snapshot(finished=50).seconds_left is None
     assert snapshot("SUCCEEDED", finished=90, per_minute=20.0).seconds_left is None
@@ -120,7 +120,7 @@ def identity(run_id: str) -> RunIdentity:
     )
 
 
-def test_the_rate_of_a_resumed_run_is_not_made_of_firms_finished_before_it() -> None:
+def test_rate_of_a_resumed_run_ignores_firms_finished_before() -> None:
     fresh, resumed = identity(f"{RUN}-0a1b2c3d"), identity("2023Q1-20230101-000000-0a1b2c3d")
     assert FirmRate().measure(120.0, 50, fresh, RUN) == 25.0
     rate = FirmRate()

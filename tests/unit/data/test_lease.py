@@ -91,7 +91,7 @@ def begin(
     return lease.acquire(store, Quarter(2023, 1), parts, owner, restart=restart)
 
 
-def test_a_run_begins_once_and_is_resumed_with_its_identity(
+def test_run_starts_once_and_is_resumed_with_its_identity(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     first = begin(store, "one")
@@ -179,7 +179,7 @@ def test_changes_name_what_is_new_gone_or_different() -> None:
 
 
 @pytest.mark.slow
-def test_fault_7_the_second_of_two_processes_is_refused_naming_the_first(
+def test_fault_7_second_process_is_refused_naming_the_first(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     first, second = start_run(store, "first-run"), start_run(store, "second-run")
@@ -223,7 +223,7 @@ def test_fault_7_one_of_several_at_once_gets_the_quarter(
             assert f"is leased to run {names[winner]} (process {processes[winner].pid} " in text
 
 
-def test_the_hold_of_a_killed_process_is_taken_over(store: LocalStorage) -> None:
+def test_lease_of_a_killed_process_is_acquired(store: LocalStorage) -> None:
     killed = start_run(store, "killed-run")
     assert tell(killed) == "holding"
     os.kill(killed.pid, signal.SIGKILL)
@@ -260,7 +260,7 @@ def test_several_take_over_from_the_dead_and_one_gets_it(
     assert all(winner in text for text in said if text != "holding")
 
 
-def test_a_process_with_the_number_of_the_dead_is_not_the_holder(store: LocalStorage) -> None:
+def test_process_with_the_number_of_the_dead_is_not_the_owner(store: LocalStorage) -> None:
     mine = lease.this_process("one")
     earlier = dataclasses.replace(mine, process_started=mine.process_started - 3600)
 
@@ -268,7 +268,7 @@ def test_a_process_with_the_number_of_the_dead_is_not_the_holder(store: LocalSto
     assert not lease.is_alive(earlier)
 
 
-def test_the_same_process_number_in_another_container_is_another_process() -> None:
+def test_process_number_in_another_container_is_another_process() -> None:
     mine = lease.this_process("one")
     neighbour = dataclasses.replace(
         mine, process_namespace="pid:[1]", process_started=mine.process_started - 3600
@@ -328,7 +328,7 @@ def test_a_run_whose_container_was_lost_may_plan_again(
     assert begin(store, "smoke-test-1").run_id.startswith("smoke-test-1-")
 
 
-def test_a_heartbeat_renews_the_hold(store: LocalStorage, quarter: Quarter) -> None:
+def test_heartbeat_renews_the_lease(store: LocalStorage, quarter: Quarter) -> None:
     lease.acquire(store, quarter, PARTS, elsewhere("far-run", 500))
     before = _heartbeat(store, quarter)
 
@@ -350,7 +350,7 @@ def test_a_heartbeat_just_renewed_by_a_sister_job_is_left(
     assert store.read(keys.run_identity(quarter)) == before
 
 
-def test_a_run_that_lost_the_quarter_is_told_at_its_next_heartbeat(
+def test_run_that_lost_the_lease_fails_at_its_next_heartbeat(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     lease.acquire(store, quarter, PARTS, elsewhere("slow-run", lease.LEASE_SECONDS + 1))
@@ -371,7 +371,7 @@ class RestlessStorage(LocalStorage):
         return False
 
 
-def test_a_hold_that_cannot_be_renewed_or_released_is_no_success(
+def test_lease_that_cannot_be_renewed_or_released_is_no_success(
     tmp_path: Path, quarter: Quarter
 ) -> None:
     lease.acquire(LocalStorage(tmp_path), quarter, PARTS, elsewhere("run", 500))

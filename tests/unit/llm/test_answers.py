@@ -1,4 +1,4 @@
-"""Answers kept by content: found again, never torn, safe in a folder and in a bucket."""
+"""Responses cached by content: found again, never torn, safe in a folder and in a bucket."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_several_jobs_at_once_keep_all_their_answers(storage: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_quarter_of_thirty_thousand_answers_is_few_objects_and_loads_fast(storage: Any) -> None:
+def test_thirty_thousand_answers_are_few_objects_and_load_fast(storage: Any) -> None:
     with AnswerStore.open(storage, QUARTER, writer="job") as store:
         for number in range(30_000):
             store.add(answer(number))
@@ -128,7 +128,7 @@ def test_a_quarter_of_thirty_thousand_answers_is_few_objects_and_loads_fast(stor
     assert time.process_time() - began < 10
 
 
-def test_every_cut_of_the_last_line_is_passed_over(tmp_path: Path) -> None:
+def test_every_cut_of_the_last_line_is_skipped(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     with AnswerStore.open(storage, QUARTER, writer="job") as store:
         store.add(answer(1))
@@ -171,7 +171,7 @@ def test_a_kill_loses_no_answer_that_was_received(tmp_path: Path) -> None:
     assert all(again.contains(f"{number:064d}") for number in received)
 
 
-def test_in_a_bucket_answers_are_held_for_a_bounded_time_and_number(tmp_path: Path) -> None:
+def test_answers_wait_a_bounded_time_before_a_bucket_write(tmp_path: Path) -> None:
     now = 0.0
     storage: Any = BucketLike(tmp_path)
     store = AnswerStore.open(storage, QUARTER, writer="job", clock=lambda: now)
@@ -188,7 +188,7 @@ def test_in_a_bucket_answers_are_held_for_a_bounded_time_and_number(tmp_path: Pa
     assert store.due
 
 
-def test_in_a_bucket_a_failed_flush_keeps_the_answers_for_the_next(tmp_path: Path) -> None:
+def test_failed_flush_to_a_bucket_keeps_answers_for_the_next(tmp_path: Path) -> None:
     storage: Any = BucketLike(tmp_path)
     store = AnswerStore.open(storage, QUARTER, writer="job")
     store.add(answer(1))
@@ -200,7 +200,7 @@ def test_in_a_bucket_a_failed_flush_keeps_the_answers_for_the_next(tmp_path: Pat
     assert len(reopened(storage)) == 1
 
 
-def test_a_full_disk_is_told_and_costs_only_that_answer(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_loses_only_that_answer(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         skip_or_fail("this system has no /dev/full")
     journal = FileJournal(Path("/dev/full"))

@@ -20,18 +20,18 @@ def test_what_could_be_said_of_anything_names_next_to_nothing(text: str) -> None
     assert share_of_content_words([text]) < 0.15
 
 
-def test_words_of_a_matter_count_among_all_words() -> None:
+def test_words_of_substance_count_among_all_words() -> None:
     # Freight, rates, fell and ocean of nine words.
     assert share_of_content_words(
         ["Freight rates fell", "by 5 percent on the ocean."]
     ) == pytest.approx(4 / 9)
 
 
-def test_how_a_figure_is_told_is_no_matter() -> None:
-    figures = "In Q4 it increased to 3.5 million, up 12% compared to 3.1 million on average."
+def test_wording_of_numbers_has_no_substance() -> None:
+    values = "In Q4 it increased to 3.5 million, up 12% compared to 3.1 million on average."
 
-    assert share_of_content_words([figures]) == 0
-    assert share_of_content_words([figures.replace("it", "freight")]) > 0
+    assert share_of_content_words([values]) == 0
+    assert share_of_content_words([values.replace("it", "freight")]) > 0
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_how_a_figure_is_told_is_no_matter() -> None:
         "Let me turn it over to our treasurer for the segments.",
     ],
 )
-def test_what_a_courtesy_names_is_no_matter(courtesy: str) -> None:
+def test_words_of_a_courtesy_have_no_substance(courtesy: str) -> None:
     freight = "Ocean freight cost carriers dearly."
 
     assert share_of_content_words([courtesy]) == 0

@@ -1,4 +1,4 @@
-"""The embedded model in 8-bit integers: close to the full one, the same each time, never silent."""
+"""The bundled model in 8-bit integers: close to the full one, the same each time, never silent."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
         load_embedder(EmbeddingSettings())
 
 
-def test_8_bit_integers_of_another_model_are_refused_rather_than_left_out() -> None:
+def test_8_bit_integers_of_another_model_are_refused() -> None:
     with pytest.raises(InputError, match="EMBEDDING_PRECISION"):
         load_embedder(EmbeddingSettings(model_name="some/other-model", precision="int8"))
 

@@ -1,6 +1,6 @@
 """Issue 3, item 5, for ingest: generated broken corpora through the real ingest.
 
-Whatever is broken, ingest ends in one of two ways: every row is stored or listed with its file,
+For every broken input, ingest ends in one of two ways: every row is stored or listed with its file,
 row and reason; or an InputError (exit 2) names the source and nothing at all is written.
 """
 
@@ -34,7 +34,7 @@ from tests.fakes.transcript_corpora import (
 
 MARK = "fresh mark of a row that shall be broken on disk"
 
-# Values that no row may have, by column; each must be rejected whatever form it is written in.
+# Values that no row may have, by column; each must be rejected in every form.
 BAD_VALUES: dict[str, list[str]] = {
     "firm_id": ["", "   ", "nan", "NULL", "x" * 300, "a\tb", "a\x00"],
     "firm_name": ["", "None"],
