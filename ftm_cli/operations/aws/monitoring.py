@@ -77,6 +77,33 @@ class AwsMonitor:
         )
         self._name, known.execution = execution.arn, execution
         now = dt.datetime.now(dt.UTC)
+        unread = self._read_parts(parts, execution, now)
+        seconds = execution.seconds(now)
+        finished = known.firms.finished if known.firms else 0
+        return Snapshot(
+            target="aws",
+            run=execution.name,
+            quarter=execution.quarter or "",
+            data=f"s3://{execution.bucket}" if execution.bucket else "",
+            state=execution.status,
+            started=execution.started.astimezone(dt.UTC).isoformat(timespec="seconds"),
+            seconds=seconds,
+            error=execution.reason,
+            states=known.states if execution.is_running else (),
+            batches=known.batches,
+            firms=known.firms,
+            firms_per_minute=self._rate.measure(seconds, finished, known.identity, execution.name),
+            vllm=known.vllm,
+            requests_per_second=known.requests,
+            warnings=tuple(known.warnings),
+            cost_usd=_cost(execution, known, self._prices, now),
+            prices_note=f"prices of {self._prices.date} ({self._prices.source})",
+            unread=unread,
+        )
+
+    def _read_parts(self, parts: _Parts, execution: Execution, now: dt.datetime) -> tuple[str, ...]:
+        """Update what is known of the run; returns the names of what did not answer."""
+        known = self._known
         unread: list[str] = []
 
         def part(name: str, inspect: Callable[[], _Found], last: _Found) -> _Found:
@@ -108,28 +135,7 @@ class AwsMonitor:
         )
         part("warnings", lambda: self._read_warnings(parts, execution, now), None)
         known.jobs = part("jobs", lambda: self._jobs(parts, execution, now), known.jobs)
-        seconds = execution.seconds(now)
-        finished = known.firms.finished if known.firms else 0
-        return Snapshot(
-            target="aws",
-            run=execution.name,
-            quarter=execution.quarter or "",
-            data=f"s3://{execution.bucket}" if execution.bucket else "",
-            state=execution.status,
-            started=execution.started.astimezone(dt.UTC).isoformat(timespec="seconds"),
-            seconds=seconds,
-            error=execution.reason,
-            states=known.states if execution.is_running else (),
-            batches=known.batches,
-            firms=known.firms,
-            firms_per_minute=self._rate.measure(seconds, finished, known.identity, execution.name),
-            vllm=known.vllm,
-            requests_per_second=known.requests,
-            warnings=tuple(known.warnings),
-            cost_usd=_cost(execution, known, self._prices, now),
-            prices_note=f"prices of {self._prices.date} ({self._prices.source})",
-            unread=tuple(dict.fromkeys(unread)),
-        )
+        return tuple(dict.fromkeys(unread))
 
     def _firms(self, parts: _Parts, execution: Execution) -> Progress | None:
         if not execution.quarter or not execution.bucket:
