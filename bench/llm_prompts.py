@@ -27,7 +27,7 @@ import httpx
 
 from ftm_core.llm.local_server import LocalServer
 from ftm_core.text import lexicons
-from ftm_core.text.grounding import Sources
+from ftm_core.text.grounding import SourceVocabulary
 from ftm_core.text.stems import stem
 
 # One for each variant, so that each keeps the beginning that its prompts share.
@@ -187,7 +187,7 @@ def measure(row: Mapping[str, Any]) -> dict[str, Any]:
     content = [stem(word) for word in words if word not in empty and len(word) > 2]
     source = {stem(word) for word in _WORDS.findall(" ".join(shown).lower())}
     named = {stem(part) for word in row["keywords"] for part in word.split()}
-    sources = Sources(shown)
+    sources = SourceVocabulary(shown)
     return {
         "unsupported": sources.ungrounded(body) + sources.ungrounded(title.lower()),
         "kept": mean(word in source for word in content) if content else 0.0,

@@ -35,7 +35,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.transcript_chunks import find_manifest, iterate_firms
 from ftm_core.quality.coherence import CallWords, diversity
-from ftm_core.quality.recovery import Key, compare, own_key
+from ftm_core.quality.theme_recovery import Key, compare, own_key
 from ftm_core.storage.local import LocalStorage
 from ftm_core.text.substance import share_of_content_words
 from ftm_core.topics.embedding import bundled_model_folder

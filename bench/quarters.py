@@ -20,8 +20,8 @@ from ftm_core.llm.client import LlmClient
 from ftm_core.storage import Storage
 from ftm_core.topics.map_job import BatchOutcome, MapContext, run_batch
 from ftm_core.topics.workers import ModelWorkers
+from ftm_core.transcripts.call_sentences import Sentence
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
-from ftm_core.transcripts.sentences import Sentence
 from tests.fakes.llm_server import MODEL, completion
 
 QUARTER = Quarter(2017, 1)

@@ -26,7 +26,7 @@ from ftm_core.memory import give_memory_back, peak_memory_mib
 from ftm_core.quality.measure import measure_quality
 from ftm_core.report.content import collect, quarter_views
 from ftm_core.report.page import render_page
-from ftm_core.report.tables import QuarterTables
+from ftm_core.report.quarter_tables import QuarterTables
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.large_tables import write_large_tables
 from tests.fakes.small_quarter import QUARTER, build_small_quarter

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from bench.corpus import maec_file
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings, ThemeSettings
-from ftm_core.quality.recovery import Recovery, compare, sample_key
 from ftm_core.quality.subjects import Subject, read_subjects, subject_recovery
+from ftm_core.quality.theme_recovery import Recovery, compare, sample_key
 from ftm_core.text.small_talk import is_small_talk
 from ftm_core.text.tokens import MASK
 from ftm_core.themes.quarter_sentences import QuarterSentences

@@ -85,7 +85,7 @@ def plan(request: RunRequest) -> tuple[RunIdentity, Manifest, list[Batch]]:
     return identity, manifest, batches
 
 
-def standing(request: RunRequest) -> RunIdentity | None:
+def find_completed_run(request: RunRequest) -> RunIdentity | None:
     """The identity of a finished quarter that a run would leave as it is, else None.
 
     Tells a re-run that there is nothing to do before any model or server is started.

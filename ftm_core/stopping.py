@@ -102,7 +102,7 @@ class StopSignals:
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Hold stop signals back; a process started in the block never sees them at all.
 
     A mask outlives ``exec``, where a handler does not, so that a Ctrl-C to the whole group leaves

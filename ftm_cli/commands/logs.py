@@ -12,7 +12,7 @@ from ftm_cli.options import DataOption, JsonOption, TargetOption
 def logs_command(
     source: Annotated[str, typer.Argument(help="vllm, plan, map or reduce.")],
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Print new lines as they come, until Ctrl-C.")
     ] = False,
     filter_pattern: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 
 if TYPE_CHECKING:
     from ftm_core.contracts.quarters import Quarter
-    from ftm_core.themes.tables import DownstreamReport
+    from ftm_core.themes.downstream_tables import DownstreamReport
 
 
 def package_command(

@@ -12,7 +12,7 @@ from ftm_cli.options import DataOption, JsonOption, OptionalQuarterOption
 if TYPE_CHECKING:
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.quality.quality_report import QualityReport
-    from ftm_core.quality.recovery import Key
+    from ftm_core.quality.theme_recovery import Key
     from ftm_core.storage import Storage
 
 
@@ -84,7 +84,7 @@ def quality_command(
 def _key(storage: Storage, quarter: Quarter, path: Path | None) -> Key | None:
     """The key given, or that of the sample corpus when the quarter was ingested from it."""
     from ftm_core.data.transcript_chunks import read_manifest
-    from ftm_core.quality.recovery import own_key, read_key
+    from ftm_core.quality.theme_recovery import own_key, read_key
 
     if path is not None:
         return read_key(path)

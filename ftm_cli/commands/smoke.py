@@ -96,5 +96,5 @@ def _end(test: SmokeTest) -> None:
         f"smoke test of {test.quarter}",
         f"{len(failed)} of {len(test.checklist)} lines of the checklist failed: "
         + "; ".join(failed),
-        "`ftm doctor` looks for the cause.",
+        "`ftm doctor` shows the cause.",
     )

@@ -22,7 +22,7 @@ from ftm_core.contracts.settings import (
 from ftm_core.data.lease import new_run_name
 from ftm_core.llm.addresses import without_password
 from ftm_core.llm.local_models import find_local_model, most_slots, plan_server
-from ftm_core.pipeline import QuarterOutcome, RunRequest, run_quarter, standing
+from ftm_core.pipeline import QuarterOutcome, RunRequest, find_completed_run, run_quarter
 from ftm_core.stopping import StopSignals
 from ftm_core.storage import Storage
 
@@ -96,7 +96,7 @@ def run_with(
         restart=run.restart,
         max_firms=run.max_firms,
     )
-    finished = standing(request)
+    finished = find_completed_run(request)
     if finished is not None:
         return LocalOutcome(run.quarter, run.storage.uri, finished.run_id, None)
     served = settings.llm.model_copy(update={"base_url": llm.base_url()})

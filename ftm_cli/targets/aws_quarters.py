@@ -15,8 +15,8 @@ from ftm_cli.operations.aws.waiting import (
     Clock,
     StopSignal,
     Waits,
+    ignore_signals,
     stopped_by_signals,
-    undisturbed,
 )
 from ftm_cli.operations.plan import RunPlan
 from ftm_cli.results.runs import AwsRunDetails, FirmCounts, RunResult
@@ -141,7 +141,7 @@ class ConcurrentRuns:
                 "stopped this command; the runs themselves keep running",
                 f"`ftm monitor` watches them: {names}.",
             ) from error
-        with undisturbed():
+        with ignore_signals():
             for active in self._active.values():
                 with contextlib.suppress(FtmError):
                     self._executions.stop(active.execution, "ftm run was stopped")

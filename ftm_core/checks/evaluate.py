@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ftm_core.checks import sql_checks
-from ftm_core.checks.evidence import Evidence
+from ftm_core.checks.answer_evidence import AnswerEvidence
 from ftm_core.checks.files import check_tables, check_transcripts
 from ftm_core.checks.result import GROUPS, Check, EvaluationReport, Samples
 from ftm_core.checks.texts import check_theme_texts, check_topic_texts
@@ -20,9 +20,9 @@ from ftm_core.data.finished import FinishedQuarter
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.quality.measure import measure_quality
 from ftm_core.quality.quality_report import QualityReport
-from ftm_core.quality.recovery import own_key
+from ftm_core.quality.theme_recovery import own_key
 from ftm_core.storage import Storage
-from ftm_core.themes.tables import failed_wholly
+from ftm_core.themes.downstream_tables import failed_wholly
 
 CHECKED_TABLES = tuple(TABLES)
 _TOPIC_SAMPLE = "SELECT firm_name, topic_id, representation, summary FROM firm_topics LIMIT 10"
@@ -54,7 +54,7 @@ def evaluate(
     transcripts, same_input = check_transcripts(store)
     sources, of_files = check_tables(store, CHECKED_TABLES)
     sources["transcripts"] = transcripts
-    evidence = Evidence(finished)
+    evidence = AnswerEvidence(finished)
     with QuarterDatabase(storage, sources.get) as database:
         _add_records(database, finished)
         sql_checks.prepare(database)

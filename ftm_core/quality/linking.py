@@ -18,7 +18,7 @@ from ftm_core.data.panel import Directions, cosines, match_themes, unit_directio
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage import Storage
 
-# More quarters than this in one range are a slip of the pen.
+# More quarters than this in one range are taken for a typing error.
 MOST_QUARTERS = 200
 _RANGE = re.compile(r"(\S+?)\.\.(\S+)")
 

@@ -16,11 +16,11 @@ from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.quality.coherence import CallWords, Kind, diversity
 from ftm_core.quality.duplicates import duplicate_names
 from ftm_core.quality.quality_report import Measure, QualityReport, at_least, at_most, mean, share
-from ftm_core.quality.recovery import PURE_THEME, Key, Recovery, compare
 from ftm_core.quality.stability import SEEDS, stability
 from ftm_core.quality.subjects import Subject, subject_recovery
+from ftm_core.quality.theme_recovery import PURE_THEME, Key, Recovery, compare
 from ftm_core.storage import Storage
-from ftm_core.text.grounding import Sources
+from ftm_core.text.grounding import SourceVocabulary
 
 EXAMPLES_SHOWN = 5
 # Coherence reads calls word by word: of a large quarter as many as this, spread evenly over it.
@@ -234,7 +234,7 @@ def _stability_measures(
 
 def _text_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Measure]:
     sources = {
-        row["topic_id"]: Sources([row["firm_name"], *rows.texts_of_topic[row["topic_id"]]])
+        row["topic_id"]: SourceVocabulary([row["firm_name"], *rows.texts_of_topic[row["topic_id"]]])
         for row in rows.topics
     }
     yield _grounding(
@@ -252,7 +252,9 @@ def _text_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Measure
         [
             (
                 row["theme_id"],
-                Sources(rows.texts_of_theme[row["theme_id"]]).ungrounded(row["description"]),
+                SourceVocabulary(rows.texts_of_theme[row["theme_id"]]).ungrounded(
+                    row["description"]
+                ),
             )
             for row in rows.themes
         ],

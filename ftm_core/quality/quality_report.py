@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftm_core.quality.recovery import Recovery
+from ftm_core.quality.theme_recovery import Recovery
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def at_least(
     id: str, title: str, value: float | None, threshold: float, detail: str = ""
 ) -> Measure:
     """A measure that warns below its threshold."""
-    # What could not be measured is no reason for calm.
+    # A value that could not be measured needs attention as well.
     warning = value is None or value < threshold
     return Measure(id, title, value, f"at least {threshold:g}", warning, detail)
 

@@ -20,10 +20,10 @@ from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.quality.measure import measure_quality
 from ftm_core.quality.quality_report import QualityReport
-from ftm_core.quality.recovery import own_key
+from ftm_core.quality.theme_recovery import own_key
 from ftm_core.report.heatmap import Heatmap, heatmap
-from ftm_core.report.tables import QuarterTables
-from ftm_core.report.themes import ThemeEntry, ThemeGroup, theme_entries, theme_groups
+from ftm_core.report.quarter_tables import QuarterTables
+from ftm_core.report.theme_entries import ThemeEntry, ThemeGroup, theme_entries, theme_groups
 from ftm_core.report.timeline import Timeline, read_timeline
 from ftm_core.report.topic_map import VectorsOf, topic_map
 from ftm_core.report.topic_vectors import vectors_of

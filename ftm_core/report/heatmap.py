@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ftm_core.report.tables import QuarterTables
+from ftm_core.report.quarter_tables import QuarterTables
 
 MOST_THEMES = 15
 MOST_FIRMS = 40

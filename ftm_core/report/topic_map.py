@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from ftm_core.report.layout import lay_out
+from ftm_core.report.quarter_tables import QuarterTables
 from ftm_core.report.sampling import sample_by_group
-from ftm_core.report.tables import QuarterTables
 from ftm_core.themes.sentence_space import flattened_space
 from ftm_core.topics.compact_vectors import quantize
 from ftm_core.topics.embedding import Vectors

@@ -56,7 +56,7 @@ def _are_forms_of_one(first: str, second: str) -> bool:
     return shared >= _SHORTEST_STEM and first[:shared] == second[:shared]
 
 
-class Sources:
+class SourceVocabulary:
     """The words and numbers of the sentences that a text may rest on."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -68,8 +68,8 @@ class Sources:
                 self._words |= _parts(uncontracted(word))
         self._numbers |= {_SPELT[word] for word in self._words & _SPELT.keys()}
 
-    def __or__(self, other: Sources) -> Sources:
-        both = Sources(())
+    def __or__(self, other: SourceVocabulary) -> SourceVocabulary:
+        both = SourceVocabulary(())
         both._words = self._words | other._words
         both._numbers = self._numbers | other._numbers
         return both

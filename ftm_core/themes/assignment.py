@@ -45,7 +45,7 @@ def with_context(
     """Keep the nearest theme of a sentence that is close to it, or whose context is.
 
     A sentence belongs to its nearest theme from a cosine of ``min_similarity``. Within CONTEXT
-    positions of one that belongs to the same theme, CONTEXT_SIMILARITY is enough: what is said
+    positions of one that belongs to the same theme, CONTEXT_SIMILARITY is enough: what is spoken
     between two sentences on a subject is most likely on it, too. Rows are ordered by call and
     position. Two thresholds as in Canny, PAMI 8 (1986).
     """

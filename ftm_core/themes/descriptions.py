@@ -11,7 +11,7 @@ from ftm_core.contracts.records import Failure, utc_now
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.item_texts import ThemeText, theme_text
-from ftm_core.themes.evidence import ThemeEvidence
+from ftm_core.themes.theme_evidence import ThemeEvidence
 
 STAGE = "describe themes"
 

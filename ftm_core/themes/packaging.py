@@ -15,13 +15,13 @@ from ftm_core.data.lease import new_run_name, this_process
 from ftm_core.data.part_copies import PartCopies
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage import Storage
-from ftm_core.themes.sentiment_rows import TopicThemes, damaged
-from ftm_core.themes.tables import (
+from ftm_core.themes.downstream_tables import (
     DownstreamReport,
     SentenceThemes,
     read_calls,
     write_downstream,
 )
+from ftm_core.themes.sentiment_rows import TopicThemes, damaged
 
 _CONTRIBUTION_COLUMNS = ("topic_id", "theme_id", "firm_id", "n_sentences")
 

@@ -28,16 +28,16 @@ from ftm_core.llm.item_texts import ThemeText
 from ftm_core.storage import Storage, tables
 from ftm_core.themes import descriptions, theme_rows
 from ftm_core.themes.descriptions import describe_themes
-from ftm_core.themes.evidence import ThemeEvidence
-from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences, write_sentences
-from ftm_core.themes.sentiment_rows import TopicThemes
-from ftm_core.themes.tables import (
+from ftm_core.themes.downstream_tables import (
     CallKey,
     DownstreamReport,
     SentenceThemes,
     read_calls,
     write_downstream,
 )
+from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences, write_sentences
+from ftm_core.themes.sentiment_rows import TopicThemes
+from ftm_core.themes.theme_evidence import ThemeEvidence
 from ftm_core.themes.theme_finding import FoundThemes, find_themes
 from ftm_core.topics.workers import ModelWorkers
 

@@ -42,7 +42,7 @@ def flattened_space(blocks: Iterable[Bytes], n_directions: int) -> SentenceSpace
     """The space without the sentences' mean and with the directions of most variance flattened.
 
     Every sentence is of an earnings call, and half of each vector says so: the mean goes. What
-    varies most is then how something is said (numbers or plans, speech or writing). The first
+    varies most is then how something is expressed (numbers or plans, speech or writing). The first
     ``n_directions`` are brought down to the variance of the next one: they still separate sentences
     apart, and no longer before all else. After Mu and Viswanath, All-but-the-Top, ICLR 2018, who
     remove them altogether. Reads all ``blocks`` once.

@@ -27,7 +27,6 @@ from ftm_core.themes.assignment import (
     without_dominance,
 )
 from ftm_core.themes.distinctiveness import distinctiveness
-from ftm_core.themes.evidence import LEADING_SENTENCES
 from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences
 from ftm_core.themes.sentence_space import SentenceSpace, flattened_space, sharpened_space
 from ftm_core.themes.theme_directions import (
@@ -38,6 +37,7 @@ from ftm_core.themes.theme_directions import (
     refined,
     smallest_cluster,
 )
+from ftm_core.themes.theme_evidence import LEADING_SENTENCES
 from ftm_core.themes.theme_groups import group_themes
 from ftm_core.themes.theme_kinds import ThemeTalk, kind_of
 from ftm_core.themes.theme_sample import draws, stratified_sample
@@ -195,11 +195,11 @@ def _describe(
     texts = sentences.table["raw_text"]
     members = _most_central_first(assignment)
     central = [rows[: theme_keywords.SENTENCES_PER_THEME] for rows in members]
-    said = [texts.take(sentences.kept[rows]).to_pylist() for rows in central]
-    keywords = theme_keywords.count_terms(said).keywords(N_KEYWORDS)
+    spoken = [texts.take(sentences.kept[rows]).to_pylist() for rows in central]
+    keywords = theme_keywords.count_terms(spoken).keywords(N_KEYWORDS)
     themes = []
     for rows, central_rows, own_texts, own_keywords in zip(
-        members, central, said, keywords, strict=True
+        members, central, spoken, keywords, strict=True
     ):
         leading = _one_per_firm(firms[central_rows])
         themes.append(
@@ -219,10 +219,10 @@ def _describe(
 
 def _with_groups(themes: list[FoundTheme], groups: npt.NDArray[np.int64]) -> tuple[FoundTheme, ...]:
     """The themes with their group, which is named by the keywords that its themes share most."""
-    said = [[" . ".join(theme.keywords)] * theme.n_firms for theme in themes]
+    documents = [[" . ".join(theme.keywords)] * theme.n_firms for theme in themes]
     names = [
         theme_keywords.label_of(words)
-        for words in theme_keywords.count_terms(said, 1)
+        for words in theme_keywords.count_terms(documents, 1)
         .grouped(groups)
         .keywords(WORDS_IN_GROUP_NAME)
     ]

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from ftm_core.contracts.errors import FtmError, InputError, RetryableError
 from ftm_core.contracts.settings import Settings
 from ftm_core.cpus import available_cpus
-from ftm_core.stopping import held_back
+from ftm_core.stopping import block_signals
 from ftm_core.topics.embedding import Embedder
 
 _Result = TypeVar("_Result")
@@ -89,7 +89,7 @@ class ModelWorkers:
         """
         try:
             # The pool starts its processes as work comes in.
-            with held_back(), _own_modules_only():
+            with block_signals(), _own_modules_only():
                 future = self._pool.submit(_run_in_worker, function, arguments)
             self._children += [
                 child for child in multiprocessing.active_children() if child not in self._children

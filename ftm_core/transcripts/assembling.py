@@ -11,11 +11,11 @@ from itertools import combinations, groupby
 from typing import Any
 
 from ftm_core.text.sentences import LONGEST_SENTENCE
+from ftm_core.transcripts.call_sentences import Sentence, number_turns
 from ftm_core.transcripts.chunks import Call, FirmTranscripts
 from ftm_core.transcripts.layouts import ColumnMap
 from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.rows import excerpt
-from ftm_core.transcripts.sentences import Sentence, number_turns
 from ftm_core.transcripts.staging import StagedRow
 
 Refuse = Callable[[Reject], None]

@@ -18,7 +18,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.base import Storage
 from ftm_core.storage.tables import COMPRESSION
-from ftm_core.transcripts.sentences import Sentence
+from ftm_core.transcripts.call_sentences import Sentence
 
 FIRMS_PER_CHUNK = 200
 

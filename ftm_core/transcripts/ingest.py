@@ -23,7 +23,7 @@ from ftm_core.transcripts.assembling import Assembler, FirmRows
 from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, ChunkWriter
 from ftm_core.transcripts.ingest_report import IngestReport, QuarterResult
 from ftm_core.transcripts.judging import judge
-from ftm_core.transcripts.publishing import publish, standing_manifests
+from ftm_core.transcripts.publishing import existing_manifests, publish
 from ftm_core.transcripts.rejects import RejectLog, printable
 from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.row_reader import (
@@ -93,12 +93,12 @@ def ingest(
         if options.replace:
             for quarter in wanted or ():
                 refuse_if_running(storage, quarter)
-        standing = standing_manifests(storage, wanted or (), checksum, replace=options.replace)
-        if wanted is not None and len(standing) == len(wanted):
-            return _nothing_to_do(reader, standing, started)
+        existing = existing_manifests(storage, wanted or (), checksum, replace=options.replace)
+        if wanted is not None and len(existing) == len(wanted):
+            return _nothing_to_do(reader, existing, started)
         probe(storage)
         job = _Job(reader, wanted, name, checksum, options, listener, folder)
-        results = job.run(storage, standing)
+        results = job.run(storage, existing)
         return job.report(results, started, opened.warnings)
 
 
@@ -133,7 +133,7 @@ class _Job:
         self._results: dict[str, tuple[int, Counter[str]]] = {}
 
     def run(
-        self, storage: Storage, standing: dict[str, records.Manifest]
+        self, storage: Storage, existing: dict[str, records.Manifest]
     ) -> tuple[QuarterResult, ...]:
         """Read, sort, write below the work folder, then publish quarter by quarter."""
         try:
@@ -147,15 +147,15 @@ class _Job:
         if self._wanted is None:
             # Only now is it known which quarters there are. One that must not be written over
             # ends the ingest before any other is written.
-            standing = standing_manifests(
+            existing = existing_manifests(
                 storage,
                 [Quarter.parse(quarter) for quarter in manifests],
                 self._checksum,
                 replace=self._options.replace,
             )
         return tuple(
-            QuarterResult(Quarter.parse(quarter), standing[quarter], already_ingested=True)
-            if quarter in standing
+            QuarterResult(Quarter.parse(quarter), existing[quarter], already_ingested=True)
+            if quarter in existing
             else self._publish(storage, Quarter.parse(quarter), manifest)
             for quarter, manifest in manifests.items()
         )
@@ -344,14 +344,14 @@ def open_options(options: IngestOptions) -> OpenOptions:
 
 
 def _nothing_to_do(
-    reader: RowReader, standing: dict[str, records.Manifest], started: float
+    reader: RowReader, existing: dict[str, records.Manifest], started: float
 ) -> IngestReport:
     return IngestReport(
         layout=reader.columns.describe(),
         form=reader.form,
         quarters=tuple(
             QuarterResult(Quarter.parse(quarter), manifest, already_ingested=True)
-            for quarter, manifest in standing.items()
+            for quarter, manifest in existing.items()
         ),
         n_rows=0,
         n_rejects=0,

@@ -15,7 +15,7 @@ from ftm_core.storage.base import Storage
 _BLOCK = 1024 * 1024
 
 
-def standing_manifests(
+def existing_manifests(
     storage: Storage, quarters: Collection[Quarter], checksum: str, *, replace: bool
 ) -> dict[str, records.Manifest]:
     """Manifests of the quarters that were ingested from this very content.
@@ -27,10 +27,10 @@ def standing_manifests(
         return {}
     found = {}
     for quarter in sorted(quarters):
-        standing = TranscriptStore(storage, quarter).find_manifest()
-        if standing is not None:
-            _refuse_other_content(standing, checksum, storage, quarter)
-            found[str(quarter)] = standing
+        existing = TranscriptStore(storage, quarter).find_manifest()
+        if existing is not None:
+            _refuse_other_content(existing, checksum, storage, quarter)
+            found[str(quarter)] = existing
     return found
 
 
@@ -64,17 +64,17 @@ def publish(
 
 
 def _refuse_other_content(
-    standing: records.Manifest, checksum: str, storage: Storage, quarter: Quarter
+    existing: records.Manifest, checksum: str, storage: Storage, quarter: Quarter
 ) -> None:
     """Raise InputError unless the quarter is whole and came from this very content."""
     where = f"{storage.uri} {quarter}"
-    if standing.source_sha256 != checksum:
+    if existing.source_sha256 != checksum:
         raise InputError(
             where,
-            f"was ingested from {standing.source} on {standing.created}, with other content",
+            f"was ingested from {existing.source} on {existing.created}, with other content",
             "Add --replace to remove it and ingest this source instead.",
         )
-    for chunk in standing.chunks:
+    for chunk in existing.chunks:
         if not storage.exists(chunk.key):
             raise InputError(
                 storage.describe(chunk.key),

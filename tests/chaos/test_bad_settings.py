@@ -18,7 +18,7 @@ from ftm_cli.app import app
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import PROJECT_FILE, resolve, setting_fields
-from ftm_core.pipeline import RunRequest, standing
+from ftm_core.pipeline import RunRequest, find_completed_run
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.chaos_runs import Q
 from tests.fakes.small_quarter import SmallQuarter, build_small_quarter
@@ -136,7 +136,7 @@ def test_bad_input_a_damaged_record_is_named_and_left_as_it_is(
     before = {name: storage.read(name) for name in storage.list("")}
     reported = ""
     try:
-        standing(request)
+        find_completed_run(request)
     except InputError as error:
         reported = str(error)
     after = {name: storage.read(name) for name in storage.list("")}

@@ -43,8 +43,8 @@ from ftm_core.themes.theme_finding import FoundThemes
 from ftm_core.topics.firm_model import INPUT_COLUMNS, FirmModel, TopicDraft
 from ftm_core.topics.summaries import summarize_firm
 from ftm_core.topics.workers import ModelWorkers
+from ftm_core.transcripts.call_sentences import Sentence
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
-from ftm_core.transcripts.sentences import Sentence
 from tests.fakes.given_themes import given_themes
 from tests.fakes.llm_forms import in_form, properties_of
 

@@ -21,8 +21,8 @@ from ftm_cli.operations.aws.waiting import (
     Clock,
     StopSignal,
     Waits,
+    ignore_signals,
     stopped_by_signals,
-    undisturbed,
 )
 from ftm_cli.operations.plan import RunPlan
 from ftm_core.contracts.errors import (
@@ -205,14 +205,14 @@ class RemoteRun:
         except LeftRunningError:
             raise
         except BaseException:
-            with undisturbed():
+            with ignore_signals():
                 self.stop_execution()
                 self.take_vllm_down()
             raise
 
     def take_vllm_down(self) -> None:
-        """Desired counts to 0, undisturbed by signals; left up where another run needs vLLM."""
-        with undisturbed():
+        """Desired counts to 0, without a stop by signals; left up where another run needs vLLM."""
+        with ignore_signals():
             others = self._others_running()
             if others:
                 self._listener(

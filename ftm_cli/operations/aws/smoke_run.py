@@ -16,7 +16,7 @@ from ftm_cli.operations.aws.remote_run import LeftRunningError, RemoteRun, raise
 from ftm_cli.operations.aws.request_log import REQUESTS
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.vllm import Vllm
-from ftm_cli.operations.aws.waiting import stopped_by_signals, undisturbed
+from ftm_cli.operations.aws.waiting import ignore_signals, stopped_by_signals
 from ftm_cli.operations.plan import RunPlan
 from ftm_cli.operations.smoke import SmokeTest, require_all
 from ftm_core.contracts.errors import InputError
@@ -114,7 +114,7 @@ class SmokeOnAws:
         self._take_down(listener)
 
     def _take_down(self, listener: Listener) -> None:
-        with undisturbed(), self.test.step("vLLM down", listener) as details:
+        with ignore_signals(), self.test.step("vLLM down", listener) as details:
             if self.plan.scale != "auto":
                 details.append("not needed: the LLM is given by URL")
                 return

@@ -18,7 +18,7 @@ from ftm_cli.operations.aws.errors import (
 )
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.session import AwsSession
-from ftm_cli.operations.aws.waiting import Clock, Waits, undisturbed
+from ftm_cli.operations.aws.waiting import Clock, Waits, ignore_signals
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.events import (
     Listener,
@@ -186,7 +186,7 @@ class Vllm:
 
         No signal stops this. Raises AwsError, naming what may still cost money, if it cannot.
         """
-        with undisturbed():
+        with ignore_signals():
             problem: FtmError | None = None
             for attempt in range(_DOWN_ATTEMPTS):
                 problem = None

@@ -77,7 +77,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def ignore_signals() -> Iterator[None]:
     """Within the block no signal stops what must be finished, such as scaling down."""
     with _handled_by(signal.SIG_IGN):
         yield

@@ -118,7 +118,7 @@ class Cluster:
         message = " ".join(ended.stderr.split()) or f"exit code {ended.returncode}"
         if "Unable to contact" in message or "Socket timed out" in message:
             raise SlurmBusyError(command[0], f"failed: {message}", "Run the command again.")
-        hint = "`ftm doctor --target slurm` looks for the cause."
+        hint = "`ftm doctor --target slurm` shows the cause."
         raise SlurmError(command[0], f"failed: {message}", hint)
 
 

@@ -131,7 +131,7 @@ class Submitter:
             restart=plan.restart,
             max_firms=options.max_firms,
         )
-        identity = pipeline.standing(request)
+        identity = pipeline.find_completed_run(request)
         return identity.run_id if identity else None
 
     def _require_free(self, plan: QuarterPlan) -> None:

@@ -18,8 +18,8 @@ from ftm_core.contracts.records import Manifest
 from ftm_core.data.lease import refuse_if_running
 from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.storage.base import Storage
+from ftm_core.transcripts.call_sentences import split_turns
 from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, Call, ChunkWriter, FirmTranscripts
-from ftm_core.transcripts.sentences import split_turns
 from ftm_core.transcripts.values import parse_speaker_type
 from ftm_core.transcripts.wrds import queries
 from ftm_core.transcripts.wrds.connecting import ConnectionLostError, translated

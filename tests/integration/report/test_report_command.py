@@ -17,10 +17,10 @@ from ftm_cli.app import app
 from ftm_core.contracts import keys
 from ftm_core.contracts.events import ignore
 from ftm_core.data.quarter_store import QuarterStore
-from ftm_core.report import themes, topic_map
+from ftm_core.report import theme_entries, topic_map
 from ftm_core.report.content import collect, quarter_views
 from ftm_core.report.page import render_page
-from ftm_core.report.tables import QuarterTables
+from ftm_core.report.quarter_tables import QuarterTables
 from tests.fakes.large_tables import write_large_tables
 from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table
 
@@ -115,7 +115,7 @@ def test_a_large_quarter_is_sampled_by_a_fixed_rule_and_says_so(
     small_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topic_map, "MOST_TOPICS", 300)
-    monkeypatch.setattr(themes, "MOST_TOPICS", 200)
+    monkeypatch.setattr(theme_entries, "MOST_TOPICS", 200)
     content = collect(small_quarter.storage, QUARTER, small_quarter.settings, ignore)
     write_large_tables(small_quarter, topics=1000, firms=50, themes=10, sentences=3)
 

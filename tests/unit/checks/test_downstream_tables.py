@@ -15,8 +15,8 @@ from ftm_core.contracts.events import Event, Note
 from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
+from ftm_core.themes.downstream_tables import DownstreamReport
 from ftm_core.themes.packaging import package_quarter
-from ftm_core.themes.tables import DownstreamReport
 from tests.fakes.small_quarter import (
     QUARTER,
     SmallQuarter,

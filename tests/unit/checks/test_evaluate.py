@@ -97,7 +97,7 @@ def test_newer_code_matches_the_responses_by_text(
     small_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A later ftm asks differently; what an earlier one received is evidence all the same.
-    monkeypatch.setattr("ftm_core.checks.evidence.row_code_version", lambda: "later")
+    monkeypatch.setattr("ftm_core.checks.answer_evidence.row_code_version", lambda: "later")
     assert evaluate(small_quarter.storage, QUARTER, small_quarter.settings).passed
     for key in list(small_quarter.storage.list(keys.answers_prefix(QUARTER))):
         small_quarter.storage.delete(key)

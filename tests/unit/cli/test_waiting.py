@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ftm_cli.operations.aws.waiting import Waits, stopped_by_signals, undisturbed
+from ftm_cli.operations.aws.waiting import Waits, ignore_signals, stopped_by_signals
 from ftm_core.contracts.errors import InputError, InterruptedRunError
 
 
@@ -67,13 +67,13 @@ def test_a_second_signal_does_not_stop_the_cleaning_up() -> None:
 
 
 def test_nothing_disturbs_what_must_be_finished() -> None:
-    with stopped_by_signals(), undisturbed():
+    with stopped_by_signals(), ignore_signals():
         os.kill(os.getpid(), signal.SIGHUP)
 
 
 def test_handlers_are_given_back() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with stopped_by_signals(), undisturbed():
+    with stopped_by_signals(), ignore_signals():
         pass
     assert signal.getsignal(signal.SIGINT) is before
 

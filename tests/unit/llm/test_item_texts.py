@@ -10,9 +10,9 @@ from ftm_core.contracts import events
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.settings import BUNDLED_LLM, AnswerMode, LlmSettings
 from ftm_core.llm.item_texts import ThemeText, TopicText, theme_text, title_problems, topic_text
-from ftm_core.text.grounding import Sources
+from ftm_core.text.grounding import SourceVocabulary
 from ftm_core.themes.descriptions import describe_themes
-from ftm_core.themes.evidence import ThemeEvidence
+from ftm_core.themes.theme_evidence import ThemeEvidence
 from tests.fakes.llm_server import MODEL, FakeLlmServer, completion
 
 KEYWORDS = ("freight rate", "ocean", "cost")
@@ -121,7 +121,7 @@ async def test_select_offers_no_title_that_is_taken() -> None:
     ],
 )
 def test_problems_of_a_title(title: str, n_problems: int) -> None:
-    assert len(title_problems(title, KEYWORDS, Sources(SENTENCES))) == n_problems
+    assert len(title_problems(title, KEYWORDS, SourceVocabulary(SENTENCES))) == n_problems
 
 
 async def test_themes_of_one_title_are_named_apart() -> None:

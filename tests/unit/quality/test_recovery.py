@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.quality.recovery import compare, purity, read_key, sample_key
+from ftm_core.quality.theme_recovery import compare, purity, read_key, sample_key
 
 KEY = {
     ("T", number): theme

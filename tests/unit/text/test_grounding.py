@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ftm_core.quality.duplicates import duplicate_names
-from ftm_core.text.grounding import Sources
+from ftm_core.text.grounding import SourceVocabulary
 
-SOURCES = Sources(
+SOURCES = SourceVocabulary(
     [
         "Freight in Ohio cost $1,000, up 4.5% on Asia-Pacific routes.",
         "AI helps in two ports of America.",
@@ -34,7 +34,7 @@ def test_what_no_sentence_says_is_named(text: str, missing: list[str]) -> None:
 
 
 def test_joined_sources_know_what_either_knows() -> None:
-    both = SOURCES | Sources(["Texas 7"])
+    both = SOURCES | SourceVocabulary(["Texas 7"])
     assert both.ungrounded("The cost in Texas and Ohio rose 7%.") == []
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from ftm_core.text import lexicons
-from ftm_core.text.grounding import Sources
+from ftm_core.text.grounding import SourceVocabulary
 from ftm_core.text.small_talk import is_small_talk
 from ftm_core.text.stems import stem
 from ftm_core.text.substance import share_of_content_words
@@ -72,7 +72,9 @@ def test_lexicon_contracted_word_is_contained() -> None:
 
 
 def test_sources_ampersand_name_must_occur() -> None:
-    assert Sources(["We signed with a carrier."]).ungrounded("The firm signed with AT&T.") == [
-        "at&t"
-    ]
-    assert Sources(["We signed with AT&T’s unit."]).ungrounded("It signed with AT&T.") == []
+    assert SourceVocabulary(["We signed with a carrier."]).ungrounded(
+        "The firm signed with AT&T."
+    ) == ["at&t"]
+    assert (
+        SourceVocabulary(["We signed with AT&T’s unit."]).ungrounded("It signed with AT&T.") == []
+    )

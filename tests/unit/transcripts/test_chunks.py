@@ -15,8 +15,8 @@ from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.data.transcript_store import TranscriptStore
 from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.tables import read_table
+from ftm_core.transcripts.call_sentences import Sentence
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
-from ftm_core.transcripts.sentences import Sentence
 
 QUARTER = Quarter(2023, 1)
 

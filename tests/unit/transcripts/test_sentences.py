@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench.sentence_splitting import labeled_turns, score
 from ftm_core.text.sentences import split
-from ftm_core.transcripts.sentences import Sentence, split_turns
+from ftm_core.transcripts.call_sentences import Sentence, split_turns
 
 
 @pytest.mark.parametrize(

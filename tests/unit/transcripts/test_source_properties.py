@@ -19,7 +19,7 @@ from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.storage.local import LocalStorage
-from ftm_core.transcripts import sentences, splitting
+from ftm_core.transcripts import call_sentences, splitting
 from ftm_core.transcripts.ingest import IngestOptions, ingest
 from ftm_core.transcripts.ingest_report import IngestReport
 from ftm_core.transcripts.preview import preview
@@ -273,7 +273,7 @@ def test_splitting_in_processes_gives_the_same_chunks(
     monkeypatch.setattr(splitting, "TURNS_WORTH_A_POOL", 1)
     shared = take_in(path, tmp_path / "shared", n_workers=2)
     assert alone.manifest.chunks == shared.manifest.chunks
-    assert sentences.split_turns([("CEO", "A. B.")])
+    assert call_sentences.split_turns([("CEO", "A. B.")])
 
 
 def test_a_sort_beyond_its_memory_names_the_option(tmp_path: Path) -> None:

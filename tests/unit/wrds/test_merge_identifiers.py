@@ -17,10 +17,10 @@ from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
+from ftm_core.transcripts.call_sentences import Sentence
 from ftm_core.transcripts.chunks import Call, ChunkWriter, FirmTranscripts
 from ftm_core.transcripts.identifiers_file import read_links
 from ftm_core.transcripts.identifiers_merge import MergeReport, merge_identifiers
-from ftm_core.transcripts.sentences import Sentence
 
 QUARTER = Quarter(2023, 1)
 TODAY = dt.date(2024, 6, 30)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftm_core.report.tables import QuarterTables
+from ftm_core.report.quarter_tables import QuarterTables
 
 # Topics with summary and sentences on one page; each is about 1 KB before compression.
 MOST_TOPICS = 3000

@@ -19,7 +19,7 @@ from ftm_core.row_code import row_code_version
 _Result = TypeVar("_Result")
 
 
-class Evidence:
+class AnswerEvidence:
     """The cached responses of a quarter, and what was said in it.
 
     With the code that made the rows, each summary is made again from the responses: one to another
