@@ -73,7 +73,7 @@ class ErrorRenderingGroup(TyperGroup):
                 print_error(missing)
                 raise typer.Exit(int(missing.exit_code)) from None
             say(f"unexpected error {type(error).__name__}: {error}", style="bold red")
-            say("  This is a fault of ftm. Run the command again with `ftm --debug ...` to see it.")
+            say("  This is a bug in ftm. Run the command again with `ftm --debug ...` to see it.")
             raise typer.Exit(int(ExitCode.UNEXPECTED)) from None
 
 

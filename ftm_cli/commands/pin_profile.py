@@ -17,7 +17,8 @@ def pin_profile_command(
         str | None, typer.Argument(help="Profile of your AWS configuration.", show_default=False)
     ] = None,
     account_id: Annotated[
-        str | None, typer.Option("--account-id", help="The account it must be of.")
+        str | None,
+        typer.Option("--account-id", help="Fail unless the profile belongs to this account ID."),
     ] = None,
     region: Annotated[
         str | None,

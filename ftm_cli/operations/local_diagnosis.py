@@ -37,7 +37,7 @@ def diagnose_here(
         yield Finding(
             "runs",
             "note",
-            f"{storage.uri} holds no run yet",
+            f"{storage.uri} has no run yet",
             (),
             "`ftm ingest sample --quarter 2023Q1`, then `ftm run --quarter 2023Q1`",
         )

@@ -63,6 +63,8 @@ def chosen_quarter(storage: Storage, quarter: str | None) -> Quarter:
     found = quarters_with_themes(storage)
     if not found:
         raise InputError(
-            storage.uri, "holds no quarter yet", "Run `ftm run --quarter Q` first, or name --data."
+            storage.uri,
+            "has no finished quarter yet",
+            "Run `ftm run --quarter Q` first, or name --data.",
         )
     return found[-1]

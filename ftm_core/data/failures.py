@@ -81,7 +81,7 @@ def latest_run_quarter(storage: Storage) -> Quarter:
     found = quarters_with_runs(storage)
     if not found:
         raise InputError(
-            storage.uri, "holds no run yet", "Run `ftm run --quarter Q` first, or name --data."
+            storage.uri, "has no run yet", "Run `ftm run --quarter Q` first, or name --data."
         )
     return found[-1]
 

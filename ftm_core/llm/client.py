@@ -25,7 +25,7 @@ from ftm_core.llm.sharing import SharedTask
 
 # A server that does not report its context length is taken to have this many tokens.
 UNKNOWN_CONTEXT_LENGTH = 4096
-# Refusals without a single answer after which the server is at fault, no longer one item.
+# Refusals without a single answer after which the server is blamed, no longer one item.
 MAX_REFUSALS_WITHOUT_ANSWER = 5
 _FLUSH_CHECK_SECONDS = 1.0
 # These hold for every request: a key, a path or a method that is wrong (403 may be one text's).

@@ -22,7 +22,7 @@ _Reply = TypeVar("_Reply")
 # a hundred million; an answer that is too slow is slow again sooner.
 MAX_ATTEMPTS = 8
 MAX_TIMEOUTS = 3
-# A prompt that takes the server down each time it is asked must not be asked for ever.
+# Give up on a prompt after this many outages: it may be what crashes the server.
 MAX_OUTAGES = 25
 INITIAL_BACKOFF = 0.5
 MAX_BACKOFF = 10.0

@@ -305,7 +305,7 @@ def _recovery_measures(found: Recovery, settings: QualityThresholds) -> Iterator
     n_wanted = found.n_key_themes
     yield at_least(
         "planted-recovered",
-        "Planted themes that a theme is mostly made of",
+        "Share of labelled themes that some theme mostly consists of",
         found.share_recovered,
         settings.min_recovery,
         f"{len(found.recovered)} of {n_wanted}"
@@ -313,26 +313,26 @@ def _recovery_measures(found: Recovery, settings: QualityThresholds) -> Iterator
     )
     yield at_least(
         "planted-pure",
-        f"Planted themes that come back as one of purity {PURE_THEME:g}, planted sentences",
+        f"Share of labelled themes recovered with purity {PURE_THEME:g} (labelled sentences)",
         share(len(found.pure), n_wanted),
         settings.min_pure,
         f"{len(found.pure)} of {n_wanted}"
         + (f"; not: {', '.join(found.not_pure)}" if found.not_pure else ""),
     )
     yield Measure(
-        "planted-pure-all", "The same of all sentences",
+        "planted-pure-all", "The same over all sentences",
         share(len(found.pure_of_all), n_wanted), "", False,
         f"{len(found.pure_of_all)} of {n_wanted}",
     )  # fmt: skip
     yield Measure(
-        "planted-in-theme", "Planted sentences in a theme",
+        "planted-in-theme", "Share of labelled sentences in a theme",
         share(found.n_planted_in_theme, found.n_planted), "", False,
         f"{found.n_planted_in_theme} of {found.n_planted}",
     )  # fmt: skip
     for id, title, value in (
-        ("ari", "Adjusted Rand index, planted sentences in a theme", found.ari),
+        ("ari", "Adjusted Rand index, labelled sentences in a theme", found.ari),
         ("ami", "Adjusted mutual information, the same", found.ami),
-        ("ari-all", "Adjusted Rand index, all planted sentences", found.ari_all),
+        ("ari-all", "Adjusted Rand index, all labelled sentences", found.ari_all),
         ("ami-all", "Adjusted mutual information, the same", found.ami_all),
     ):
         yield Measure(id, title, value, "", False, "")

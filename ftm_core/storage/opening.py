@@ -38,7 +38,7 @@ def open_storage(uri: str, *, s3_client: Callable[[], S3Client] | None = None) -
 
         return S3Storage(s3_client(), bucket, prefix)
     if not uri:
-        raise InputError("data", "is given as nothing", "Name a folder or s3://bucket.")
+        raise InputError("--data", "is empty", "Pass a folder or s3://bucket.")
     if "://" in uri and not uri.startswith("file://"):
         raise InputError(uri, "is neither a folder nor an s3:// URI", "Use one of these two.")
     return LocalStorage(Path(uri.removeprefix("file://")))

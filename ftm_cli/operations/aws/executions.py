@@ -118,7 +118,7 @@ class Executions:
         for execution in self.recent(limit=1):
             return self.describe(execution.arn)
         raise InputError(
-            names.STATE_MACHINE, "has had no run yet", "Start one with `ftm run --quarter Q`."
+            names.STATE_MACHINE, "has no run yet", "Start one with `ftm run --quarter Q`."
         )
 
     def recent(self, *, limit: int = 20, status: str | None = None) -> Iterator[Execution]:

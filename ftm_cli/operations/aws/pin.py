@@ -43,7 +43,11 @@ def read_pin(path: Path | None = None) -> Pin | None:
 def checked(pin: Pin, where: str) -> Pin:
     """``pin`` itself, if account and region have the right form; raises InputError when not."""
     if not _ACCOUNT.fullmatch(pin.account_id):
-        raise InputError(where, f"account {pin.account_id!r} is not twelve digits", "Correct it.")
+        raise InputError(
+            where,
+            f"account {pin.account_id!r} is not twelve digits",
+            "Write the ID of the account.",
+        )
     if not _REGION.fullmatch(pin.region):
         raise InputError(where, f"{pin.region!r} is not a region", "Write one like us-west-2.")
     return pin

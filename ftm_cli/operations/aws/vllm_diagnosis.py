@@ -70,7 +70,10 @@ class VllmDiagnosis:
             return
         if status.desired_instances != status.desired_tasks:
             count = max(status.desired_instances, status.desired_tasks)
-            what = "has another number of instances than of tasks asked for"
+            what = (
+                f"has {status.desired_instances} desired instances in Auto Scaling, but "
+                f"{status.desired_tasks} desired tasks in ECS"
+            )
             yield Finding(
                 _ABOUT, "problem", what, counts, f"`ftm vllm scale {count}` sets both together."
             )

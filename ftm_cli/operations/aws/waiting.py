@@ -111,5 +111,9 @@ def _seconds(name: str, default: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value < 86400:
-        raise InputError(f"environment {name}", f"{text!r} is no number of seconds", "Correct it.")
+        raise InputError(
+            f"environment {name}",
+            f"{text!r} is not a number of seconds",
+            f"Set {name} to a number above 0 and below 86400.",
+        )
     return value

@@ -232,7 +232,7 @@ def test_an_export_into_a_file_is_refused(finished_quarter: SmallQuarter, tmp_pa
     shown = ftm("export", "-o", "taken", "--data", finished_quarter.storage.uri)
     assert shown.exit_code == 2
     assert "is a file, not a folder" in shown.stderr
-    assert "fault of ftm" not in shown.stderr
+    assert "bug in ftm" not in shown.stderr
 
 
 @pytest.mark.parametrize("command", ["evaluate", "failures", "package", "export"])

@@ -75,7 +75,7 @@ def test_output_full_disk_is_named(ftm: Ftm) -> None:
     assert ended.returncode == 1
     assert "standard output" in ended.stderr
     assert "No space left" in ended.stderr
-    assert "fault of ftm" not in ended.stderr
+    assert "bug in ftm" not in ended.stderr
 
 
 def test_output_pipe_has_one_line_per_path(ftm: Ftm, tmp_path: Path) -> None:

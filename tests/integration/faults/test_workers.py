@@ -253,7 +253,7 @@ def test_home_unknown_is_named_or_not_needed(tmp_path: Path) -> None:
     ):
         ended = ftm(*arguments)
         assert ended.returncode == code, ended.stderr
-        assert "fault of ftm" not in ended.stderr
+        assert "bug in ftm" not in ended.stderr
         if code == 2:
             assert "HOME" in ended.stderr, ended.stderr
     cache = python(

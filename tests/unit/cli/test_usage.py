@@ -1,4 +1,4 @@
-"""Wrong usage is reported as such, with exit code 2, and never as a fault of ftm."""
+"""Wrong usage is reported as such, with exit code 2, and never as a bug in ftm."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ def test_wrong_usage_ends_with_2_and_names_what_is_wrong(
 
     assert ended.exit_code == 2
     assert message in ended.output
-    assert "fault of ftm" not in ended.output
+    assert "bug in ftm" not in ended.output
