@@ -344,7 +344,8 @@ class _PlainLines:
             self._done[event.stage] += event.amount
         elif isinstance(event, StageFinished):
             self._stages.pop(event.stage, None)
-            say(f"{event.stage}: finished in {event.seconds:.1f} s")
+            how = "finished in" if event.is_complete else "stopped after"
+            say(f"{event.stage}: {how} {event.seconds:.1f} s")
         elif isinstance(event, Note):
             say(event.text)
 

@@ -300,12 +300,14 @@ class _StageClock:
     def stage(self, name: str, total: int | None, unit: str, done: int) -> Iterator[None]:
         self._listener(StageStarted(name, total, unit, done))
         started = time.monotonic()
+        is_complete = False
         try:
             yield
+            is_complete = True
         finally:
             seconds = time.monotonic() - started
             self.timings.append(StageTiming(name, seconds))
-            self._listener(StageFinished(name, seconds))
+            self._listener(StageFinished(name, seconds, is_complete))
 
 
 def _write_timings(request: RunRequest, clock: _StageClock) -> None:

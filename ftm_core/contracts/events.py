@@ -26,10 +26,11 @@ class StageAdvanced:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """A stage ended, after ``seconds``."""
+    """A stage ended, after ``seconds``; with an error or a signal it is not complete."""
 
     stage: str
     seconds: float
+    is_complete: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import InputError, StorageError
-from ftm_core.contracts.events import Listener, StageAdvanced, StageStarted
+from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.catalog import TABLES
 from ftm_core.data.finished import open_finished
@@ -120,11 +121,14 @@ def _export(
         raise InputError(f"format {kind}", "is not known", f"Use one of {', '.join(FORMATS)}.")
     check_output_folder(folder)
     listener(StageStarted(STAGE, len(sources), "tables"))
+    started = time.monotonic()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return FORMATS[kind](sources, folder, name, listener)
+        exported = FORMATS[kind](sources, folder, name, listener)
     except OSError as error:
         raise storage_error(error, str(folder)) from error
+    listener(StageFinished(STAGE, time.monotonic() - started))
+    return exported
 
 
 def _sources(storage: Storage, quarter: Quarter) -> list[_Source]:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from ftm_cli import console
 from ftm_core.contracts.events import StageAdvanced, StageFinished, StageStarted
+from ftm_core.pipeline import _StageClock
 from tests.fakes.small_quarter import SmallQuarter
 from tests.integration.faults.conftest import Ftm, command, environment
 
@@ -189,6 +190,25 @@ def test_progress_of_a_stage_without_total_shows_time(capsys: pytest.CaptureFixt
         "read: 0/7 files, 4 min since it began",
     ]
     capsys.readouterr()
+
+
+def test_progress_stage_cut_short_is_not_finished(capsys: pytest.CaptureFixture[str]) -> None:
+    """Class: silence without a terminal, further member: an end that was told as a success.
+
+    After SIGTERM the log said "reduce: finished in 97.5 s".
+    """
+    lines = console._PlainLines()
+    with pytest.raises(KeyboardInterrupt), _StageClock(lines).stage("reduce", None, "steps", 0):
+        raise KeyboardInterrupt
+    with _StageClock(lines).stage("map", 1, "firms", 0):
+        pass
+    told = re.sub(r"[\d.]+ s", "N s", capsys.readouterr().err).splitlines()
+    assert told == [
+        "reduce: started",
+        "reduce: stopped after N s",
+        "map: started of 1 firms",
+        "map: finished in N s",
+    ]
 
 
 def test_question_declined_ends_with_4(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
