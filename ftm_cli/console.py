@@ -84,7 +84,7 @@ def print_json(value: Any) -> None:
 
 
 def print_error(error: FtmError) -> None:
-    """Tell where, what and what to do next on stderr."""
+    """Print where it happened, what happened and what to do next on stderr."""
     stderr.print(Text.assemble(("error ", "bold red"), (error.where, "bold"), ": ", error.cause))
     stderr.print(Text(f"  {error.hint}"))
 

@@ -88,7 +88,7 @@ def plan(request: RunRequest) -> tuple[RunIdentity, Manifest, list[Batch]]:
 def find_completed_run(request: RunRequest) -> RunIdentity | None:
     """The identity of a finished quarter that a run would leave as it is, else None.
 
-    Tells a re-run that there is nothing to do before any model or server is started.
+    Lets a re-run find that there is nothing to do before any model or server is started.
     """
     identity = request.store.find_run()
     if identity is None or identity.finished is None or request.restart:

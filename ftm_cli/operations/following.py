@@ -13,7 +13,7 @@ from ftm_core.contracts.errors import StorageRetryableError
 
 
 class Monitor(Protocol):
-    """Whatever can be asked how a run stands."""
+    """Anything that returns the state of a run when it is polled."""
 
     def poll(self) -> Snapshot:
         """How it stands now."""

@@ -1,4 +1,4 @@
-"""Tell call small talk from sentences with substance, so that clustering sees only the latter.
+"""Separate call small talk from sentences with substance, so that clustering sees only the latter.
 
 A sentence is small talk when it says nothing about the business: courtesy phrases are taken out,
 and what is left is names, function words and filler alone. So "Thanks, Ann, and good morning" is

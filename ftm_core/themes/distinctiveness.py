@@ -1,4 +1,4 @@
-"""Tell themes about a subject from ways of speaking: the former have words of their own."""
+"""Separate themes about a subject from ways of speaking: the former have words of their own."""
 
 from __future__ import annotations
 

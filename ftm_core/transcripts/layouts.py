@@ -18,7 +18,7 @@ REQUIRED = (
     "raw_text",
 )
 OPTIONAL = ("ticker", "permno", "gvkey", "link_date", "speaker_type")
-# Tell the versions of one call apart; they are not stored.
+# Distinguish the versions of one call; they are not stored.
 VERSION = ("event_id", "presentation", "stage", "created_date", "created_time")
 # The turns of a call that stands in one row: a text, a list, or two lists.
 TURNS = ("turns", "participants", "prepared_remarks", "questions_and_answers")

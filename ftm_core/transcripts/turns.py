@@ -1,4 +1,4 @@
-"""Tell the turns of a call apart: from a text with speakers' names, or from a list of turns."""
+"""Separate the turns of a call: from a text with speakers' names, or from a list of turns."""
 
 from __future__ import annotations
 

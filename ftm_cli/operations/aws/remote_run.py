@@ -102,7 +102,7 @@ class RemoteRun:
         return bool(self._is_off)
 
     def listen(self, listener: Listener) -> None:
-        """Tell ``listener`` from now on."""
+        """Report to ``listener`` from now on."""
         self._listener = _deaf_when_nobody_listens(listener)
 
     def run(self) -> RemoteOutcome:

@@ -382,7 +382,7 @@ class _PhaseReporter:
 
 
 def _report(listener: Listener, text: str) -> None:
-    """Tell, if anybody can still hear it: the terminal may be what was lost."""
+    """Report, if that is still possible: the terminal may be what was lost."""
     try:
         listener(Note(text, "warning"))
     except OSError:
