@@ -12,10 +12,10 @@ def main(port: int) -> None:
     # Moto's own clients call back to this port; a proxy's bundle of certificates is not for them.
     os.environ["MOTO_PORT"] = str(port)
     os.environ.pop("AWS_CA_BUNDLE", None)
-    from tests.emulator import mends
+    from tests.emulator import patches
 
-    mends.host_network()
-    mends.apply_all(f"http://127.0.0.1:{port}")
+    patches.host_network()
+    patches.apply_all(f"http://127.0.0.1:{port}")
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server

@@ -61,7 +61,7 @@ def serve(port: int) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    from tests.emulator.mends import apply_all
+    from tests.emulator.patches import apply_all
 
     stage = Stage()
     apply_all(f"http://127.0.0.1:{port}")

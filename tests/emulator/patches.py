@@ -1,6 +1,6 @@
 """What moto 5.2.5 must learn before our modules apply and are destroyed, and our jobs run on it.
 
-Each mend names what is missing. None of them knows of ftm: they make moto answer as AWS documents.
+Each patch names what is missing. None of them knows of ftm: they make moto answer as AWS documents.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import threading
 from typing import Any
 
 from tests.emulator.iam_gate import credentials_of
-from tests.emulator.states_mends import mend_step_functions
+from tests.emulator.states_patches import patch_step_functions
 
 
 def apply_all(endpoint: str) -> None:
-    """Mend moto in this process, before its server starts; ``endpoint`` is where it will listen."""
-    mend_step_functions()
+    """Patch moto in this process, before its server starts; ``endpoint`` is where it will listen."""
+    patch_step_functions()
     know_the_policies_of_aws()
     describe_rules_that_name_groups()
     keep_a_launch_templates_own_tags_out_of_its_data()

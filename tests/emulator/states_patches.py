@@ -1,6 +1,6 @@
 """What moto 5.2.5 must learn of Step Functions before our state machines run on it.
 
-Each mend names what is missing. None of them knows of ftm: they make moto answer as AWS documents.
+Each patch names what is missing. None of them knows of ftm: they make moto answer as AWS documents.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from moto.core.responses import ActionResult
 from tests.emulator.iam_gate import credentials_of
 
 
-def mend_step_functions() -> None:
-    """Mend moto in this process, before its server starts."""
+def patch_step_functions() -> None:
+    """Patch moto in this process, before its server starts."""
     execute_state_machines()
     call_as_the_role_of_the_state_machine()
     answer_terraform_about_state_machines()
     call_services_by_their_own_names()
-    tell_states_when_their_execution_began()
+    give_states_the_start_of_their_execution()
     read_fractions_of_seconds()
     find_nothing_at_paths_with_several_wildcards()
     read_whole_percentages()
@@ -118,7 +118,7 @@ def call_services_by_their_own_names() -> None:
     state_task_service_batch.StateTaskServiceBatch._build_sync_resolver = _wait_for_job
 
 
-def tell_states_when_their_execution_began() -> None:
+def give_states_the_start_of_their_execution() -> None:
     """``$$.Execution.StartTime`` is an object of Python, which no state can compare or put out."""
     from moto.stepfunctions.parser.backend import execution_worker
 
