@@ -66,7 +66,7 @@ STATEMENTS = {
     "firm_topics": "FROM topic ORDER BY firm_id, local_topic_id",
     "topics": "FROM topic ORDER BY firm_id, local_topic_id",
     "theme_contributions": "FROM topic ORDER BY theme_id, topic_id",
-    "themes": """SELECT theme_id, 'Costs ' || theme_id AS name, 'Firms tell how costs rose.'
+    "themes": """SELECT theme_id, 'Costs ' || theme_id AS name, 'Firms report how costs rose.'
         AS description, ['costs', 'prices'] AS keywords, count(*)::INTEGER AS n_topics,
         count(DISTINCT firm_id)::INTEGER AS n_firms, '2023Q1' AS quarter
         FROM topic GROUP BY theme_id ORDER BY theme_id""",
@@ -74,7 +74,7 @@ STATEMENTS = {
         earnings_call_date, quarter, {PER_FIRM}::INTEGER AS n_sentences,
         {TOPICS_PER_FIRM}::INTEGER AS n_topics FROM topic ORDER BY firm_id""",
     "themes_for_sentiment": f"""SELECT t.* EXCLUDE (keywords, summary, sentence_ids),
-        'Costs ' || theme_id AS theme_name, 'Firms tell how costs rose.' AS theme_description,
+        'Costs ' || theme_id AS theme_name, 'Firms report how costs rose.' AS theme_description,
         ['costs', 'prices'] AS theme_keywords, summary AS topic_summary, list_transform(
           range({SENTENCES_PER_TOPIC}), lambda i: struct_pack(
             sentence_id := sentence_ids[i + 1],

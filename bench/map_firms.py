@@ -114,8 +114,8 @@ def _coherence(firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]]
         for text in firm["raw_text"].to_pylist():
             words.add(firm["transcript_id"][0].as_py(), text)
     values = words.coherence([topic for firm in keywords for topic in firm], "c_npmi")
-    judged = [value for value in values if value is not None]
-    return sum(judged) / len(judged)
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined)
 
 
 def main() -> None:

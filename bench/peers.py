@@ -3,7 +3,7 @@
 Run from the project root: ``python -m bench.peers --data DATA --quarter Q [--firms N]``, over a
 quarter that `ftm ingest` has read. Every way runs alone in a process of its own
 (bench/peer_models.py): ours and BERTopic in this environment, the others in the one that
-``make bench-peers`` installs from bench/peers.txt. One that fails is told with its error.
+``make bench-peers`` installs from bench/peers.txt. One that fails is listed with its error.
 
 Embedding is left out, as all get the same vectors of the full model; so is the LLM, which none
 needs to find topics. Topics that stand on too few firms, or of which one firm has too large a share
@@ -82,21 +82,21 @@ def run_way(name: str, folder: Path, peers: Path) -> dict[str, Any]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         return {"error": last}
-    told: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    return told
+    reported: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return reported
 
 
-def judge(told: dict[str, Any], rows: pa.Table, key: Key | None) -> dict[str, float]:
-    """Figures of one way."""
+def score_method(reported: dict[str, Any], rows: pa.Table, key: Key | None) -> dict[str, float]:
+    """Measures of one method."""
     settings = Settings().themes
-    labels = told["labels"]
+    labels = reported["labels"]
     firms_of: dict[int, Counter[str]] = defaultdict(Counter)
     texts_of: dict[int, list[str]] = defaultdict(list)
     columns = (rows["firm_id"].to_pylist(), rows["text"].to_pylist())
     for label, firm, text in zip(labels, *columns, strict=True):
         firms_of[label][firm] += 1
         texts_of[label].append(text)
-    topics = [int(topic) for topic in told["words"]]
+    topics = [int(topic) for topic in reported["words"]]
     shared = [
         topic
         for topic in topics
@@ -107,12 +107,12 @@ def judge(told: dict[str, Any], rows: pa.Table, key: Key | None) -> dict[str, fl
     words = CallWords()
     for call, text in zip(rows["transcript_id"].to_pylist(), rows["text"].to_pylist(), strict=True):
         words.add(call, text)
-    keywords = [told["words"][str(topic)][:10] for topic in topics]
+    keywords = [reported["words"][str(topic)][:10] for topic in topics]
     coherence = [value for value in words.coherence(keywords, "c_npmi") if value is not None]
-    figures = {
-        "seconds": told["seconds"],
-        "cpu seconds": told["cpu_seconds"],
-        "peak MiB": told["peak_mib"],
+    measures = {
+        "seconds": reported["seconds"],
+        "cpu seconds": reported["cpu_seconds"],
+        "peak MiB": reported["peak_mib"],
         "topics": len(topics),
         "cross-firm": len(shared) / max(1, len(topics)),
         "small talk": len(empty) / max(1, len(topics)),
@@ -127,14 +127,14 @@ def judge(told: dict[str, Any], rows: pa.Table, key: Key | None) -> dict[str, fl
             for place, label in zip(places, labels, strict=True)
         }
         found = compare(key, of, of)
-        figures |= {
+        measures |= {
             "recovered": len(found.recovered),
             "pure": len(found.pure),
             "ARI": found.ari or 0.0,
             "AMI": found.ami or 0.0,
             "ARI, no topic as one": found.ari_all or 0.0,
         }
-    return figures
+    return measures
 
 
 def main() -> None:
@@ -150,7 +150,7 @@ def main() -> None:
     vectors = model.encode(
         rows["text"].to_pylist(), normalize_embeddings=True, show_progress_bar=False
     )
-    judged: dict[str, Any] = {
+    scores: dict[str, Any] = {
         "firms": len(set(rows["firm_id"].to_pylist())),
         "sentences": len(rows),
     }
@@ -159,22 +159,22 @@ def main() -> None:
         folder = Path(made)
         pq.write_table(rows, folder / "sentences.parquet")
         np.save(folder / "vectors.npy", np.asarray(vectors, np.float32))
-        # Ours comes first: who must be told a number of topics is told that of our themes.
+        # ftm comes first: methods that need a number of topics get that of our themes.
         for name in sorted(given.only, key=list(WAYS).index):
             about = {"model_folder": str(bundled_model_folder()), "n_topics": n_topics or 20}
             (folder / "corpus.json").write_text(json.dumps(about), encoding="utf-8")
-            told = run_way(name, folder, given.peers)
-            if "error" in told:
-                judged[name] = told
+            reported = run_way(name, folder, given.peers)
+            if "error" in reported:
+                scores[name] = reported
             else:
-                judged[name] = judge(told, rows, key)
-                n_topics = n_topics or int(judged[name]["topics"])
-            figures = "  ".join(
+                scores[name] = score_method(reported, rows, key)
+                n_topics = n_topics or int(scores[name]["topics"])
+            measures = "  ".join(
                 f"{label} {value:.4g}" if isinstance(value, float | int) else f"{label}: {value}"
-                for label, value in judged[name].items()
+                for label, value in scores[name].items()
             )
-            print(f"peers  {name:10} {figures}", flush=True)
-    report(f"peers_{given.quarter}", judged)
+            print(f"peers  {name:10} {measures}", flush=True)
+    report(f"peers_{given.quarter}", scores)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ QUESTION = Prompt(
     "Sentences:\n- Freight rates rose by a tenth.\n- Shipping took longer.\n\nWhat is reported?",
 )
 # One token a digit: by its length it fits, and only the server's own count shows that it does not.
-DIGITS = Prompt("Summarise.", "Figures:\n" + "\n".join(["- " + "7193" * 20] * 50))
+DIGITS = Prompt("Summarise.", "Numbers:\n" + "\n".join(["- " + "7193" * 20] * 50))
 
 
 async def raw(target: Target, **changes: Any) -> httpx.Response:

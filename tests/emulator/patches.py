@@ -14,7 +14,7 @@ from tests.emulator.states_patches import patch_step_functions
 
 
 def apply_all(endpoint: str) -> None:
-    """Patch moto in this process, before its server starts; ``endpoint`` is where it will listen."""
+    """Patch moto in this process, before its server starts; it listens at ``endpoint``."""
     patch_step_functions()
     know_the_policies_of_aws()
     describe_rules_that_name_groups()

@@ -102,7 +102,7 @@ def _topic(
         "topic_id": f"F{firm}_{local}",
         "local_topic_id": local,
         "representation": ", ".join(chosen),
-        "summary": f"The company told how {' and '.join(chosen[:4])} changed what it earns over "
+        "summary": f"The company said how {' and '.join(chosen[:4])} changed what it earns over "
         f"the year, and that it expects more of {chosen[4]} in the second half of the year.",
         "naming_method": "llm",
         "summary_mode": "write",
@@ -126,7 +126,7 @@ def _sentence(topic: dict[str, Any], place: int, identifier: str) -> dict[str, A
         "transcript_id": f"T{firm[1:]}",
         "earnings_call_date": _DAY,
         "raw_text": f"We saw that {topic['keywords'][place % 6]} moved with "
-        f"{topic['keywords'][(place + 1) % 6]} over the quarter, much as we had told you before.",
+        f"{topic['keywords'][(place + 1) % 6]} over the quarter, much as we had said before.",
         "speaker_type": "CFO",
         "position": topic["local_topic_id"] * topic["n_sentences"] + place,
         "local_topic_id": topic["local_topic_id"],

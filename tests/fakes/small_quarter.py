@@ -277,10 +277,10 @@ def _answer(request: httpx.Request) -> httpx.Response:
     question = body["messages"][-1]["content"]
     subject = FREIGHT if FREIGHT in question.lower() else PRICING
     kind = properties_of(body)
-    text = f"Companies tell how {subject} changed over the year. They expect more of it."
+    text = f"Companies show how {subject} changed over the year. They expect more of it."
     if kind == ["summary"]:
         firm = _FIRM_NAME.findall(question)[0]
-        text = f"{firm} told its investors how {subject} changed what it earns."
+        text = f"{firm} showed investors how {subject} changed what it earns."
         if firm == REFUSED_FIRM and subject == FREIGHT:
             return httpx.Response(400, json={"error": {"message": "not this one"}})
     text = in_form(body, text, title=f"{subject.title()} in the quarter")

@@ -91,7 +91,7 @@ class Form:
     name: str
     write: Callable[[Path], Path]
     options: dict[str, Any] = field(default_factory=dict)
-    tells: str = "all"
+    speakers: str = "all"
     firm_ids: str = "ticker"
 
 
@@ -558,24 +558,24 @@ FORMS = (
     Form("stata", lambda folder: _frame(folder, ".dta"), firm_ids="company"),
     Form("excel", lambda folder: _frame(folder, ".xlsx"), firm_ids="company"),
     Form("feather", lambda folder: _frame(folder, ".feather"), firm_ids="company"),
-    Form("hugging face", _hugging_face, tells="operator"),
+    Form("hugging face", _hugging_face, speakers="operator"),
     Form("motley fool csv", _motley),
     Form("motley fool json", _motley_json),
     Form("lamini", _lamini),
-    Form("fmp", _fmp, tells="operator"),
-    Form("api ninjas", _api_ninjas, tells="operator"),
+    Form("fmp", _fmp, speakers="operator"),
+    Form("api ninjas", _api_ninjas, speakers="operator"),
     Form("finnhub", _finnhub),
     Form("alpha vantage", _alpha_vantage),
-    Form("earningscall", _earningscall, tells="operator"),
+    Form("earningscall", _earningscall, speakers="operator"),
     Form("streetevents text", _streetevents_text),
     Form("streetevents xml", _streetevents_xml),
     Form("factset xml", _factset, firm_ids="entity"),
     Form("seeking alpha", _seeking_alpha),
-    Form("markdown", _markdown, tells="operator"),
+    Form("markdown", _markdown, speakers="operator"),
     Form(
         "name pattern",
         _named_by_pattern,
         options={"name_pattern": "call of {ticker} on {date}.txt"},
-        tells="operator",
+        speakers="operator",
     ),
 )

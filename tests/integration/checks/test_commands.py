@@ -49,7 +49,7 @@ def test_evaluate_shows_every_check_and_the_sample_rows(finished_quarter: SmallQ
     assert shown.exit_code == 0, shown.output
     assert "naming-method" in shown.stdout
     assert "49 written + 7 of failed firms = 56" in shown.stdout
-    assert "Firm 1 told its investors" in shown.stdout
+    assert "Firm 1 showed investors" in shown.stdout
     assert "theme_2023Q1_002" in shown.stdout
     assert "FAIL" not in shown.stdout
     assert "checks passed" in shown.stderr

@@ -99,7 +99,7 @@ class Answers(io.StringIO):
 def decline(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
-    """Runs a command in this process; it must end with 4. Returns what it told."""
+    """Runs a command in this process; it must end with 4. Returns what it printed."""
 
     def run(project: Project, answers: io.StringIO | None, *arguments: str) -> str:
         for name in set(os.environ) - set(project.environment):
@@ -166,7 +166,7 @@ def test_question_of_destroy_declined_is_4(
 ) -> None:
     """Class: exit codes. Without the profile's name, or with a no to a step, everything stays.
 
-    A step is asked about anew when its plan changed since it was shown: while the operator reads
+    A step is asked about again when its plan changed since it was shown: while the operator reads
     the first question, somebody else changes the module.
     """
     state = everything.folder / "infra" / "terraform" / "stepfunctions" / "terraform.tfstate"

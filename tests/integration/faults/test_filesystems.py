@@ -386,7 +386,7 @@ def test_lock_file_of_a_process_killed_here_ends_at_once(tmp_path: Path) -> None
 def test_lock_file_renewed_meanwhile_is_given_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Class (public report): a lock taken over by another process while it was judged abandoned."""
+    """Class (public report): a lock taken over by another process while it looked abandoned."""
     path = tmp_path / ".ftm-run.json.locked"
     path.write_text("one 1 old")
     os.utime(path, (time.time() - 600, time.time() - 600))
@@ -424,7 +424,7 @@ def test_process_view_differs_between_like_named_machines(
 def test_folder_of_circular_links_is_named(ftm: Ftm, tmp_path: Path) -> None:
     """Class: error numbers that share a message, further member: links that lead to each other.
 
-    It was told as an unknown home folder.
+    It was reported as an unknown home folder.
     """
     (tmp_path / "one").symlink_to(tmp_path / "two")
     (tmp_path / "two").symlink_to(tmp_path / "one")

@@ -202,8 +202,8 @@ def test_progress_stage_cut_short_is_not_finished(capsys: pytest.CaptureFixture[
         raise KeyboardInterrupt
     with _StageClock(lines).stage("map", 1, "firms", 0):
         pass
-    told = re.sub(r"[\d.]+ s", "N s", capsys.readouterr().err).splitlines()
-    assert told == [
+    result_ = re.sub(r"[\d.]+ s", "N s", capsys.readouterr().err).splitlines()
+    assert result_ == [
         "reduce: started",
         "reduce: stopped after N s",
         "map: started of 1 firms",

@@ -160,7 +160,7 @@ def account(
 
 
 @pytest.fixture(autouse=True)
-def at_rest(account: Account) -> Iterator[None]:
+def idle(account: Account) -> Iterator[None]:
     yield
     states = account.emulator.client("stepfunctions")
     for machine in states.list_state_machines()["stateMachines"]:

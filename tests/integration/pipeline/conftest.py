@@ -34,12 +34,12 @@ N_FIRMS = 7
 class Watched(list[Any]):
     """A list of events that calls a listener for each."""
 
-    def __init__(self, tell: Any) -> None:
+    def __init__(self, listener: Any) -> None:
         super().__init__()
-        self._tell = tell
+        self._listener = listener
 
     def append(self, event: Any) -> None:
-        self._tell(event)
+        self._listener(event)
 
 
 @dataclass

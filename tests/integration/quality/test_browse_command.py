@@ -27,7 +27,7 @@ def test_themes_lead_to_topics_and_topics_to_sentences(finished_quarter: SmallQu
     assert listed.exit_code == 0, listed.output
     assert "  theme_2023Q1_001  Pricing in the quarter  (6 firms, 7 topics, " in listed.stdout
     of_theme = browse(finished_quarter, "theme_2023Q1_001")
-    assert "Companies tell how pricing changed over the year." in of_theme.stdout
+    assert "Companies show how pricing changed over the year." in of_theme.stdout
     assert "F1_0  Firm 1  (3 sentences)" in of_theme.stdout
     assert "F1_1" not in of_theme.stdout
     of_topic = browse(finished_quarter, "--topic", "F1_0")

@@ -40,7 +40,7 @@ def words_of(page: bytes) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
-def test_the_latest_quarter_is_written_and_told_of(
+def test_latest_quarter_is_written_and_named(
     finished_quarter: SmallQuarter, tmp_path: Path
 ) -> None:
     written = report(finished_quarter, "--json")

@@ -278,7 +278,7 @@ CASES: list[tuple[str, str, Tamper, set[str]]] = [
     ("llm-answers", "fabricated summary",
      summary_of_first_topic("Firm 1 says that its prices will never rise again this year."), set()),
     ("llm-answers", "answer to another topic",
-     summary_of_first_topic("Firm 2 told its investors how pricing changed what it earns."), set()),
+     summary_of_first_topic("Firm 2 showed investors how pricing changed what it earns."), set()),
     ("llm-answers", "a written summary called selected", topics(summary_mode="select"), set()),
     ("llm-answers", "another model", topics(llm_model="another-model"), set()),
     ("llm-answers", "another prompt version", topics(prompt_version="0"), set()),

@@ -1,4 +1,4 @@
-"""Stop signals: heard whatever runs, once, and never by what must be finished."""
+"""Stop signals: handled at any time, once, and never by what must be finished."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def interrupting_server() -> Iterator[str]:
     server.shutdown()
 
 
-def test_a_signal_in_the_middle_of_a_request_is_no_lost_link_to_retry(
+def test_signal_during_a_request_is_no_lost_link_to_retry(
     interrupting_server: str,
 ) -> None:
     import boto3

@@ -116,8 +116,8 @@ def test_labeled_sentences_are_separated() -> None:
     st.sampled_from(SMALL_TALK),
     st.sampled_from(["$3 million", "4%", "€2 billion", "40 basis points"]),
 )
-def test_sentence_with_a_number_is_never_small_talk(text: str, figure: str) -> None:
-    assert not is_small_talk(text.rstrip(".?") + f", {figure}.", "Unknown")
+def test_sentence_with_a_number_is_never_small_talk(text: str, number: str) -> None:
+    assert not is_small_talk(text.rstrip(".?") + f", {number}.", "Unknown")
 
 
 @given(st.text(max_size=300))

@@ -1,4 +1,4 @@
-"""How much of what is said names a matter."""
+"""The share of words with substance."""
 
 from __future__ import annotations
 

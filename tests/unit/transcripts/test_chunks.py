@@ -115,7 +115,7 @@ def test_a_firm_that_breaks_the_contract_is_refused(
         writer.add_firm(firm)
 
 
-def test_resumed_writing_ends_in_the_same_chunks_as_straight_writing(tmp_path: Path) -> None:
+def test_resumed_writing_ends_in_the_same_chunks_as_straight(tmp_path: Path) -> None:
     straight = write_quarter(LocalStorage(tmp_path / "straight"), 7, 3)
     storage = LocalStorage(tmp_path / "resumed")
     # Given: a writer of this run died in its second chunk, and another run left a third one.
@@ -125,7 +125,7 @@ def test_resumed_writing_ends_in_the_same_chunks_as_straight_writing(tmp_path: P
     died = ChunkWriter(storage, QUARTER, run_id="run", firms_per_chunk=3)
     for number in range(4):
         died.add_firm(make_firm(number, permno=number or None))
-    # When: it is resumed, and told only of the firms that are not committed.
+    # When: it is resumed, with only the firms that are not committed.
     writer = ChunkWriter.resume(storage, QUARTER, run_id="run", firms_per_chunk=3)
     assert writer.committed_firm_ids == {"F0", "F1", "F2"}
     for number in range(7):
@@ -150,7 +150,7 @@ def test_resume_drops_a_damaged_chunk_and_all_after_it(tmp_path: Path) -> None:
     ]
 
 
-def test_fault_14_a_chunk_is_opened_once_however_many_firms_are_wanted(tmp_path: Path) -> None:
+def test_fault_14_chunk_is_opened_once_for_any_number_of_firms(tmp_path: Path) -> None:
     storage = CountingStorage(tmp_path)
     manifest = write_quarter(storage, 250, 200)
     storage.opened.clear()

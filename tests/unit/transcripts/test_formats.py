@@ -34,7 +34,7 @@ def test_form_gives_its_firms_calls_turns_and_types(tmp_path: Path, form: format
     report = take_in(form.write(tmp_path), data, **form.options)
     turns = [turn for call in formats.CALLS for turn in call.turns]
     kinds = Counter(turn.kind for turn in turns)
-    if form.tells == "operator":
+    if form.speakers == "operator":
         n_operator = kinds[formats.OPERATOR]
         kinds = Counter({formats.OPERATOR: n_operator, "Unknown": len(turns) - n_operator})
     manifest = report.manifest
