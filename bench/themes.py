@@ -2,8 +2,9 @@
 
 Run from the project root: ``python -m bench.themes``. Embeds the sample quarter and both MAEC
 quarters once with the bundled model (vectors are cached in ``--cache``), filters out small talk,
-and finds themes by ftm and by BERTopic over all sentences. Prints subject recovery
-(``ftm_core.quality.subjects``) for MAEC; planted themes, ARI and stability for the sample.
+and finds themes by ``themes_of`` of the product, once per seed, and by BERTopic over all sentences.
+Prints subject recovery (``ftm_core.quality.subjects``) and stability for MAEC; planted themes, ARI
+and stability for the sample.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ftm_core.quality.theme_recovery import Recovery, compare, sample_key
 from ftm_core.text.small_talk import is_small_talk
 from ftm_core.text.tokens import MASK
 from ftm_core.themes.quarter_sentences import QuarterSentences
-from ftm_core.themes.theme_finding import assign_sentences
+from ftm_core.themes.theme_finding import FoundThemes, themes_of
 from ftm_core.topics.compact_vectors import dequantize, quantize
 from ftm_core.topics.embedding import load_embedder
 
@@ -111,6 +112,11 @@ def bertopic(corpus: Corpus, seed: int = 42) -> Iterator[tuple[str, np.ndarray]]
         yield f"BERTopic, {size}", HDBSCAN(size, core_dist_n_jobs=1).fit_predict(embedded)
 
 
+def ftm(corpus: Corpus, seeds: list[int]) -> list[FoundThemes]:
+    """The themes that a run of the product finds, once per seed."""
+    return [themes_of(corpus.sentences, ThemeSettings(seed=seed)) for seed in seeds]
+
+
 def maec_figures(corpus: Corpus, labels: np.ndarray, subjects: list[Subject]) -> dict[str, float]:
     found = subject_recovery(corpus.texts, corpus.of_all(labels), subjects)
     return {
@@ -119,6 +125,26 @@ def maec_figures(corpus: Corpus, labels: np.ndarray, subjects: list[Subject]) ->
         "themes": int(labels.max()) + 1,
         "placed": round(float((labels >= 0).mean()), 3),
     }
+
+
+def mean_of_seeds(found: list[FoundThemes], figures: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the seeds, the lowest recovery, themes shown and stability."""
+    means = {name: round(float(np.mean([one[name] for one in figures])), 4) for name in figures[0]}
+    shown = [sum(theme.kind != "procedure" for theme in one.themes) for one in found]
+    return {
+        **means,
+        "lowest_recovery": min(one["recovery"] for one in figures),
+        "shown": round(float(np.mean(shown)), 1),
+        "stability": stability([one.assignment.themes for one in found]),
+    }
+
+
+def stability(found: list[np.ndarray]) -> float:
+    """Mean adjusted Rand index over all pairs of seeds, sentences in no theme as one group."""
+    from sklearn.metrics import adjusted_rand_score
+
+    pairs = [adjusted_rand_score(*pair) for pair in itertools.combinations(found, 2)]
+    return round(float(np.mean(pairs)), 3) if pairs else 1.0
 
 
 def sample_recovery(corpus: Corpus, labels: np.ndarray) -> Recovery:
@@ -137,10 +163,7 @@ def sample_recovery(corpus: Corpus, labels: np.ndarray) -> Recovery:
 
 
 def sample_figures(corpus: Corpus, found: list[np.ndarray]) -> dict[str, float]:
-    from sklearn.metrics import adjusted_rand_score
-
     rows = [sample_recovery(corpus, labels) for labels in found]
-    pairs = [adjusted_rand_score(*pair) for pair in itertools.combinations(found, 2)]
     values: dict[str, list[float]] = {
         "themes": [int(labels.max()) + 1 for labels in found],
         "recovered": [len(row.recovered) for row in rows],
@@ -149,7 +172,7 @@ def sample_figures(corpus: Corpus, found: list[np.ndarray]) -> dict[str, float]:
         "placed": [row.n_planted_in_theme / row.n_planted for row in rows],
     }
     figures = {name: round(float(np.mean(value)), 3) for name, value in values.items()}
-    return {**figures, "stability": round(float(np.mean(pairs)), 3) if pairs else 1.0}
+    return {**figures, "stability": stability(found)}
 
 
 def main() -> None:
@@ -176,15 +199,16 @@ def main() -> None:
     if given.sample.exists():
         corpus = load(SAMPLE, sample_rows(given.sample), given.cache)
         started = time.perf_counter()
-        found = [
-            assign_sentences(corpus.sentences, ThemeSettings(seed=seed)).themes for seed in seeds
-        ]
-        note("sample, ftm", sample_figures(corpus, found), started)
+        planted = [found.assignment.themes for found in ftm(corpus, seeds)]
+        note("sample, ftm", sample_figures(corpus, planted), started)
     for quarter in given.quarters:
         corpus = load(quarter, maec_rows(quarter), given.cache)
         started = time.perf_counter()
-        themes = assign_sentences(corpus.sentences, ThemeSettings()).themes
-        note(f"{quarter}, ftm", maec_figures(corpus, themes, subjects), started)
+        found = ftm(corpus, seeds)
+        figures = [maec_figures(corpus, one.assignment.themes, subjects) for one in found]
+        note(f"{quarter}, ftm", mean_of_seeds(found, figures), started)
+        for seed, one in zip(seeds, figures, strict=True):
+            note(f"{quarter}, ftm, seed {seed}", one, started)
     for quarter in given.quarters:
         corpus = load(quarter, maec_rows(quarter), given.cache)
         started = time.perf_counter()

@@ -96,7 +96,6 @@ def find_themes(embedder: Embedder | None, settings: Settings, folder: str) -> F
 
 def themes_of(sentences: QuarterSentences, settings: ThemeSettings) -> FoundThemes:
     """Find and describe the themes; depends on the set of sentences and the settings alone."""
-    # One thread: sums over many sentences would follow the number of cores in their last bits.
     with threadpool_limits(1):
         assignment = assign_sentences(sentences, settings)
         themes = _describe(sentences, assignment, settings)
@@ -107,6 +106,8 @@ def themes_of(sentences: QuarterSentences, settings: ThemeSettings) -> FoundThem
     return FoundThemes(_with_groups(themes, groups), directions, assignment)
 
 
+# One thread: sums over many sentences would follow the number of cores in their last bits.
+@threadpool_limits.wrap(limits=1)
 def assign_sentences(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
     """The theme of every kept sentence, numbered largest first, -1 for none."""
     n_kept = len(sentences.kept)

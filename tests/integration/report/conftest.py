@@ -37,13 +37,36 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def page_path(finished_quarter: SmallQuarter, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a quarter whose texts would do harm if any of them were taken for HTML."""
-    folder = tmp_path_factory.mktemp("hostile")
-    shutil.copytree(finished_quarter.storage.uri, folder / "data")
-    quarter = dataclasses.replace(finished_quarter, storage=LocalStorage(folder / "data"))
+    quarter = copy_of(finished_quarter, tmp_path_factory.mktemp("hostile"))
     make_hostile(quarter)
     add_earlier_quarter(quarter)
-    output = folder / "page.html"
-    arguments = ["report", "--quarter", str(QUARTER), "--data", str(folder / "data")]
+    return write_page(quarter)
+
+
+@pytest.fixture(scope="module")
+def procedure_page(
+    finished_quarter: SmallQuarter, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The page of a quarter whose second theme is about the call itself."""
+    quarter = copy_of(finished_quarter, tmp_path_factory.mktemp("procedure"))
+
+    def of_themes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [rows[0], *({**row, "kind": "procedure"} for row in rows[1:])]
+
+    edit_table(quarter.storage, keys.themes(QUARTER), of_themes)
+    return write_page(quarter)
+
+
+def copy_of(finished: SmallQuarter, folder: Path) -> SmallQuarter:
+    shutil.copytree(finished.storage.uri, folder / "data")
+    return dataclasses.replace(finished, storage=LocalStorage(folder / "data"))
+
+
+def write_page(quarter: SmallQuarter) -> Path:
+    """`ftm report` over the quarter."""
+    data = Path(quarter.storage.uri)
+    output = data.with_name("page.html")
+    arguments = ["report", "--quarter", str(QUARTER), "--data", str(data)]
     written = CliRunner().invoke(app, [*arguments, "--output", str(output)])
     assert written.exit_code == 0, written.output
     return output
@@ -84,8 +107,8 @@ def add_earlier_quarter(quarter: SmallQuarter) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(page_path: Path) -> Iterator[Browser]:
-    """Debian's Chromium. After the page, whose making needs an event loop of its own."""
+def browser(page_path: Path, procedure_page: Path) -> Iterator[Browser]:
+    """Debian's Chromium. After the pages, whose making needs an event loop of its own."""
     chromium = shutil.which("chromium")
     assert chromium, "Chromium is missing: scripts/install-test-tools installs it"
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -129,6 +129,23 @@ def test_search_finds_what_only_a_summary_says(page: Page) -> None:
     expect(page.get_by_role("status")).to_have_text("0 of 2 themes")
 
 
+def test_themes_about_the_call_show_when_asked(browser: Browser, procedure_page: Path) -> None:
+    """They stand neither in the table, nor in its counts, nor on the map until then."""
+    with opened(browser, procedure_page, **DESK) as (page, _):
+        assert names_shown(page) == ["Pricing in the quarter"]
+        expect(page.get_by_role("status")).to_have_text("1 of 1 themes")
+        page.fill("#theme-search", "FREIGHT changed")
+        assert names_shown(page) == []
+        page.fill("#theme-search", "")
+        shown = page.get_by_label("Show 1 theme about the call itself")
+        expect(shown).not_to_be_checked()
+        shown.check()
+        assert names_shown(page) == ["Pricing in the quarter", "Freight in the quarter"]
+        expect(page.get_by_role("status")).to_have_text("2 of 2 themes")
+        shown.uncheck()
+        assert names_shown(page) == ["Pricing in the quarter"]
+
+
 def test_a_theme_opens_to_firms_topics_and_sentences_by_keyboard(page: Page) -> None:
     page.focus("#theme-1 button.open")
     page.keyboard.press("Enter")
