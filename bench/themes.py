@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,9 +113,17 @@ def bertopic(corpus: Corpus, seed: int = 42) -> Iterator[tuple[str, np.ndarray]]
         yield f"BERTopic, {size}", HDBSCAN(size, core_dist_n_jobs=1).fit_predict(embedded)
 
 
-def ftm(corpus: Corpus, seeds: list[int]) -> list[FoundThemes]:
-    """The themes that a run of the product finds, once per seed."""
-    return [themes_of(corpus.sentences, ThemeSettings(seed=seed)) for seed in seeds]
+def ftm(corpus: Corpus, seeds: list[int], cache: Path) -> Iterator[FoundThemes]:
+    """The themes that a run of the product finds, once per seed; ``bench.panel`` reads the first.
+
+    Each is found anew.
+    """
+    for seed in seeds:
+        found = themes_of(corpus.sentences, ThemeSettings(seed=seed))
+        if seed == seeds[0]:
+            with (cache / f"{corpus.name}_themes.pickle").open("wb") as file:
+                pickle.dump(found, file)
+        yield found
 
 
 def maec_figures(corpus: Corpus, labels: np.ndarray, subjects: list[Subject]) -> dict[str, float]:
@@ -199,16 +208,17 @@ def main() -> None:
     if given.sample.exists():
         corpus = load(SAMPLE, sample_rows(given.sample), given.cache)
         started = time.perf_counter()
-        planted = [found.assignment.themes for found in ftm(corpus, seeds)]
+        planted = [found.assignment.themes for found in ftm(corpus, seeds, given.cache)]
         note("sample, ftm", sample_figures(corpus, planted), started)
     for quarter in given.quarters:
         corpus = load(quarter, maec_rows(quarter), given.cache)
         started = time.perf_counter()
-        found = ftm(corpus, seeds)
-        figures = [maec_figures(corpus, one.assignment.themes, subjects) for one in found]
+        found, figures = [], []
+        for seed, one in zip(seeds, ftm(corpus, seeds, given.cache), strict=True):
+            found.append(one)
+            figures.append(maec_figures(corpus, one.assignment.themes, subjects))
+            note(f"{quarter}, ftm, seed {seed}", figures[-1], started)
         note(f"{quarter}, ftm", mean_of_seeds(found, figures), started)
-        for seed, one in zip(seeds, figures, strict=True):
-            note(f"{quarter}, ftm, seed {seed}", one, started)
     for quarter in given.quarters:
         corpus = load(quarter, maec_rows(quarter), given.cache)
         started = time.perf_counter()

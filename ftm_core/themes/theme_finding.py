@@ -3,7 +3,7 @@
 1. Center the sentence vectors and flatten their top directions (sentence_space).
 2. Cluster seeded samples, stratified by firm, by UMAP and HDBSCAN (theme_directions).
 3. Sharpen the space by the variance within clusters, and join directions that say the same.
-4. Drop directions that no words separate from others (distinctiveness).
+4. Keep the directions that words separate best from all others (distinctiveness).
 5. Assign every sentence to the nearest theme in one pass (assignment).
 """
 
@@ -50,9 +50,11 @@ REFINING_SAMPLE = 100_000
 # directions of two of them are one.
 FITS = 3
 JOINED_FITS = 0.7
-# Distinctiveness below which a direction is no theme: chosen on MAEC 2016Q3
-# (bench/results/themes.md).
-MIN_DISTINCTIVENESS = 0.44
+# Distinctiveness below which a direction is no theme, and how many themes a quarter has at most for
+# each square root of its sentences: distinct words of a text grow about like that (Heaps' law), and
+# so do its subjects. Both were chosen on MAEC 2016Q3 (bench/results/themes.md).
+MIN_DISTINCTIVENESS = 0.3
+THEMES_PER_ROOT = 1.3
 WORDS_IN_GROUP_NAME = 4
 # BERTopic's number of keywords, as for topics.
 N_KEYWORDS = 10
@@ -106,10 +108,14 @@ def themes_of(sentences: QuarterSentences, settings: ThemeSettings) -> FoundThem
     return FoundThemes(_with_groups(themes, groups), directions, assignment)
 
 
-# One thread: sums over many sentences would follow the number of cores in their last bits.
-@threadpool_limits.wrap(limits=1)
 def assign_sentences(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
     """The theme of every kept sentence, numbered largest first, -1 for none."""
+    # One thread: sums over many sentences would follow the number of cores in their last bits.
+    with threadpool_limits(1):
+        return _assign(sentences, settings)
+
+
+def _assign(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
     n_kept = len(sentences.kept)
     labels = np.full(n_kept, NO_THEME, np.int64)
     similarity = np.zeros(n_kept, np.float32)
@@ -156,7 +162,14 @@ def fit_directions(
     labels[similarity < settings.min_similarity] = NO_THEME
     texts = sentences.table["raw_text"].take(sentences.kept[rows]).to_pylist()
     scores = distinctiveness(texts, labels, len(directions))
-    return space, directions[scores >= MIN_DISTINCTIVENESS]
+    return space, directions[most_distinct(scores, len(sentences.kept))]
+
+
+def most_distinct(scores: npt.NDArray[np.float64], n_sentences: int) -> npt.NDArray[np.int64]:
+    """Positions of the directions that are themes, by the distinctiveness of each, in order."""
+    most = int(THEMES_PER_ROOT * np.sqrt(n_sentences))
+    best = np.lexsort((np.arange(len(scores)), -scores.round(9)))[:most]
+    return np.sort(best[scores[best] >= MIN_DISTINCTIVENESS])
 
 
 def _candidates(
