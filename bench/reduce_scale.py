@@ -37,12 +37,13 @@ from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.memory import peak_memory_mib
 from ftm_core.storage.local import LocalStorage
+from ftm_core.text.small_talk import is_small_talk
 from ftm_core.themes.reduce_job import ReduceContext, ReduceOutcome, run_reduce
 from ftm_core.topics.compact_vectors import quantize, to_arrow
 from ftm_core.topics.embedding import load_embedder
 from ftm_core.topics.workers import ModelWorkers
+from ftm_core.transcripts.call_sentences import Sentence
 from ftm_core.transcripts.chunks import Call, FirmTranscripts, sentence_id
-from ftm_core.transcripts.sentences import Sentence
 from tests.fakes.llm_server import MODEL, FakeLlmServer
 
 RESULTS = Path("bench/results")
@@ -58,8 +59,9 @@ PER_TOPIC = 8
 
 
 def real_sentences() -> tuple[list[str], np.ndarray]:
-    """N_REAL sentences of MAEC with their vectors, embedded once and then kept."""
-    texts = pq.read_table(maec_file(), columns=["text"])["text"].to_pylist()
+    """N_REAL sentences of MAEC that are not small talk, with vectors embedded once and kept."""
+    said = pq.read_table(maec_file(), columns=["text"])["text"].to_pylist()
+    texts = [text for text in said if not is_small_talk(text, "Unknown")]
     chosen = np.sort(np.random.default_rng(42).choice(len(texts), N_REAL, replace=False))
     picked = [texts[row] for row in chosen]
     kept = RESULTS / "reduce_scale_vectors.npy"

@@ -106,12 +106,12 @@ async def theme_text(
             fields, _ = written
             title = candidates.title_of(fields["title"].rstrip(".:;, "))
             return ThemeText(title, fields["description"], "write")
-    phrases = candidates.phrase_candidates(sentences, keywords)
+    # Sentences such as "That will help as well." hold no phrase: the theme's other ones gave its
+    # keywords, which are phrases, too.
+    phrases = candidates.phrase_candidates(sentences, keywords) or list(
+        keywords[: candidates.PHRASE_CANDIDATES]
+    )
     offered = [phrase for phrase in phrases if phrase.lower() not in taken] or phrases
-    if not offered:
-        raise LlmRequestError(
-            "theme", "its sentences hold no phrase that could name it", "Report this theme."
-        )
     leading = candidates.sentence_candidates(
         sentences, keywords, limit=candidates.DESCRIPTION_SENTENCES
     )

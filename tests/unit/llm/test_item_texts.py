@@ -101,6 +101,16 @@ async def test_write_falls_back_to_a_spoken_phrase() -> None:
     assert text.description == f"{FIRST} {SENTENCES[1]}"
 
 
+async def test_sentences_without_a_phrase_leave_the_keywords() -> None:
+    """Not one word of these sentences could name a thing."""
+    server = FakeLlmServer()
+    server.replies = [completion("2")]
+    async with server.client() as client:
+        sentences = ("It won't.", "And that will be as well.")
+        text = await theme_text(KEYWORDS, sentences, client.ask, mode="select", max_tokens=160)
+    assert (text.name, text.mode) == ("Ocean", "select")
+
+
 async def test_select_offers_no_title_that_is_taken() -> None:
     first = await theme("1", mode="select")
     other = await theme("1", mode="select", taken=first.name.lower())
