@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
+import os
 import shutil
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,63 +20,76 @@ from typing import Any
 
 import pytest
 
-from ftm_cli.operations.deploy import DeployResult, DeploySettings, deploy, destroy, plan_deploy
 from ftm_cli.operations.images import Build, ImageUris, build_image, content_tag, push_image
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.llm.local_server import LocalServer
+from ftm_core.storage import Storage
+from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.s3 import S3Storage
 from ftm_core.transcripts.ingest import IngestOptions, ingest
 from ftm_core.transcripts.sources import sample_corpus
-from tests.e2e.account import ACCOUNT, REGISTRY, Account
+from tests.e2e.account import REGISTRY, Account
+from tests.e2e.administrator import OPERATOR, make_roles
 from tests.e2e.engine import ROOT, Engine, start_engine, unavailable
 from tests.e2e.registry import running_registry
 from tests.e2e.runs import Command, Place, Project, Run
 from tests.emulator.process import running
-from tests.fakes.aws_stage import RunningStage
-from tests.fakes.chaos_llm import serving
+from tests.fakes.aws_stage import PROFILE, RunningStage
+from tests.fakes.chaos_llm import FakeLlm, serving
 from tests.integration.infra.conftest import terraform_environment
 
-QUARTER = Quarter(2023, 1)
+QUARTER, NEXT_QUARTER = Quarter(2023, 1), Quarter(2023, 2)
 FIRMS = 12
 FIRMS_PER_BATCH = 4
+FIRMS_OF = {QUARTER: FIRMS, NEXT_QUARTER: 8}
 BATCHES = [keys.batch_id(QUARTER, number) for number in range(FIRMS // FIRMS_PER_BATCH)]
 RECLAIMED_BATCH, _, BROKEN_BATCH = BATCHES
 MODEL = "Qwen/Qwen3-8B"
 # Where the listener of vLLM's load balancer listens; the emulator lets its name lead to 127.0.0.1.
 LOAD_BALANCER_PORT = 80
-VARIABLES: dict[str, dict[str, Any]] = {
-    "batch": {
-        "checkpoint_interval": 1,
-        "llm_max_concurrent": 4,
-        "settings_environment": {
-            "BATCH_SIZE": str(FIRMS_PER_BATCH),
-            "MAP_WORKERS": "1",
-            # A small model on few cores stands in for the large one: short answers, and patience.
-            "LLM_SUMMARY_MAX_TOKENS": "48",
-            "LLM_THEME_MAX_TOKENS": "96",
-            "LLM_TIMEOUT": "240",
-            "LLM_HEALTH_WAIT": "10",
-            "LLM_HEALTH_POLL": "1",
-        },
-    },
-    "stepfunctions": {
-        "enable_notifications": True,
-        "retryable_submissions": 2,
-        "retryable_wait_seconds": 1,
-    },
-}
+VARIABLES = f"""
+[aws.deploy.variables.batch]
+checkpoint_interval = 1
+llm_max_concurrent = 4
+
+[aws.deploy.variables.batch.settings_environment]
+BATCH_SIZE = "{FIRMS_PER_BATCH}"
+MAP_WORKERS = "1"
+LLM_HEALTH_WAIT = "10"
+LLM_HEALTH_POLL = "1"
+
+[aws.deploy.variables.stepfunctions]
+enable_notifications = true
+retryable_submissions = 2
+retryable_wait_seconds = 1
+"""
 _seconds: dict[str, float] = {}
+_seen_without: dict[str, str] = {}
+_reporters: list[Any] = []
 
 
 @contextlib.contextmanager
 def timed(stage: str) -> Iterator[None]:
-    """Keep the wall time of a stage for the summary."""
+    """Say that a stage begins and ends, and keep its wall time for the summary."""
     began = time.monotonic()
+    say(f"{stage} ...")
     try:
         yield
     finally:
         _seconds[stage] = time.monotonic() - began
+        say(f"{stage}: {_seconds[stage]:.0f} s")
+
+
+def say(text: str) -> None:
+    """Show progress, past the capture of output."""
+    for reporter in _reporters:
+        reporter.write_line(f"    {text}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        _reporters.append(reporter)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -81,6 +97,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("wall time of the stages")
         for stage, seconds in _seconds.items():
             terminalreporter.write_line(f"{stage:<44}{seconds:8.1f} s")
+    if _seen_without:
+        terminalreporter.section("what the operator sees when a permission is missing")
+        for removed, seen in _seen_without.items():
+            terminalreporter.write_line(f"{removed}: {seen}")
 
 
 @dataclass(frozen=True)
@@ -95,11 +115,14 @@ class Images:
 class Deployment:
     """What was there before the deploy, what it made, and what a repeated one would change."""
 
-    settings: DeploySettings
     before: set[str]
-    result: DeployResult
+    steps: list[str]
+    outputs: dict[str, Any]
     counts_after_apply: tuple[int, int]
+    counts_when_scaled: list[tuple[int, int]]
     changes_when_repeated: list[str]
+    checks: dict[str, bool]
+    refused: list[str]
 
 
 @pytest.fixture(scope="session")
@@ -156,62 +179,81 @@ def storage(account: Account) -> S3Storage:
 
 
 @pytest.fixture(scope="session")
-def deployment(
+def project(
     account: Account,
     images: Images,
     storage: S3Storage,
-    environment: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Deployment:
-    """All modules applied in our order; then vLLM scaled by hand, and the deploy planned again."""
-    mirror = terraform_environment().get("TF_CLI_CONFIG_FILE")
-    if mirror:
-        environment.setenv("TF_CLI_CONFIG_FILE", mirror)
-    root = tmp_path_factory.mktemp("terraform") / "terraform"
-    ignored = shutil.ignore_patterns(".terraform", "*.tfstate*")
-    shutil.copytree(ROOT / "infra" / "terraform", root, ignore=ignored)
-    settings = DeploySettings(
-        terraform_root=root,
-        s3_bucket_name=storage.uri.removeprefix("s3://"),
-        account_id=ACCOUNT,
-        image_tag=images.tag,
-        variables=VARIABLES,
-    )
+) -> Project:
+    """An operator's folder; its login has the rights that `ftm deploy --roles` prints, no others.
+
+    An administrator has made the roles from the same document.
+    """
+    folder = tmp_path_factory.mktemp("project")
+    environment = RunningStage(account.emulator.url).project(folder)
+    environment["FTM_POLL_SECONDS"] = "1"
+    if mirror := terraform_environment().get("TF_CLI_CONFIG_FILE"):
+        environment["TF_CLI_CONFIG_FILE"] = mirror
+    settings = folder / "ftm.toml"
+    settings.write_text(f'{settings.read_text()}image_tag = "{images.tag}"\n{VARIABLES}')
+    project = Project(folder, environment)
+    make_roles(account, project.succeed("deploy", "--roles"))
+    keys = account.emulator.credentials_of(OPERATOR)
+    lines = [f"[{PROFILE}]", *(f"{name} = {value}" for name, value in keys.items())]
+    (folder / "credentials").write_text("\n".join(lines), encoding="utf-8")
+    return project
+
+
+@pytest.fixture(scope="session")
+def deployment(account: Account, project: Project) -> Deployment:
+    """All modules applied in our order; then vLLM scaled, and the deploy planned again."""
     before = account.inventory()
     with timed("terraform: apply"):
-        result = deploy(settings)
+        result = project.succeed("deploy", "--use-precreated-roles", "--yes", "--json")
     counts = account.desired_counts()
-    account.scale(1)
+    project.succeed("scale-up", "--yes", "--no-wait", "--json")
+    scaled = [account.desired_counts()]
     with timed("terraform: second plan"):
-        again = plan_deploy(settings)
-    account.scale(0)
-    changes = [address for step in again for address in step.addresses]
-    return Deployment(settings, before, result, counts, changes)
+        again = project.succeed("deploy", "--plan", "--json")
+    with timed("validate"):
+        checks = json.loads(project.ftm("validate", "--json").stdout)["checks"]
+    project.succeed("scale-down", "--no-wait", "--json")
+    scaled.append(account.desired_counts())
+    return Deployment(
+        before=before,
+        steps=[step["step"] for step in result["steps"]],
+        outputs=result["outputs"],
+        counts_after_apply=counts,
+        counts_when_scaled=scaled,
+        changes_when_repeated=[item for step in again["steps"] for item in step["addresses"]],
+        checks={check["name"]: check["passed"] for check in checks},
+        refused=account.emulator.remove_permissions(),
+    )
 
 
 @pytest.fixture(scope="session")
 def place(
     deployment: Deployment,
+    project: Project,
     account: Account,
     engine: Engine,
     storage: S3Storage,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Place:
-    """An operator's folder, a mailbox that hears of runs, and transcripts in the bucket."""
-    outputs = deployment.result.outputs
+    """The operator's folder, a mailbox that hears of runs, and transcripts in the bucket."""
+    outputs = deployment.outputs
     account.open_mailbox(outputs["stepfunctions"]["notification_topic_arn"])
-    folder = tmp_path_factory.mktemp("project")
-    environment = RunningStage(account.emulator.url).project(folder)
     with timed("ingest"):
-        _ingest(storage, folder / "calls.csv")
+        for quarter, firms in FIRMS_OF.items():
+            ingest_firms(storage, quarter, firms, project.folder / "calls.csv")
     return Place(
-        project=Project(folder, environment | {"FTM_POLL_SECONDS": "1"}),
+        project=project,
         account=account,
         engine=engine,
         storage=storage,
         state_machine=outputs["stepfunctions"]["state_machine_arn"],
         queue=outputs["batch"]["job_queue_name"],
         quarter=QUARTER,
+        say=say,
     )
 
 
@@ -229,27 +271,41 @@ def failed_run(place: Place) -> Run:
 
 
 @pytest.fixture(scope="session")
-def finished_run(
-    runs_without: dict[str, RunWithout],
-    place: Place,
-    account: Account,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Run:
-    """The quarter started again at once, all in order now, but that one job is reclaimed."""
+def llm(
+    start_without_right: Command, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FakeLlm]:
+    """A server behind vLLM's name whose answers follow from the questions alone."""
     log = tmp_path_factory.mktemp("llm") / "log"
-    with (
-        LocalServer(slots=8, served_as=MODEL) as server,
-        serving(
-            log,
-            upstream=server.base_url.removesuffix("/v1"),
-            model=MODEL,
-            port=LOAD_BALANCER_PORT,
-        ) as llm,
-        timed("execution to the end"),
-    ):
-        run = place.run(reclaim=RECLAIMED_BATCH)
+    with serving(log, model=MODEL, port=LOAD_BALANCER_PORT) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def finished_run(llm: FakeLlm, place: Place, account: Account) -> Run:
+    """The quarter started again with the next one, all in order now, but one job is reclaimed."""
+    with timed("execution of two quarters to the end"):
+        run = place.run(reclaim=RECLAIMED_BATCH, until=NEXT_QUARTER)
     account.ship_llm_log(llm.log())
     return run
+
+
+@pytest.fixture(scope="session")
+def local_storage(
+    finished_run: Run, llm: FakeLlm, tmp_path_factory: pytest.TempPathFactory
+) -> LocalStorage:
+    """The same two quarters run by the same command on this machine."""
+    folder = tmp_path_factory.mktemp("local")
+    storage = LocalStorage(folder / "data")
+    for quarter, firms in FIRMS_OF.items():
+        ingest_firms(storage, quarter, firms, folder / "calls.csv")
+    settings = tomllib.loads(VARIABLES)["aws"]["deploy"]["variables"]["batch"]
+    environment = os.environ | settings["settings_environment"] | llm.environment
+    environment |= {"CHECKPOINT_INTERVAL": "1", "PYTHONPATH": str(ROOT)}
+    with timed("the same two quarters on this machine"):
+        Project(folder, environment).succeed(
+            "run", "--quarters", f"{QUARTER}..{NEXT_QUARTER}", "--yes", "--json", "--data", "data"
+        )
+    return storage
 
 
 @dataclass(frozen=True)
@@ -281,37 +337,56 @@ def runs_without(failed_run: Run, place: Place, account: Account) -> dict[str, R
             finally:
                 refused = account.emulator.remove_permissions()
             found[removed] = RunWithout(run, refused)
+            _seen_without[removed] = run.command.stderr.strip().splitlines()[-2]
     return found
 
 
 @pytest.fixture(scope="session")
+def start_without_right(runs_without: dict[str, RunWithout], place: Place) -> Command:
+    """What `ftm run` says to an operator who may not start an execution."""
+    removed = f"{OPERATOR} states:StartExecution"
+    place.account.emulator.remove_permissions(removed)
+    try:
+        ended = place.project.ftm("run", "-q", str(QUARTER), "--scale", "none", "--yes")
+    finally:
+        place.account.emulator.remove_permissions()
+    _seen_without[removed] = ended.stderr.strip().splitlines()[-2]
+    return ended
+
+
+@pytest.fixture(scope="session")
 def refused_calls(evaluation: Command, account: Account) -> list[str]:
-    """Calls that IAM refused while a whole quarter ran with the modules' own roles."""
+    """Calls that IAM refused while a quarter ran to its end, was watched, and was evaluated."""
     return account.emulator.remove_permissions()
 
 
 @pytest.fixture(scope="session")
 def evaluation(finished_run: Run, place: Place) -> Command:
-    with timed("evaluate"):
+    with timed("monitor, runs, logs, evaluate"):
+        for watching in (("monitor", "--json"), ("runs", "--json"), ("logs", "vllm")):
+            ended = place.project.ftm(*watching)
+            assert ended.code == 0, ended.stderr
         return place.project.ftm("evaluate", "--quarter", str(QUARTER), "--json")
 
 
 @pytest.fixture(scope="session")
-def left_after_destroy(evaluation: Command, deployment: Deployment, account: Account) -> set[str]:
+def left_after_destroy(
+    refused_calls: list[str], project: Project, deployment: Deployment, account: Account
+) -> set[str]:
     with timed("terraform: destroy"):
-        destroy(deployment.settings)
+        project.succeed("destroy", "--yes", "--json")
     return account.inventory() - deployment.before
 
 
-def _ingest(storage: S3Storage, path: Path) -> None:
+def ingest_firms(storage: Storage, quarter: Quarter, firms: int, path: Path) -> None:
     """The first firms of the sample corpus, a chunk for each batch."""
-    with sample_corpus(QUARTER).open(encoding="utf-8", newline="") as source:
+    with sample_corpus(quarter).open(encoding="utf-8", newline="") as source:
         reader = csv.DictReader(source)
         rows, fields = list(reader), reader.fieldnames or []
-    chosen = sorted({row["companyid"] for row in rows})[:FIRMS]
+    chosen = sorted({row["companyid"] for row in rows})[:firms]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fields)
         writer.writeheader()
         writer.writerows(row for row in rows if row["companyid"] in chosen)
     options = IngestOptions(firms_per_chunk=FIRMS_PER_BATCH, strict=True)
-    ingest(path, QUARTER, storage, options)
+    ingest(path, quarter, storage, options)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,13 @@ class Project:
         """Run `ftm` to its end."""
         return self.ended(self.start(*arguments))
 
+    def succeed(self, *arguments: str) -> dict[str, Any]:
+        """The JSON document of a command that must not fail."""
+        ended = self.ftm(*arguments)
+        assert ended.code == 0, f"ftm {' '.join(arguments)}: {ended.stderr}"
+        found: dict[str, Any] = json.loads(ended.stdout)
+        return found
+
 
 @dataclass(frozen=True)
 class Run:
@@ -91,21 +100,29 @@ class Place:
     state_machine: str
     queue: str
     quarter: Quarter
+    say: Callable[[str], None]
     limit_seconds: float = field(default=_LIMIT_SECONDS)
 
-    def run(self, *, reclaim: str | None = None) -> Run:
-        """Run the quarter to its end; ``reclaim`` is a batch whose job loses its Spot instance."""
+    def run(self, *, reclaim: str | None = None, until: Quarter | None = None) -> Run:
+        """Run the quarter to its end, with all others to ``until``, as one command.
+
+        ``reclaim`` is a batch whose job loses its Spot instance.
+        """
         together: set[str] = set()
         saved: dict[str, Any] = {}
+        shown: set[str] = set()
         deadline = time.monotonic() + self.limit_seconds
-        process = self.project.start(
-            "run", "-q", str(self.quarter), "--scale", "none", "--yes", "--json"
-        )
+        what = ["--quarters", f"{self.quarter}..{until}"] if until else ["-q", str(self.quarter)]
+        process = self.project.start("run", *what, "--scale", "none", "--yes", "--json")
         try:
             while process.poll() is None and time.monotonic() < deadline:
                 jobs = self.engine.jobs(f"{REGISTRY}/ftm-worker")
                 at_work = {job.environment.get("BATCH_ID", "plan"): job for job in jobs}
-                together = max(together, set(at_work), key=len)
+                batches = {name for name in at_work if name.startswith(str(self.quarter))}
+                together = max(together, batches, key=len)
+                if set(at_work) != shown:
+                    shown = set(at_work)
+                    self.say(f"jobs at work: {', '.join(sorted(shown)) or 'none'}")
                 if reclaim in at_work and not saved:
                     # What is lost is only what was not saved: so wait until something is.
                     saved = self.saved_parts(reclaim)
@@ -122,7 +139,11 @@ class Place:
             command=command,
             execution=execution,
             jobs=self.account.jobs_of(execution["name"], self.queue),
-            messages=self.account.empty_mailbox(),
+            messages=[
+                message
+                for message in self.account.empty_mailbox()
+                if str(self.quarter) in message.subject
+            ],
             output=[*self.storage.list("processed/"), *self.storage.list("sentiment-ready/")],
             together=together,
             saved_before_reclaim=saved,

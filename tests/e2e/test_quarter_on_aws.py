@@ -12,13 +12,16 @@ import pytest
 
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import ExitCode
+from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.checkpoints import read_checkpoint
+from ftm_core.storage.local import LocalStorage
 from ftm_core.storage.s3 import S3Storage
 from tests.e2e.account import BUCKET
 from tests.e2e.conftest import (
     BATCHES,
     BROKEN_BATCH,
     FIRMS,
+    FIRMS_OF,
     MODEL,
     QUARTER,
     RECLAIMED_BATCH,
@@ -29,6 +32,7 @@ from tests.e2e.conftest import (
 )
 from tests.e2e.engine import Engine
 from tests.e2e.runs import Command, Place, Run
+from tests.fakes.chaos_runs import assert_same_rows, rows_of
 
 pytestmark = pytest.mark.e2e
 
@@ -60,13 +64,12 @@ def test_images_run_as_nobody_and_hold_the_code_alone(
 def test_modules_are_applied_in_the_order_in_which_they_need_each_other(
     deployment: Deployment,
 ) -> None:
-    titles = [step.title for step in deployment.result.steps]
-    assert titles == ["batch, without vLLM", "ecs", "batch, with vLLM", "stepfunctions"]
-    assert deployment.result.complete
+    in_order = ["batch, without vLLM", "ecs", "batch, with vLLM", "stepfunctions"]
+    assert deployment.steps == in_order
 
 
 def test_jobs_get_the_url_that_the_ecs_module_wrote(deployment: Deployment) -> None:
-    outputs = deployment.result.outputs
+    outputs = deployment.outputs
     assert outputs["batch"]["llm_base_url"].endswith("/v1")
     assert outputs["batch"]["llm_base_url"] == outputs["ecs"]["base_url"]
 
@@ -79,6 +82,17 @@ def test_fault_23_a_second_deploy_changes_nothing_and_leaves_the_operators_count
     deployment: Deployment,
 ) -> None:
     assert deployment.changes_when_repeated == []
+
+
+def test_operator_scales_vllm_up_and_down(deployment: Deployment) -> None:
+    assert deployment.counts_when_scaled == [(1, 1), (0, 0)]
+
+
+def test_rights_that_are_printed_for_the_operator_suffice(deployment: Deployment) -> None:
+    """Deploy, second plan, validate and scale: IAM refused no call of Terraform or `ftm`."""
+    assert deployment.refused == []
+    passed = {name for name, is_passed in deployment.checks.items() if is_passed}
+    assert {"AWS login", "bucket", "roles"} <= passed
 
 
 # --- a run that fails -------------------------------------------------------------------------
@@ -125,8 +139,13 @@ def test_a_run_fails_without_a_permission(
     assert all(item.startswith(f"{removed} ") for item in without.refused)
 
 
+def test_operator_without_the_right_to_start_is_told_which(start_without_right: Command) -> None:
+    assert start_without_right.code == ExitCode.USAGE
+    assert "states:StartExecution" in start_without_right.stderr
+
+
 def test_a_whole_run_is_refused_nothing(refused_calls: list[str]) -> None:
-    """The roles that the modules make suffice: no call of jobs or state machine was refused."""
+    """The printed roles suffice: no call of jobs, state machine or operator was refused."""
     assert refused_calls == []
 
 
@@ -177,6 +196,13 @@ def test_every_firm_went_through_the_llm_and_into_the_tables(
     assert n_rows(storage, keys.themes(QUARTER)) > 0
     assert n_rows(storage, keys.theme_contributions(QUARTER)) > 0
     assert any(key.startswith("sentiment-ready/") for key in finished_run.output)
+
+
+@pytest.mark.parametrize("quarter", FIRMS_OF, ids=str)
+def test_two_quarters_of_one_command_have_the_rows_of_a_local_run(
+    local_storage: LocalStorage, storage: S3Storage, quarter: Quarter
+) -> None:
+    assert_same_rows(rows_of(storage, quarter), rows_of(local_storage, quarter))
 
 
 def test_every_check_of_evaluate_passes(evaluation: Command) -> None:

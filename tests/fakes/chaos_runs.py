@@ -175,14 +175,14 @@ def gone(processes: Sequence[psutil.Process], seconds: float = 10) -> list[psuti
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def rows_of(storage: Storage) -> Rows:
+def rows_of(storage: Storage, quarter: Quarter = Q) -> Rows:
     """Every output row of the quarter, as a reader of the run's output meets it, sorted.
 
     Times of processing and the ids of runs are left out: they alone may differ between runs.
     """
-    identity = lease.read_identity(storage, Q)
+    identity = lease.read_identity(storage, quarter)
     assert identity is not None
-    output = read_map_output(storage, Q, read_plan(storage, Q) or [], identity.run_id)
+    output = read_map_output(storage, quarter, read_plan(storage, quarter) or [], identity.run_id)
     found: Rows = {
         "sentences of the map": [
             row for table in iterate_sentences(storage, output) for row in table.to_pylist()
@@ -192,11 +192,11 @@ def rows_of(storage: Storage) -> Rows:
         ],
     }  # fmt: skip
     for key in (
-        keys.themes(Q),
-        keys.theme_contributions(Q),
-        keys.theme_exposures(Q),
-        *(keys.processed_table(name, Q) for name in keys.PROCESSED_TABLES),
-        keys.sentiment_ready(Q),
+        keys.themes(quarter),
+        keys.theme_contributions(quarter),
+        keys.theme_exposures(quarter),
+        *(keys.processed_table(name, quarter) for name in keys.PROCESSED_TABLES),
+        keys.sentiment_ready(quarter),
     ):
         found[key] = _table(storage, key)
     return {
