@@ -15,6 +15,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -379,10 +380,14 @@ def left_after_destroy(
 
 
 def ingest_firms(storage: Storage, quarter: Quarter, firms: int, path: Path) -> None:
-    """The first firms of the sample corpus, a chunk for each batch."""
-    with sample_corpus(quarter).open(encoding="utf-8", newline="") as source:
+    """The first firms of the sample corpus, held in the quarter, a chunk for each batch."""
+    later = timedelta(weeks=13 * (quarter.number - QUARTER.number))
+    with sample_corpus(QUARTER).open(encoding="utf-8", newline="") as source:
         reader = csv.DictReader(source)
         rows, fields = list(reader), reader.fieldnames or []
+    for row in rows:
+        held = datetime.fromisoformat(row["mostimportantdateutc"])
+        row["mostimportantdateutc"] = str(held + later)
     chosen = sorted({row["companyid"] for row in rows})[:firms]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fields)
