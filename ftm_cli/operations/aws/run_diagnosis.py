@@ -96,8 +96,6 @@ class RunDiagnosis:
         run = self._execution
         stage, failure = run.failure or ("", FailureCause.RUN_FAILED)
         again = f"`ftm run --quarter {run.quarter}`"
-        if run.status in (RunState.ABORTED, RunState.TIMED_OUT):
-            return f"{again} resumes from what is finished."
         if failure is FailureCause.TRANSCRIPTS_MISSING:
             return f"`ftm ingest SOURCE --quarter {run.quarter}`, then {again}."
         if failure is FailureCause.WRONG_INPUT:
@@ -106,6 +104,8 @@ class RunDiagnosis:
             return f"`ftm failures --quarter {run.quarter}`, then {again} tries those firms again."
         if failure is FailureCause.NO_INSTANCE:
             return f"`ftm validate` shows quotas and limits; then {again}."
+        if run.status in (RunState.ABORTED, RunState.TIMED_OUT):
+            return f"{again} resumes from what is finished."
         if stage in ("plan", "map", "reduce"):
             return f"`ftm logs {stage} --since 2h`, fix what it names, then {again}."
         return f"{again}; `ftm logs map --since 2h` has the jobs' own words."

@@ -298,11 +298,11 @@ locals {
         Action   = ["batch:TerminateJob"]
         Resource = ["${local.batch_arn}:job/*"]
       },
-      # AWS lets this action be granted on all jobs only.
+      # AWS lets these actions be granted on all jobs only.
       {
         Sid      = "WatchJobs"
         Effect   = "Allow"
-        Action   = ["batch:DescribeJobs"]
+        Action   = ["batch:DescribeJobs", "batch:ListJobs"]
         Resource = ["*"]
       },
       # How Step Functions learns that a job has ended: a rule that it keeps itself, of this name.

@@ -104,6 +104,7 @@ locals {
     retryable_wait_seconds    = var.retryable_wait_seconds
     submit_retry              = local.submit_retry
     notify_retry              = local.notify_retry
+    look_retry                = local.look_retry
     notification_topic_arn    = local.notify ? local.topic_arn : ""
     success_state             = local.notify ? "NotifySuccess" : "Done"
     failure_state             = local.notify ? "NotifyFailure" : "Failed"

@@ -162,7 +162,7 @@ def _handler(handlers: list[Mapping[str, Any]], error: StateError) -> Mapping[st
 
 def _result_of_pass(state: Mapping[str, Any], data: Any) -> Any:
     if "Parameters" in state:
-        return _filled(state["Parameters"], data)
+        return filled(state["Parameters"], data)
     return state.get("Result", data)
 
 
@@ -178,13 +178,14 @@ def _put(data: dict[str, Any], state: Mapping[str, Any], result: Any) -> None:
     data[path.removeprefix("$.")] = result
 
 
-def _filled(template: Any, data: Any) -> Any:
+def filled(template: Any, data: Any) -> Any:
+    """Parameters of a state for its input."""
     if not isinstance(template, Mapping):
         return template
     return {
         name.removesuffix(".$"): _evaluated(value, data)
         if name.endswith(".$")
-        else _filled(value, data)
+        else filled(value, data)
         for name, value in template.items()
     }
 

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from ftm_core.contracts.errors import ExitCode
+from ftm_core.contracts.states import FailureCause, parse_failure
 from tests.fakes.failure_table import Row, errors_before_a_job, job_ends
 from tests.integration.infra.batch_retries import AttemptEnd, check_rules, is_retried
-from tests.integration.infra.state_language import StateError, all_states, walk
+from tests.integration.infra.state_language import StateError, all_states, filled, walk
 
 Definition = Mapping[str, Any]
 Jobs = Mapping[str, Any]
 DONE = "succeeded"
+# States that ask whether any other job is at work.
+OTHER_JOBS = ("LookForRunningJobs", "LookForStartingJobs")
 STAGES = {
     "map": ("ProcessBatch", "ProcessBatch"),
     "reduce": ("CountReduceAttempt", "ReduceThemes"),
@@ -26,6 +29,7 @@ INPUT = {
     "bucket": "some-research-bucket",
     "batch_id": "2023Q1_batch_0000",
     "run_name": "2023Q1-20260101-000000",
+    "run_arn": "arn:aws:states:us-west-2:123456789012:execution:ftm-quarter-processor:x",
     "attempt": 1,
 }
 
@@ -78,6 +82,8 @@ def test_an_end_of_a_job_leads_where_the_table_says(
     visited: list[str] = []
 
     def play(state: str, data: Any) -> Any:
+        if state in OTHER_JOBS:
+            return {"count": 1}
         visited.append(state)
         return batch.submit(state, data)
 
@@ -96,6 +102,51 @@ def test_an_end_of_a_job_leads_where_the_table_says(
         assert data["failure"]["Error"]
     assert set(visited) == {task}
     assert (batch.attempts, batch.submissions) == (row.attempts, row.submissions)
+
+
+@pytest.mark.parametrize(
+    ("running", "starting", "is_stopped"), [(0, 0, True), (1, 0, False), (0, 1, False)]
+)
+def test_a_run_without_any_instance_is_stopped(
+    running: int, starting: int, is_stopped: bool, quarter_processor: Definition
+) -> None:
+    """Else each batch would wait for its time limit in turn, and vLLM with it."""
+    row = next(row for row in job_ends() if row.map == "BatchNotPlaced")
+    visited: list[str] = []
+
+    def play(state: str, data: Any) -> Any:
+        visited.append(state)
+        if state == "ProcessBatch":
+            raise StateError("States.TaskFailed", json.dumps(row.job_description(1)))
+        counts = dict(zip(OTHER_JOBS, (running, starting), strict=True))
+        return {"count": counts[state]} if state in counts else {}
+
+    last, data = walk(states_of(quarter_processor, "map"), "ProcessBatch", INPUT, play)
+
+    assert last == "BatchNotPlaced"
+    assert ("StopRun" in visited) is is_stopped
+    stop = filled(dict(all_states(quarter_processor))["StopRun"]["Parameters"], data)
+    assert stop["ExecutionArn"] == INPUT["run_arn"]
+    assert parse_failure(stop["Cause"]) == ("map", FailureCause(stop["Error"]))
+
+
+@pytest.mark.parametrize("fails", [*OTHER_JOBS, "StopRun"])
+def test_a_batch_fails_alone_where_aws_refuses_to_say(
+    fails: str, quarter_processor: Definition
+) -> None:
+    row = next(row for row in job_ends() if row.map == "BatchNotPlaced")
+
+    def play(state: str, data: Any) -> Any:
+        if state == "ProcessBatch":
+            raise StateError("States.TaskFailed", json.dumps(row.job_description(1)))
+        if state == fails:
+            raise StateError("Batch.BatchException", "Rate exceeded")
+        return {"count": 0}
+
+    last, data = walk(states_of(quarter_processor, "map"), "ProcessBatch", INPUT, play)
+
+    assert last == "BatchNotPlaced"
+    assert data["job"]["JobName"]
 
 
 @pytest.mark.parametrize("kind", ["plan", "map", "reduce"])

@@ -297,6 +297,7 @@ def test_failed_map_is_reported_with_exit_code_and_log(account: Account) -> None
         ("Stage judgement: Ftm.ChecksFailed. Over tolerance", "FAILED", "ftm failures"),
         ("Stage reduce: States.TaskFailed. gone", "FAILED", "ftm logs reduce"),
         ("ftm run was stopped", "ABORTED", "resumes from what is finished"),
+        ("Stage map: Ftm.NoInstance. Job x got none", "ABORTED", "shows quotas and limits"),
     ],
 )
 def test_each_stage_that_can_fail_has_a_next_step(
