@@ -6,6 +6,10 @@ from enum import Enum, auto
 from typing import Any
 
 import botocore.exceptions as boto
+from botocore.parsers import ResponseParserError
+
+# What a call of a client raises; these families share no base class below Exception.
+CALL_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 
 
 class AwsErrorKind(Enum):
@@ -67,6 +71,8 @@ _UNREACHABLE_CLASSES = (
     boto.FlexibleChecksumError,
     boto.CapacityNotAvailableError,
     boto.MetadataRetrievalError,
+    # An answer that is not AWS's: a proxy's or a load balancer's page.
+    ResponseParserError,
 )
 _LOGIN_CLASSES = (
     boto.NoCredentialsError,

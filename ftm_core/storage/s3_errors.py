@@ -17,6 +17,7 @@ from ftm_core.contracts.errors import (
     StorageRetryableError,
 )
 from ftm_core.storage.aws_errors import (
+    CALL_ERRORS,
     AwsErrorKind,
     classify,
     error_code,
@@ -26,8 +27,7 @@ from ftm_core.storage.aws_errors import (
 
 # Their families share no base class below Exception.
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (
-    boto.BotoCoreError,
-    boto.ClientError,
+    *CALL_ERRORS,
     boto.UndefinedModelAttributeError,
     boto3.exceptions.Boto3Error,
     transfer.CancelledError,

@@ -51,11 +51,11 @@ _LATER_HINT = "Run the same command again in a minute."
 @contextlib.contextmanager
 def translated(where: str, profile: str = "PROFILE") -> Iterator[None]:
     """Turn any error of botocore into one of ours that names ``where``."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from ftm_core.storage.aws_errors import CALL_ERRORS
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except CALL_ERRORS as error:
         raise translate(error, where, profile) from error
 
 
@@ -66,12 +66,12 @@ def logging_in(profile: str) -> Iterator[None]:
     A broken credential_process, cache or token file ends in Python's own errors, and an MFA code
     asked for without a terminal in EOFError.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
+    from ftm_core.storage.aws_errors import CALL_ERRORS
 
     where = f"profile {profile}"
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except CALL_ERRORS as error:
         raise translate(error, where, profile) from error
     except EOFError as error:
         raise AwsLoginError(
