@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +28,15 @@ TEXTS = [
     "word " * 400,
     "",
 ]
+
+
+_EMBED = """
+import sys
+from ftm_core.contracts.settings import EmbeddingSettings
+from ftm_core.topics.embedding import load_embedder
+texts = sys.stdin.read().splitlines()
+sys.stdout.buffer.write(load_embedder(EmbeddingSettings(precision="int8")).embed(texts).tobytes())
+"""
 
 
 def spoken_sentences() -> list[str]:
@@ -66,6 +77,21 @@ def test_vectors_depend_on_the_set_of_texts_and_on_nothing_else(int8: Embedder) 
     again = dict(zip(shuffled, int8.embed(shuffled), strict=True))
 
     assert all((again[text] == vector).all() for text, vector in zip(given, first, strict=True))
+
+
+@pytest.mark.models
+def test_vectors_do_not_depend_on_the_instruction_set(int8: Embedder) -> None:
+    """Fault A24: what the libraries would choose on another processor changes nothing."""
+    chosen = {"CT2_USE_MKL": "1", "CT2_FORCE_CPU_ISA": "GENERIC", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    texts = spoken_sentences()[:40]
+    made = subprocess.run(
+        [sys.executable, "-c", _EMBED],
+        input="\n".join(texts).encode(),
+        env=os.environ | chosen,
+        capture_output=True,
+        check=True,
+    )
+    assert made.stdout == int8.embed(texts).tobytes()
 
 
 @pytest.mark.models

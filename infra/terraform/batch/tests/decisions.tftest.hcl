@@ -89,7 +89,7 @@ run "first_pass" {
 
   assert {
     condition = alltrue([
-      for name, value in { CT2_FORCE_CPU_ISA = "AVX2", OPENBLAS_CORETYPE = "Haswell", SPOT_METADATA_URL = "http://169.254.169.254" } : alltrue([
+      for name, value in { OPENBLAS_CORETYPE = "Haswell", SPOT_METADATA_URL = "http://169.254.169.254" } : alltrue([
         for job in aws_batch_job_definition.jobs :
         contains(jsondecode(job.container_properties).environment, { name = name, value = value })
       ])
