@@ -108,7 +108,7 @@ def serving(
     log: Path, *, upstream: str = "", model: str = MODEL, port: int = 0
 ) -> Iterator[FakeLlm]:
     """A server process while the block lasts; ``upstream`` is a real server's URL to record."""
-    options = ["--log", str(log), "--upstream", upstream, "--port", str(port)]
+    options = ["--log", str(log), "--upstream", upstream, "--port", str(port), "--model", model]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.fakes.chaos_llm", *options],
         cwd=REPOSITORY,
@@ -129,8 +129,9 @@ def serving(
 class _State:
     """What the server has been told, and its log."""
 
-    def __init__(self, log: Path, upstream: str) -> None:
+    def __init__(self, log: Path, upstream: str, model: str) -> None:
         self.upstream = upstream
+        self.model = model
         self.lock = threading.Lock()
         self.held: dict[str, int] = {}
         self.released = threading.Event()
@@ -174,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.state.upstream:
             self._forward("GET", None)
             return
-        models = {"data": [{"id": MODEL, "max_model_len": 2048}]}
+        models = {"data": [{"id": self.state.model, "max_model_len": 2048}]}
         self._send(200, models if self.path.endswith("/models") else {"status": "ok"})
 
     def do_POST(self) -> None:
@@ -196,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.state.wait_if_held(kind)
         choice = {"message": {"content": answer_to(body)}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 100, "completion_tokens": 20}
-        self._send(200, {"model": MODEL, "choices": [choice], "usage": usage})
+        self._send(200, {"model": self.state.model, "choices": [choice], "usage": usage})
         self.state.note("answered", kind, asked)
 
     def _forward(self, method: str, body: dict[str, Any] | None) -> None:
@@ -235,8 +236,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--upstream", default="")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--model", default=MODEL)
     options = parser.parse_args()
-    state = _State(options.log, options.upstream)
+    state = _State(options.log, options.upstream, options.model)
     handler = type("Handler", (_Handler,), {"state": state})
     server = _Server(("127.0.0.1", options.port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
