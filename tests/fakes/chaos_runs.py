@@ -222,4 +222,9 @@ def assert_same_rows(found: Rows, expected: Rows) -> None:
         assert rows, f"{name}: nothing to compare"
         assert len(found[name]) == len(rows), f"{name}: {len(found[name])} rows, not {len(rows)}"
         for mine, other in zip(found[name], rows, strict=True):
-            assert mine == other, name
+            differ = {
+                column: (mine[column], other[column])
+                for column in other
+                if mine.get(column) != other[column]
+            }
+            assert not differ, f"{name}: {differ}"
