@@ -200,8 +200,10 @@ _register()
 def main() -> None:
     """Entry point of the `ftm` script."""
     from ftm_cli.streams import flush_streams, guard_streams
+    from ftm_core.instruction_set import use_one_instruction_set
 
     guard_streams()
+    use_one_instruction_set()
     try:
         app()
     finally:

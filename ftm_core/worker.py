@@ -19,12 +19,14 @@ from ftm_core.contracts.errors import ExitCode, FtmError, InputError
 from ftm_core.contracts.events import Event, Note, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import resolve
+from ftm_core.instruction_set import use_one_instruction_set
 from ftm_core.spot import SpotNotice
 from ftm_core.stopping import StopSignals
-from ftm_core.storage import Storage, open_storage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from ftm_core.storage import Storage
 
 _log = logging.getLogger("ftm.worker")
 STEPS = ("plan", "map", "reduce")
@@ -32,6 +34,7 @@ STEPS = ("plan", "map", "reduce")
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """Run one step and return its exit code; the last log line says what happened."""
+    use_one_instruction_set()
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stdout,
@@ -92,6 +95,8 @@ def _step(step: str, environment: Mapping[str, str], signals: StopSignals) -> No
 
 def open_data(uri: str) -> Storage:
     """Storage for a bucket's bare name, an s3:// URI or a folder."""
+    from ftm_core.storage import open_storage
+
     if "/" not in uri and "://" not in uri:
         uri = f"s3://{uri}"
 

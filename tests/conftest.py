@@ -10,9 +10,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.instruction_set import use_one_instruction_set
 
 if TYPE_CHECKING:
     from tests.fakes.s3_emulator import S3Emulator
+
+# As `ftm` does first: a run within a test and one by the command must have the same rows.
+use_one_instruction_set()
 
 settings.register_profile(
     "ftm", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

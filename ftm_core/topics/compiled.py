@@ -6,6 +6,8 @@ import logging
 from functools import cache
 from typing import Any
 
+from ftm_core.instruction_set import use_one_instruction_set
+
 _log = logging.getLogger("ftm.map")
 
 
@@ -48,4 +50,5 @@ def compile_now() -> None:
 
 
 if __name__ == "__main__":
+    use_one_instruction_set()
     compile_now()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ftm_core.instruction_set import use_one_instruction_set
 from ftm_core.topics.embedding import Vectors
 
 
@@ -24,7 +23,7 @@ class Int8Embedder:
     """
 
     def __init__(self, folder: Path, batch_size: int) -> None:
-        _use_one_instruction_set()
+        use_one_instruction_set()
         import ctranslate2
         from tokenizers import Tokenizer
 
@@ -63,20 +62,6 @@ class Int8Embedder:
         used = np.arange(states.shape[1]) < lengths[:, None]
         means = np.einsum("bsd,bs->bd", states, used.astype(np.float32)) / lengths[:, None]
         return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
-
-
-def _use_one_instruction_set() -> None:
-    """Let every x86-64 processor with AVX2 and VNNI compute the same vectors.
-
-    By default CTranslate2 takes MKL on Intel and oneDNN on AMD, and each the widest instructions
-    of its processor: vectors of one text then agree to a cosine of 0.990 to 0.996 only. Both
-    libraries read these names when they are first used. Processors without VNNI, made before
-    about 2019, still differ, as their 8-bit products saturate.
-    """
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        os.environ.update(
-            CT2_FORCE_CPU_ISA="AVX2", CT2_USE_MKL="0", ONEDNN_MAX_CPU_ISA="AVX512_CORE_VNNI"
-        )
 
 
 def _specification(folder: Path) -> tuple[Any, int]:

@@ -20,9 +20,6 @@ locals {
     # A container sees all processors of its instance, of which its job has only a share.
     MAP_WORKERS = tostring(var.job_sizes.map_vcpus)
     }, var.settings_environment, {
-    # One instruction set on every processor generation: otherwise the last bits of what BLAS
-    # computes, and with them topics, depend on which instance AWS had. The embedder sets its own.
-    OPENBLAS_CORETYPE   = "Haswell"
     SPOT_METADATA_URL   = "http://169.254.169.254"
     LLM_MODEL_NAME      = var.vllm_model
     LLM_MAX_CONCURRENT  = tostring(var.llm_max_concurrent)

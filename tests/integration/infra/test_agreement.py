@@ -86,10 +86,9 @@ def test_fault_26_quotas_are_checked_for_the_types_of_the_jobs(verdicts: Verdict
 
 
 def test_fault_26_jobs_get_only_variables_that_the_code_reads(job_definitions: Jobs) -> None:
-    # Read by boto3, OpenBLAS and the worker.
+    # Read by boto3 and the worker.
     known = settings_variables() | {
         "AWS_DEFAULT_REGION",
-        "OPENBLAS_CORETYPE",
         SPOT_METADATA_VARIABLE,
     }
     for kind, job in job_definitions.items():
