@@ -24,7 +24,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ftm_core.contracts.errors import DeclinedError, FtmError
@@ -121,10 +121,11 @@ def _answer(question: str, ask: Callable[..., Any]) -> Any:
 
 def confirm_or_decline(question: str, *, what: str) -> None:
     """Ask on stderr; raises DeclinedError (exit code 4) unless the answer is yes."""
-    if not confirm(question):
+    answer = _answer(question, typer.confirm)
+    if not answer:
         raise DeclinedError(
             what,
-            "You declined, so nothing was changed",
+            f"{'You declined' if answer is False else 'Nobody answered'}, so nothing was changed",
             "Run the command again when you are ready; --yes answers without asking.",
         )
 
@@ -221,12 +222,10 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        unit = task.fields.get("unit", "")
         if not speed:
             return Text("")
-        if speed >= 1:
-            return Text(f"{speed:.1f} {unit}/s", style="cyan")
-        return Text(f"{speed * 60:.1f} {unit}/min", style="cyan")
+        rate = f"{speed:.1f}/s" if speed >= 1 else f"{speed * 60:.1f}/min"
+        return Text(rate, style="cyan")
 
 
 # Units, and share of the work, that must be done before the time left is shown: the first
@@ -251,6 +250,24 @@ class _TimeLeft(ProgressColumn):
         return Text(f"{_minutes(task.elapsed / done * (to_do - done))} left", style="cyan")
 
 
+def progress_columns() -> tuple[ProgressColumn, ...]:
+    """Columns of the bars. On a narrow terminal the bar alone shrinks, so a task takes one line."""
+
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
+    return (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(table_column=whole()),
+        TextColumn("{task.fields[unit]}"),
+        _Rate(table_column=whole()),
+        TimeElapsedColumn(table_column=whole()),
+        _TimeLeft(table_column=whole()),
+    )
+
+
 @contextmanager
 def progress_listener() -> Iterator[Listener]:
     """A listener that draws bars with rate and time left, or plain lines without a terminal."""
@@ -258,17 +275,7 @@ def progress_listener() -> Iterator[Listener]:
         with _PlainLines() as lines:
             yield lines
         return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        _Rate(),
-        TimeElapsedColumn(),
-        _TimeLeft(),
-    )
-    with Progress(*columns, console=stderr, speed_estimate_period=120) as progress:
+    with Progress(*progress_columns(), console=stderr, speed_estimate_period=120) as progress:
         yield _Bars(progress)
 
 
@@ -337,7 +344,8 @@ class _PlainLines:
             self._stages[event.stage] = event
             self._done[event.stage] = 0
             self._began[event.stage] = time.monotonic()
-            total = f" of {event.total} {event.unit}" if event.total is not None else ""
+            unit = event.unit.removesuffix("s") if event.total == 1 else event.unit
+            total = f", {event.total:,} {unit}" if event.total is not None else ""
             already = f", {event.done} done before" if event.done else ""
             say(f"{event.stage}: started{total}{already}")
         elif isinstance(event, StageAdvanced) and event.stage in self._stages:

@@ -121,7 +121,7 @@ def deploy_command(
         print_json(deploy_plan_report(settings, steps, costs).as_json())
         return
     if plan or not yes:
-        show_deploy_plan(settings, steps, costs)
+        show_deploy_plan(settings, steps, costs, is_result=plan)
     if plan:
         return
     if not yes:

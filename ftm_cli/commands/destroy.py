@@ -54,7 +54,8 @@ def destroy_command(
         print_json(deploy_plan_report(settings, steps).as_json())
         return
     if plan or not yes:
-        show_planned(f"To destroy in account {settings.account_id}, {settings.region}", steps)
+        title = f"To destroy in account {settings.account_id}, {settings.region}"
+        show_planned(title, steps, is_result=plan)
         say(f"The bucket {settings.s3_bucket_name} and all data in it stay.")
     if plan:
         return

@@ -39,6 +39,7 @@ def logs_command(
     import json
     import sys
 
+    from ftm_cli.console import say
     from ftm_cli.operations.aws.logs import parse_since
     from ftm_cli.results.setup import LogLineResult
     from ftm_cli.streams import stdout_is_lost
@@ -68,11 +69,15 @@ def logs_command(
             "has no logs: a run here writes to its own terminal",
             "Name --target aws or slurm.",
         )
+    is_empty = True
     with contextlib.suppress(KeyboardInterrupt):
         for event in chosen.logs(source, start, filter_pattern, follow=follow):
             if event is not None:
                 show(event)
+                is_empty = False
                 continue
             sys.stdout.flush()
             if stdout_is_lost():
                 return
+    if is_empty:
+        say("No line was found. --since says how far back the log is read.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ftm_cli.console import confirm_or_decline, paused, print_table, say, stderr
+from ftm_cli.console import confirm_or_decline, paused, print_table, say, stderr, stdout
 from ftm_core.contracts.errors import DeclinedError
 from ftm_core.contracts.events import Listener, Note
 
@@ -51,27 +51,32 @@ def in_words(counts: Counts) -> str:
     return f"{counts.add} to add, {counts.change} to change, {counts.destroy} to destroy"
 
 
-def show_planned(title: str, steps: Sequence[PlannedStep]) -> None:
-    """One row a step, in order; on stderr, before a question or in place of one."""
+def show_planned(title: str, steps: Sequence[PlannedStep], *, is_result: bool) -> None:
+    """One row a step, in order; on stdout where the plan is the result, else on stderr."""
     rows = [
         (number, step.title, *_cells(step), _what(step))
         for number, step in enumerate(steps, start=1)
     ]
-    print_table(title, ("", "step", "add", "change", "destroy", "what"), rows, console=stderr)
+    console = stdout if is_result else stderr
+    print_table(title, ("", "step", "add", "change", "destroy", "what"), rows, console=console)
 
 
-def show_deploy_plan(settings: DeploySettings, steps: Sequence[PlannedStep], costs: Costs) -> None:
-    """The plan of a deploy, and what the deployment costs; on stderr."""
+def show_deploy_plan(
+    settings: DeploySettings, steps: Sequence[PlannedStep], costs: Costs, *, is_result: bool
+) -> None:
+    """The plan of a deploy, and what the deployment costs; where it is the result, what is next."""
     title = (
         f"Plan for account {settings.account_id}, {settings.region}, "
         f"bucket {settings.s3_bucket_name}"
     )
-    show_planned(title, steps)
+    show_planned(title, steps, is_result=is_result)
     up = f", ${costs.hourly_when_up_usd:.2f} an hour for each vLLM while it is up"
     say(
         f"Costs: ${costs.monthly_idle_usd:.2f} a month when idle"
         f"{up if costs.hourly_when_up_usd else ''}. Based on {costs.note}."
     )
+    if is_result:
+        say("Nothing was changed. To apply it, give the same options without --plan.")
 
 
 def confirm_plan(steps: Sequence[PlannedStep], *, what: str) -> None:

@@ -19,17 +19,16 @@ _INDENT = (0, 0, 0, 9)
 
 def show_checks(checks: Sequence[Check]) -> None:
     """One row per check; a failed one with the next step."""
-    rows = [
-        (
-            "pass" if check.passed else "FAIL",
-            check.name,
-            check.detail if check.passed else f"{check.detail}\nNext: {check.next_step}",
-        )
-        for check in checks
-    ]
+    rows = [("pass" if check.passed else "FAIL", check.name, _detail(check)) for check in checks]
     print_table("Requirements of a run", ("", "check", "found"), rows)
     if all(check.passed for check in checks):
         say(f"All {len(checks)} checks passed.")
+
+
+def _detail(check: Check) -> str:
+    if check.passed:
+        return check.detail
+    return f"{check.detail.rstrip('.')}.\nNext: {check.next_step}"
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
@@ -39,6 +38,6 @@ def show_findings(findings: Sequence[Finding]) -> None:
         head = Text.assemble((f"{mark:<9}", style), (finding.about, "bold"), "  ", finding.what)
         stdout.print(head)
         for line in finding.evidence:
-            stdout.print(Padding(Text(line, style="dim"), _INDENT))
+            stdout.print(Padding(Text(line, style="dim"), _INDENT, expand=False))
         if finding.next_step and finding.level != "ok":
-            stdout.print(Padding(Text(f"Next: {finding.next_step}"), _INDENT))
+            stdout.print(Padding(Text(f"Next: {finding.next_step}"), _INDENT, expand=False))

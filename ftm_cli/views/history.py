@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ftm_cli.console import print_table
+from ftm_cli.console import print_table, say
 from ftm_cli.operations.costs import duration
 
 if TYPE_CHECKING:
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def show_runs(runs: Sequence[RunRecord]) -> None:
-    """One row per run."""
+    """One row per run; without runs, how to start one."""
+    if not runs:
+        say("There is no run yet. Start one with `ftm run --quarter Q`.")
+        return
     rows = [
         (
             run.run,

@@ -12,6 +12,8 @@ from ftm_cli.operations.costs import duration
 from ftm_core.contracts.states import RunState
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ftm_cli.results.runs import EstimateResult, RunResult
     from ftm_cli.targets.base import QuarterPlan, RunOptions, Target
     from ftm_core.quality.quality_report import Measure
@@ -20,10 +22,12 @@ FAILURES_SHOWN = 20
 _BATCHES_SHOWN = 20
 
 
-def show_plans(plans: Sequence[QuarterPlan], total: EstimateResult) -> None:
-    """What a run will do, how long it takes and what it costs; on stderr."""
+def show_plans(
+    plans: Sequence[QuarterPlan], total: EstimateResult, console: Console = stderr
+) -> None:
+    """What a run will do, how long it takes and what it costs."""
     if not plans[1:]:
-        _show_plan(plans[0])
+        _show_plan(plans[0], console)
         return
     rows = [
         (
@@ -40,11 +44,11 @@ def show_plans(plans: Sequence[QuarterPlan], total: EstimateResult) -> None:
     batches, firms = sum(len(plan.batches) for plan in plans), sum(plan.firms for plan in plans)
     rows.append(("total", batches, firms, finished, _time(total.seconds), _money(total.usd)))
     columns = ("quarter", "batches", "firms", "finished", "expected time", "expected cost")
-    print_table(f"Plan for {len(plans)} quarters", columns, rows, console=stderr)
+    print_table(f"Plan for {len(plans)} quarters", columns, rows, console=console)
     say(f"Based on: {total.basis}.")
 
 
-def _show_plan(plan: QuarterPlan) -> None:
+def _show_plan(plan: QuarterPlan, console: Console) -> None:
     from ftm_cli.operations.plan import RunPlan
 
     open_batches = sum(batch.finished < batch.firms for batch in plan.batches)
@@ -59,13 +63,13 @@ def _show_plan(plan: QuarterPlan) -> None:
     ]
     if isinstance(plan.native, RunPlan):
         rows[4:6] = _aws_rows(plan.native)
-    print_table(f"Plan for {plan.quarter}", ("", ""), rows, console=stderr)
+    print_table(f"Plan for {plan.quarter}", ("", ""), rows, console=console)
     shown = plan.batches[:_BATCHES_SHOWN]
     print_table(
         f"Batches ({len(shown)} of {len(plan.batches)})",
         ("batch", "firms", "finished"),
         [(batch.batch_id, batch.firms, batch.finished) for batch in shown],
-        console=stderr,
+        console=console,
     )
 
 
@@ -75,10 +79,10 @@ def _aws_rows(plan: object) -> list[tuple[str, str]]:
     assert isinstance(plan, RunPlan)
     estimate = plan.estimate
     scale = (
-        f"vLLM to {plan.instances}, and to 0 at the end" if plan.scale == "auto" else "left alone"
+        f"{plan.instances} while the run needs it, then 0" if plan.scale == "auto" else "left alone"
     )
     return [
-        ("vLLM", scale),
+        ("vLLM instances", scale),
         ("map jobs at once", f"{estimate.jobs_at_once}, each {duration(estimate.job_seconds)}"),
         ("expected time", duration(estimate.seconds)),
         (
@@ -97,10 +101,10 @@ def _aws_rows(plan: object) -> list[tuple[str, str]]:
 def show_dry_run(
     target: Target, plans: Sequence[QuarterPlan], options: RunOptions, total: EstimateResult
 ) -> None:
-    """What a run would do; on targets whose runs are scripts, the scripts as well."""
+    """What a run would do, on stdout; on targets whose runs are scripts, the scripts as well."""
     from ftm_cli.targets.base import SupportsScripts
 
-    show_plans(plans, total)
+    show_plans(plans, total, stdout)
     if isinstance(target, SupportsScripts):
         _show_scripts(target.scripts(plans, options))
 

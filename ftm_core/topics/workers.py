@@ -79,7 +79,18 @@ class ModelWorkers:
             # An interrupted run must leave within seconds; a firm at work is simply done again.
             for child in multiprocessing.active_children():
                 child.kill()
+            self._close_call_queue()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _close_call_queue(self) -> None:
+        """Close the reading end of the pool's queue, so that no thread writes to killed processes.
+
+        Python before 3.11.5 leaves it open and then waits for that thread without end. Source:
+        CPython issue 94777.
+        """
+        queue: Any = self._pool._call_queue  # type: ignore[attr-defined]
+        if queue is not None:
+            queue._reader.close()
 
     async def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Run ``function(embedder, settings, *arguments)`` in a worker.

@@ -82,10 +82,11 @@ def refuse_unmanaged_resources(
     listed = "\n".join(f"  {item.import_command(settings)}" for item in unmanaged[:_SHOWN])
     raise InputError(
         f"account {settings.account_id}",
-        f"already holds {len(unmanaged)} resources of our names that this folder's Terraform state "
-        f"does not know: {', '.join(sorted({item.id for item in unmanaged}))}. Nothing was made",
-        "If an earlier installation made them, destroy that first. If they are this project's, "
-        f"name its state (`ftm deploy --state-bucket NAME`), or import them:\n{listed}",
+        "The Terraform state of this folder does not contain these resources with names of ftm: "
+        f"{', '.join(sorted({item.id for item in unmanaged}))}. Nothing was created",
+        "If another installation created them, destroy that first. If they are this project's, "
+        "as after a deploy that was killed, name its state (`ftm deploy --state-bucket NAME`), or "
+        f"import them and deploy again:\n{listed}",
     )
 
 

@@ -20,6 +20,8 @@ from ftm_core.topics.workers import ModelWorkers, embed_texts
 from tests.fakes.needs import skip_or_fail
 from tests.fakes.small_disk import mounted
 
+_ROOT = Path(__file__).parents[3]
+
 
 async def first_error(settings: Settings) -> Exception:
     """What the first task of a fresh pool raises."""
@@ -358,3 +360,42 @@ def test_numba_cache_cut_short_is_made_again(
             ended = run()
             assert ended.stdout == "8\n", ended.stderr
             assert file.read_bytes()
+
+
+_ERROR_AMID_WORK = """
+import asyncio, time
+from ftm_core.contracts.settings import Settings
+from ftm_core.topics.workers import ModelWorkers
+
+def work(embedder, settings, started, text):
+    open(started, "w").close()
+    time.sleep(600)
+
+async def main(started):
+    async with ModelWorkers(Settings(), 1, embeds=False) as workers:
+        calls = [asyncio.ensure_future(workers.call(work, started, "x" * 10**6)) for _ in "1234"]
+        while not os.path.exists(started):
+            await asyncio.sleep(0.05)
+        raise SystemExit(calls and 2)
+
+if __name__ == "__main__":
+    import os, sys
+    asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_error_ends_a_run_whose_queue_is_full(tmp_path: Path) -> None:
+    """Class: runs that never end. Calls larger than a pipe wait in the queue of a busy worker.
+
+    An LLM server with another model ended the map with an error, and Python 3.11.2 then waited for
+    ever for the thread that writes to the killed workers.
+    """
+    script = tmp_path / "run.py"
+    script.write_text(_ERROR_AMID_WORK, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, script, tmp_path / "started"],
+        env=os.environ | {"PYTHONPATH": str(_ROOT)},
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 2
