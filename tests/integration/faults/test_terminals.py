@@ -206,7 +206,7 @@ def test_progress_stage_cut_short_is_not_finished(capsys: pytest.CaptureFixture[
     assert result_ == [
         "reduce: started",
         "reduce: stopped after N s",
-        "map: started of 1 firms",
+        "map: started, 1 firm",
         "map: finished in N s",
     ]
 
