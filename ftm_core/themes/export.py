@@ -120,10 +120,14 @@ def _export(
     if kind not in FORMATS:
         raise InputError(f"format {kind}", "is not known", f"Use one of {', '.join(FORMATS)}.")
     check_output_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        cause = f"The folder cannot be made ({error.strerror})"
+        raise InputError(str(folder), cause, "Name another place.") from error
     listener(StageStarted(STAGE, len(sources), "tables"))
     started = time.monotonic()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         exported = FORMATS[kind](sources, folder, name, listener)
     except OSError as error:
         raise storage_error(error, str(folder)) from error

@@ -130,6 +130,7 @@ def test_prices_of_the_runbook_change_the_estimate(tmp_path: Path) -> None:
         ('[rates]\nmap_vcpus = "four"\n', "map_vcpus"),
         ("[rates]\ndecode_tokens_per_second = 0\n", "decode_tokens_per_second"),
         ('[instance_hourly]\n"g5.xlarge" = nan\n', "g5.xlarge"),
+        ("[hourly]\nload_balancer = inf\n", "load_balancer"),
         ("hourly = 3\n", "hourly"),
     ],
 )

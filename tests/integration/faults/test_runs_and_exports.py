@@ -16,7 +16,7 @@ import pytest
 
 from ftm_cli.operations.local_diagnosis import diagnose_here
 from ftm_core.contracts import keys
-from ftm_core.contracts.errors import RunRefusedError, StorageError
+from ftm_core.contracts.errors import InputError, RunRefusedError, StorageError
 from ftm_core.contracts.events import ignore
 from ftm_core.contracts.records import RunIdentity, from_json, to_json, utc_now
 from ftm_core.contracts.settings import resolve
@@ -76,6 +76,15 @@ def test_export_to_a_full_disk_says_so(
         with pytest.raises(StorageError, match="disk is full"):
             export_quarter(finished_quarter.storage, finished_quarter.quarter, kind, folder, ignore)
         assert not list(folder.glob(".ftm-*"))
+
+
+def test_export_folder_that_cannot_be_made_is_named(finished_quarter: SmallQuarter) -> None:
+    """Class: error numbers that share a message. /proc answers "no such file" to a new folder.
+
+    It was told as a missing result, "run the step that makes it first", with exit code 1.
+    """
+    with pytest.raises(InputError, match="/proc/x: The folder cannot be made"):
+        export(finished_quarter, Path("/proc/x"))
 
 
 def leased(quarter: SmallQuarter, pid: int) -> None:

@@ -56,7 +56,7 @@ class TopicDraft:
 
 
 @dataclass(frozen=True)
-class FirmTopics:
+class FirmModel:
     """All topics of a firm in a quarter, and what became of each of its sentences.
 
     ``sentence_topics`` follows the rows of the sentences, -1 for none. ``sentence_vectors`` holds
@@ -94,9 +94,7 @@ _MASK = re.compile(r"<unk>", re.IGNORECASE)
 LEADING_TEXTS = 20
 
 
-def find_firm_topics(
-    sentences: pa.Table, embedder: Embedder, settings: FirmTopicSettings
-) -> FirmTopics:
+def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSettings) -> FirmModel:
     """Find the topics of one firm.
 
     ``sentences`` holds INPUT_COLUMNS, ordered by call and position. Each call is clustered on its
@@ -143,7 +141,7 @@ def find_firm_topics(
             )
         for member, label in zip(kept, fitted.labels, strict=True):
             labels[member] = NO_TOPIC if label == NO_TOPIC else offset + label
-    return FirmTopics(
+    return FirmModel(
         firm_id=firm_id,
         topics=tuple(topics),
         sentence_topics=tuple(int(label) for label in labels),
