@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ftm_core.contracts import schemas
-from ftm_core.topics.firm_model import INPUT_COLUMNS
+from ftm_core.topics.find_topics import INPUT_COLUMNS
 
 # Shorter calls have hardly a topic to find, and would only measure overheads.
 SHORTEST_CALL = 60

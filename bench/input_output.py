@@ -20,7 +20,7 @@ from bench.measuring import report
 from bench.quarters import FixedRateServer, make_quarter, map_quarter, transcripts_of
 from ftm_core.contracts import schemas
 from ftm_core.storage.local import LocalStorage
-from ftm_core.topics.firm_model import INPUT_COLUMNS
+from ftm_core.topics.find_topics import INPUT_COLUMNS
 from tests.fakes.chaos_models import RuleWorkers
 
 TOPICS = 10

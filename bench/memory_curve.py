@@ -22,7 +22,7 @@ from bench.measuring import report
 from bench.quarters import FixedRateServer, made_up_firms, make_quarter, map_quarter
 from ftm_core.memory import give_memory_back, peak_memory_mib
 from ftm_core.storage.local import LocalStorage
-from ftm_core.topics.firm_model import FirmModel
+from ftm_core.topics.find_topics import FirmTopics
 from tests.fakes.chaos_models import RuleWorkers
 
 SENTENCES = 60
@@ -37,7 +37,7 @@ class ForgetfulWorkers(RuleWorkers):
         super().__init__(topics_per_firm=TOPICS)
         self._chance = np.random.default_rng(1)
 
-    def _model(self, sentences: pa.Table) -> FirmModel:
+    def _model(self, sentences: pa.Table) -> FirmTopics:
         model = super()._model(sentences)
         # Vectors as long as the real ones: they are most of what a firm holds.
         topics = [

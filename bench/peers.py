@@ -39,7 +39,7 @@ from ftm_core.quality.theme_recovery import Key, compare, own_key
 from ftm_core.storage.local import LocalStorage
 from ftm_core.text.substance import share_of_content_words
 from ftm_core.topics.embedding import bundled_model_folder
-from ftm_core.topics.firm_model import INPUT_COLUMNS
+from ftm_core.topics.find_topics import INPUT_COLUMNS
 
 # As the map leaves out what MAEC puts in place of names.
 MASK = re.compile("<unk>", re.IGNORECASE)

@@ -36,13 +36,13 @@ def model_side(side: str, n_firms: int) -> None:
     else:
         from ftm_core.contracts.settings import Settings
         from ftm_core.topics.embedding import load_embedder
-        from ftm_core.topics.firm_model import model_firm
+        from ftm_core.topics.find_topics import find_firm_topics
 
         settings = Settings()
         embedder = load_embedder(settings.embedding)
 
         def model_all(firms: Sequence[pa.Table]) -> Any:
-            return [model_firm(firm, embedder, settings.firm_topics) for firm in firms]
+            return [find_firm_topics(firm, embedder, settings.firm_topics) for firm in firms]
 
     model_all(firms[:1])
     print(READY, flush=True)

@@ -13,7 +13,7 @@ from ftm_core.data.database import Source
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm import prompts
 from ftm_core.storage.tables import read_table
-from ftm_core.topics.firm_model import LEADING_TEXTS
+from ftm_core.topics.find_topics import LEADING_TEXTS
 
 _SENTENCE_COLUMNS = ("sentence_id", "raw_text")
 

@@ -49,7 +49,7 @@ def cluster_sample(vectors: Vectors, smallest: int, settings: ThemeSettings, see
     from hdbscan import HDBSCAN
     from umap import UMAP
 
-    from ftm_core.topics.compiled import keep_compiled
+    from ftm_core.topics.umap_cache import keep_compiled
 
     n = len(vectors)
     if n < max(2 * smallest, UMAP_COMPONENTS + 3):

@@ -28,7 +28,7 @@ from ftm_core.data.checkpoints import BatchCheckpoints, FinishedFirm
 from ftm_core.data.transcript_chunks import iterate_firms
 from ftm_core.llm.client import LlmClient
 from ftm_core.storage import Storage
-from ftm_core.topics.firm_model import INPUT_COLUMNS
+from ftm_core.topics.find_topics import INPUT_COLUMNS
 from ftm_core.topics.summaries import summarize_firm
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
 

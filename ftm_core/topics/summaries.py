@@ -15,7 +15,7 @@ from ftm_core.data.checkpoints import FinishedFirm
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.item_texts import topic_text
 from ftm_core.row_code import row_code_version
-from ftm_core.topics.firm_model import FirmModel, TopicDraft
+from ftm_core.topics.find_topics import FirmTopics, TopicDraft
 
 REPRESENTATION_SEPARATOR = ", "
 NAMED_BY_LLM = "llm"
@@ -24,7 +24,7 @@ LEADING_SENTENCES = 3
 
 
 async def summarize_firm(
-    model: FirmModel, sentences: pa.Table, client: LlmClient, *, quarter: str, llm: LlmSettings
+    model: FirmTopics, sentences: pa.Table, client: LlmClient, *, quarter: str, llm: LlmSettings
 ) -> FinishedFirm:
     """Rows of one firm, its topics summarized side by side.
 

@@ -152,7 +152,7 @@ class _WordVectors(BaseEmbedder):  # type: ignore[misc]
 class _TopicModel(BERTopic):  # type: ignore[misc]
     """BERTopic without its own choice of three texts a topic, a sixth of the time beside embedding.
 
-    Which sentences lead a topic is chosen by their vectors (firm_model.py), not by c-TF-IDF.
+    Which sentences lead a topic is chosen by their vectors (find_topics.py), not by c-TF-IDF.
     """
 
     def _save_representative_docs(self, documents: Any) -> None:

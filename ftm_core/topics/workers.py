@@ -232,6 +232,6 @@ def embed_texts(embedder: Embedder, settings: Settings, texts: list[str]) -> Any
 
 def model_one_firm(embedder: Embedder, settings: Settings, sentences: pa.Table) -> Any:
     """Worker task: topics of one firm."""
-    from ftm_core.topics.firm_model import model_firm
+    from ftm_core.topics.find_topics import find_firm_topics
 
-    return model_firm(sentences, embedder, settings.firm_topics)
+    return find_firm_topics(sentences, embedder, settings.firm_topics)

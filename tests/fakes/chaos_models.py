@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ftm_core.topics.firm_model import FirmModel, TopicDraft
+from ftm_core.topics.find_topics import FirmTopics, TopicDraft
 from tests.fakes.given_themes import given_themes
 
 
@@ -40,7 +40,7 @@ class RuleWorkers:
             lambda row: _subject(row["local_topic_id"]),
         )
 
-    def _model(self, sentences: pa.Table) -> FirmModel:
+    def _model(self, sentences: pa.Table) -> FirmTopics:
         rows = sentences.to_pylist()
         firm_id = rows[0]["firm_id"]
         self.modelled.append(firm_id)
@@ -62,6 +62,6 @@ class RuleWorkers:
             for number, row in enumerate(rows[: self._topics])
         )
         labels = tuple(range(len(topics))) + (-1,) * (len(rows) - len(topics))
-        return FirmModel(
+        return FirmTopics(
             firm_id, topics, labels, np.arange(len(rows)), np.ones((len(rows), 2), np.int8)
         )

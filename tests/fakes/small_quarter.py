@@ -40,7 +40,7 @@ from ftm_core.storage import Storage
 from ftm_core.storage.local import LocalStorage
 from ftm_core.themes.reduce_job import ReduceContext, run_reduce
 from ftm_core.themes.theme_finding import FoundThemes
-from ftm_core.topics.firm_model import INPUT_COLUMNS, FirmModel, TopicDraft
+from ftm_core.topics.find_topics import INPUT_COLUMNS, FirmTopics, TopicDraft
 from ftm_core.topics.summaries import summarize_firm
 from ftm_core.topics.workers import ModelWorkers
 from ftm_core.transcripts.call_sentences import Sentence
@@ -197,7 +197,7 @@ async def _map_batch(batch: Batch, quarter: SmallQuarter, client: LlmClient, sha
     progress.save(finished)
 
 
-def _model(firm_id: str, rows: list[dict[str, Any]], shape: _Shape) -> FirmModel:
+def _model(firm_id: str, rows: list[dict[str, Any]], shape: _Shape) -> FirmTopics:
     """Topics by hand: each call's pricing and freight sentences, the last one first."""
     topics: list[TopicDraft] = []
     labels = [-1] * len(rows)
@@ -227,7 +227,7 @@ def _model(firm_id: str, rows: list[dict[str, Any]], shape: _Shape) -> FirmModel
                 )
             )
     kept = np.array([place for place, row in enumerate(rows) if row["raw_text"] != _SMALL_TALK])
-    return FirmModel(firm_id, tuple(topics), tuple(labels), kept, np.ones((len(kept), 2), np.int8))
+    return FirmTopics(firm_id, tuple(topics), tuple(labels), kept, np.ones((len(kept), 2), np.int8))
 
 
 async def _reduce(quarter: SmallQuarter, client: LlmClient, shape: _Shape) -> None:

@@ -18,7 +18,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.transcript_chunks import iterate_firms, read_manifest
 from ftm_core.storage.local import LocalStorage
-from ftm_core.topics.firm_model import INPUT_COLUMNS
+from ftm_core.topics.find_topics import INPUT_COLUMNS
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
 from tests.fakes.chaos_runs import Process, clean_environment
 

@@ -10,9 +10,9 @@ import pytest
 
 SCRIPT = """
 import json
-from ftm_core.topics import compiled
-compiled.compile_now()
-stats = {f.__name__: f.stats for f in compiled.fitting_functions()}
+from ftm_core.topics import umap_cache
+umap_cache.compile_now()
+stats = {f.__name__: f.stats for f in umap_cache.fitting_functions()}
 print(json.dumps({name: [len(s.cache_hits), len(s.cache_misses)] for name, s in stats.items()}))
 """
 

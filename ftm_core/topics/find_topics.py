@@ -56,7 +56,7 @@ class TopicDraft:
 
 
 @dataclass(frozen=True)
-class FirmModel:
+class FirmTopics:
     """All topics of a firm in a quarter, and what became of each of its sentences.
 
     ``sentence_topics`` follows the rows of the sentences, -1 for none. ``sentence_vectors`` holds
@@ -94,7 +94,9 @@ _MASK = re.compile(r"<unk>", re.IGNORECASE)
 LEADING_TEXTS = 20
 
 
-def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSettings) -> FirmModel:
+def find_firm_topics(
+    sentences: pa.Table, embedder: Embedder, settings: FirmTopicSettings
+) -> FirmTopics:
     """Find the topics of one firm.
 
     ``sentences`` holds INPUT_COLUMNS, ordered by call and position. Each call is clustered on its
@@ -141,7 +143,7 @@ def model_firm(sentences: pa.Table, embedder: Embedder, settings: FirmTopicSetti
             )
         for member, label in zip(kept, fitted.labels, strict=True):
             labels[member] = NO_TOPIC if label == NO_TOPIC else offset + label
-    return FirmModel(
+    return FirmTopics(
         firm_id=firm_id,
         topics=tuple(topics),
         sentence_topics=tuple(int(label) for label in labels),

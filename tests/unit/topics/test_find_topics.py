@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ftm_core.contracts.settings import FirmTopicSettings
-from ftm_core.topics.firm_model import INPUT_COLUMNS, model_firm
+from ftm_core.topics.find_topics import INPUT_COLUMNS, find_firm_topics
 
 
 class NotingEmbedder:
@@ -41,7 +41,7 @@ def test_a_topic_keeps_the_mean_of_its_sentences_vectors() -> None:
     texts = [f"Freight rates fell on lane {n}." for n in range(20)]
     texts += [f"Wages rose in plant {n}." for n in range(20)]
 
-    model = model_firm(call_of(texts), NotingEmbedder(), FirmTopicSettings())
+    model = find_firm_topics(call_of(texts), NotingEmbedder(), FirmTopicSettings())
 
     assert len(model.topics) >= 2
     for topic in model.topics:
@@ -54,20 +54,20 @@ def test_masked_name_is_not_shown_to_the_embedding_model() -> None:
     embedder = NotingEmbedder()
     texts = [f"<UNK>, freight rates fell on lane {n}." for n in range(12)]
 
-    model = model_firm(call_of(texts), embedder, FirmTopicSettings())
+    model = find_firm_topics(call_of(texts), embedder, FirmTopicSettings())
 
     assert len(embedder.shown) == 12
     assert all("UNK" not in text for text in embedder.shown)
     assert all("<UNK>" in text for topic in model.topics for text in topic.leading_texts)
 
 
-def test_firm_model_small_talk_has_no_vector() -> None:
+def test_firm_topics_small_talk_has_no_vector() -> None:
     """Every sentence becomes a row; small talk is marked, never embedded and in no topic."""
     embedder = NotingEmbedder()
     texts = ["Good morning, everyone.", *(f"Freight rates fell on lane {n}." for n in range(12))]
     sentences = call_of(texts)
 
-    rows = model_firm(sentences, embedder, FirmTopicSettings()).sentence_rows(sentences)
+    rows = find_firm_topics(sentences, embedder, FirmTopicSettings()).sentence_rows(sentences)
 
     assert rows["is_small_talk"].to_pylist() == [True] + [False] * 12
     assert rows["vector"][0].as_py() is None
