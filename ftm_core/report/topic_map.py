@@ -22,7 +22,7 @@ VectorsOf = Callable[[Sequence[str]], Vectors]
 def topic_map(
     tables: QuarterTables, vectors_of: VectorsOf, flattened_directions: int
 ) -> dict[str, Any]:
-    """Columns of the points shown, at most about MOST_TOPICS, and the number of all topics.
+    """Columns of the points shown, at most about MOST_TOPICS, and how many topics there are.
 
     Places follow the mean vectors of the topics' sentences. ``theme`` is a position among the
     themes, -1 for a topic in none.
@@ -36,6 +36,7 @@ def topic_map(
     points = lay_out(_flattened(vectors, flattened_directions) if rows else vectors)
     return {
         "n_topics": len(ids),
+        "n_topics_in_themes": sum(theme >= 0 for theme in themes),
         "x": points[:, 0].tolist(),
         "y": points[:, 1].tolist(),
         "theme": [themes[place] for place in chosen],

@@ -22,7 +22,7 @@ from ftm_core.report.content import collect, quarter_views
 from ftm_core.report.page import render_page
 from ftm_core.report.quarter_tables import QuarterTables
 from tests.fakes.large_tables import write_large_tables
-from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table
+from tests.fakes.small_quarter import QUARTER, SmallQuarter, edit_table, read_rows
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +52,9 @@ def test_latest_quarter_is_written_and_named(
     assert (facts["themes"], facts["topics"], facts["topics_on_map"]) == (2, 13, 13)
     words = words_of(path.read_bytes())
     assert "Sampled" not in words
+    (in_themes,) = re.findall(r"Topics 13 (\d+) are in themes", words)
+    topics = read_rows(finished_quarter.storage, keys.processed_table("topics", QUARTER))
+    assert int(in_themes) == sum(row["theme_id"] is not None for row in topics)
     # Seven firms failed by one whole and one topic, which is over the tolerance of today.
     assert "1 check fails: failures-tolerated" in words
     assert "F7 ValueError: made to fail" in words
