@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+from tests.fakes.aws_stage import BUCKET
+
 from .conftest import Project
 from .test_run_on_aws import SUCCEEDING
 
@@ -26,6 +28,16 @@ def test_logs_of_map_jobs_are_separated_from_the_others(project: Project) -> Non
     assert ended.code == 0, ended.stderr
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [line["message"] for line in lines] == ["ERROR firm F1 failed"]
+
+
+def test_log_without_a_matching_line_says_so(project: Project) -> None:
+    """Nothing on stdout, and a line for the operator who waits for one."""
+    group = "/aws/batch/ftm"
+    project.stage.client("logs").create_log_group(logGroupName=group)
+    write_log(project, group, "firm-processor/1", "map: finished")
+    ended = project.ftm("logs", "map", "--filter", "ERROR")
+    assert (ended.code, ended.stdout) == (0, "")
+    assert "No line was found." in ended.stderr
 
 
 def test_follow_shows_what_comes_later(project: Project) -> None:
@@ -56,6 +68,20 @@ def test_runs_on_aws_are_listed_with_state_and_cost(project: Project) -> None:
     listed = project.ftm("runs", "--json").json
     assert [(run["quarter"], run["state"]) for run in listed["runs"]] == [("2023Q1", "SUCCEEDED")]
     assert listed["prices_date"]
+
+
+def test_runs_name_the_quarter_of_a_smoke_test(project: Project) -> None:
+    """A smoke test is named without its quarter, which its input has."""
+    project.stage.deploy_state_machine(SUCCEEDING)
+    states = project.stage.client("stepfunctions")
+    (machine,) = states.list_state_machines()["stateMachines"]
+    states.start_execution(
+        stateMachineArn=machine["stateMachineArn"],
+        name="smoke-test-20260201-101500",
+        input=json.dumps({"quarter": "2023Q1", "bucket": BUCKET}),
+    )
+    (run,) = project.ftm("runs", "--quarters", "2023Q1", "--json").json["runs"]
+    assert (run["run"], run["quarter"]) == ("smoke-test-20260201-101500", "2023Q1")
 
 
 def test_runs_without_a_state_machine_say_what_to_do(project: Project) -> None:
