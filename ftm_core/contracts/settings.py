@@ -20,7 +20,7 @@ BUNDLED_LLM = "SmolLM2-135M-Instruct"
 
 # Cosine of two themes' directions from which they are one theme in two quarters
 # (bench/results/panel.md).
-SAME_THEME = 0.6
+SAME_THEME = 0.7
 
 AnswerMode = Literal["write", "select"]
 
