@@ -136,4 +136,7 @@ def test_a_large_quarter_is_sampled_by_a_fixed_rule_and_says_so(
     assert 290 <= int(drawn.group(1)) <= 300
     assert re.search(r"Sampled: 200 of \d{3} topics open below their themes", words)
     assert "Shown are the 40 firms (of 50)" in words
+    topics = QuarterTables(QuarterStore(small_quarter.storage, QUARTER)).topics
+    n_in_themes = len(topics) - topics["theme_id"].null_count
+    assert f"Topics 1,000 {n_in_themes} are in themes" in words
     assert page() == first
