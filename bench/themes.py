@@ -116,7 +116,7 @@ def bertopic(corpus: Corpus, seed: int = 42) -> Iterator[tuple[str, np.ndarray]]
 def ftm(corpus: Corpus, seeds: list[int], cache: Path) -> Iterator[FoundThemes]:
     """The themes that a run of the product finds, once per seed; ``bench.panel`` reads the first.
 
-    Each is found anew.
+    Each is found again.
     """
     for seed in seeds:
         found = themes_of(corpus.sentences, ThemeSettings(seed=seed))
@@ -126,7 +126,7 @@ def ftm(corpus: Corpus, seeds: list[int], cache: Path) -> Iterator[FoundThemes]:
         yield found
 
 
-def maec_figures(corpus: Corpus, labels: np.ndarray, subjects: list[Subject]) -> dict[str, float]:
+def maec_metrics(corpus: Corpus, labels: np.ndarray, subjects: list[Subject]) -> dict[str, float]:
     found = subject_recovery(corpus.texts, corpus.of_all(labels), subjects)
     return {
         "recovery": round(found.mean or 0.0, 4),
@@ -136,13 +136,13 @@ def maec_figures(corpus: Corpus, labels: np.ndarray, subjects: list[Subject]) ->
     }
 
 
-def mean_of_seeds(found: list[FoundThemes], figures: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of each figure over the seeds, the lowest recovery, themes shown and stability."""
-    means = {name: round(float(np.mean([one[name] for one in figures])), 4) for name in figures[0]}
+def mean_of_seeds(found: list[FoundThemes], metrics: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each metric over the seeds, the lowest recovery, themes shown and stability."""
+    means = {name: round(float(np.mean([one[name] for one in metrics])), 4) for name in metrics[0]}
     shown = [sum(theme.kind != "procedure" for theme in one.themes) for one in found]
     return {
         **means,
-        "lowest_recovery": min(one["recovery"] for one in figures),
+        "lowest_recovery": min(one["recovery"] for one in metrics),
         "shown": round(float(np.mean(shown)), 1),
         "stability": stability([one.assignment.themes for one in found]),
     }
@@ -171,7 +171,7 @@ def sample_recovery(corpus: Corpus, labels: np.ndarray) -> Recovery:
     return compare(key, theme_of, theme_of)
 
 
-def sample_figures(corpus: Corpus, found: list[np.ndarray]) -> dict[str, float]:
+def sample_metrics(corpus: Corpus, found: list[np.ndarray]) -> dict[str, float]:
     rows = [sample_recovery(corpus, labels) for labels in found]
     values: dict[str, list[float]] = {
         "themes": [int(labels.max()) + 1 for labels in found],
@@ -180,8 +180,8 @@ def sample_figures(corpus: Corpus, found: list[np.ndarray]) -> dict[str, float]:
         "ari": [row.ari or 0.0 for row in rows],
         "placed": [row.n_planted_in_theme / row.n_planted for row in rows],
     }
-    figures = {name: round(float(np.mean(value)), 3) for name, value in values.items()}
-    return {**figures, "stability": stability(found)}
+    metrics = {name: round(float(np.mean(value)), 3) for name, value in values.items()}
+    return {**metrics, "stability": stability(found)}
 
 
 def main() -> None:
@@ -198,8 +198,8 @@ def main() -> None:
     subjects = read_subjects(given.subjects)
     results: dict[str, dict[str, float]] = {}
 
-    def note(name: str, figures: dict[str, float], started: float) -> None:
-        results[name] = {**figures, "seconds": round(time.perf_counter() - started, 1)}
+    def note(name: str, metrics: dict[str, float], started: float) -> None:
+        results[name] = {**metrics, "seconds": round(time.perf_counter() - started, 1)}
         print(f"{name:28}", results[name], flush=True)
         given.output.parent.mkdir(parents=True, exist_ok=True)
         given.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -209,21 +209,21 @@ def main() -> None:
         corpus = load(SAMPLE, sample_rows(given.sample), given.cache)
         started = time.perf_counter()
         planted = [found.assignment.themes for found in ftm(corpus, seeds, given.cache)]
-        note("sample, ftm", sample_figures(corpus, planted), started)
+        note("sample, ftm", sample_metrics(corpus, planted), started)
     for quarter in given.quarters:
         corpus = load(quarter, maec_rows(quarter), given.cache)
         started = time.perf_counter()
-        found, figures = [], []
+        found, metrics = [], []
         for seed, one in zip(seeds, ftm(corpus, seeds, given.cache), strict=True):
             found.append(one)
-            figures.append(maec_figures(corpus, one.assignment.themes, subjects))
-            note(f"{quarter}, ftm, seed {seed}", figures[-1], started)
-        note(f"{quarter}, ftm", mean_of_seeds(found, figures), started)
+            metrics.append(maec_metrics(corpus, one.assignment.themes, subjects))
+            note(f"{quarter}, ftm, seed {seed}", metrics[-1], started)
+        note(f"{quarter}, ftm", mean_of_seeds(found, metrics), started)
     for quarter in given.quarters:
         corpus = load(quarter, maec_rows(quarter), given.cache)
         started = time.perf_counter()
         for name, labels in bertopic(corpus):
-            note(f"{quarter}, {name}", maec_figures(corpus, labels, subjects), started)
+            note(f"{quarter}, {name}", maec_metrics(corpus, labels, subjects), started)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def test_progress_of_a_stage_without_total_shows_time(capsys: pytest.CaptureFixt
 
 
 def test_progress_stage_cut_short_is_not_finished(capsys: pytest.CaptureFixture[str]) -> None:
-    """Class: silence without a terminal, further member: an end that was told as a success.
+    """Class: silence without a terminal, further member: an end that was reported as a success.
 
     After SIGTERM the log said "reduce: finished in 97.5 s".
     """

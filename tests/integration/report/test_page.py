@@ -17,7 +17,7 @@ PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True,
 }  # fmt: skip
 # The machine of the tests may have much else to do.
-PATIENCE = 60_000
+TIMEOUT = 60_000
 
 # WCAG 2.2, 1.4.3: contrast of each visible text with the background it stands on.
 LOW_CONTRAST = """() => {
@@ -46,7 +46,7 @@ LOW_CONTRAST = """() => {
 def opened(browser: Browser, path: Path, **options: Any) -> Iterator[tuple[Page, list[str]]]:
     """The page, drawn, without a network; and what the browser logged or asked for."""
     with contextlib.closing(browser.new_context(offline=True, **options)) as context:
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT)
         page = context.new_page()
         heard: list[str] = []
         page.on("console", lambda message: heard.append(f"console: {message.text}"))
@@ -64,8 +64,8 @@ def desk(browser: Browser, page_path: Path) -> Iterator[tuple[Page, list[str]]]:
 
 
 @pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    expect.set_options(timeout=PATIENCE)
+def timeout_() -> Iterator[None]:
+    expect.set_options(timeout=TIMEOUT)
     yield
     expect.set_options(timeout=5_000)
 

@@ -1,4 +1,4 @@
-"""Themes that have words of their own are told from ways of speaking, whatever their size."""
+"""Themes with words of their own are separated from ways of speaking, at any size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_synonyms_that_share_no_word_count_together() -> None:
 
 
 def test_a_way_of_speaking_scores_below_a_subject() -> None:
-    """Half of the sentences that say pleased belong to no theme, so the word tells little."""
+    """Half of the sentences that say pleased belong to no theme, so the word says little."""
     texts = sentences(ARMY, 30) + sentences(PLEASED, 60)
     labels = np.concatenate([np.repeat(0, 30), np.tile([1, 1, -1, -1], 15)])
     subject, manner = distinctiveness(texts, labels, 2)

@@ -1,4 +1,4 @@
-"""Themes from sentences: found, assigned, held to firms, and the same whatever the order."""
+"""Themes from sentences: found, assigned, limited by firms, and the same in any order."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_sample_takes_its_share_of_every_firm() -> None:
 
 
 def test_sample_depends_on_ids_alone() -> None:
-    """Whatever the order of the rows, the same sentences are chosen."""
+    """The same sentences are chosen in any order of the rows."""
     ids = np.array([f"S{row}" for row in range(300)])
     firms = np.arange(300) % 7
     order = np.random.default_rng(0).permutation(300)
@@ -256,13 +256,13 @@ def test_groups_hold_similar_themes() -> None:
 
 
 def test_the_most_distinct_directions_become_themes() -> None:
-    """Of 100 sentences 13 themes at most, the ones that words tell best, in their order."""
-    told = np.linspace(0.5, 0.9, 20)[::-1].copy()
-    told[3], told[15] = 0.1, 0.95
+    """Of 100 sentences 13 themes at most, the most distinctive ones, in their order."""
+    scores = np.linspace(0.5, 0.9, 20)[::-1].copy()
+    scores[3], scores[15] = 0.1, 0.95
     assert int(THEMES_PER_ROOT * 10) == 13
-    assert most_distinct(told, 100).tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15]
+    assert most_distinct(scores, 100).tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15]
 
 
-def test_directions_that_no_words_tell_become_no_themes() -> None:
-    told = np.array([MIN_DISTINCTIVENESS - 0.01, MIN_DISTINCTIVENESS, 0.9])
-    assert most_distinct(told, 10_000).tolist() == [1, 2]
+def test_directions_without_distinctive_words_are_no_themes() -> None:
+    scores = np.array([MIN_DISTINCTIVENESS - 0.01, MIN_DISTINCTIVENESS, 0.9])
+    assert most_distinct(scores, 10_000).tolist() == [1, 2]
