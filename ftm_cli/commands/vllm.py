@@ -128,9 +128,10 @@ def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool)
         )
         print_json(plan.as_json())
         return
+    cost = f"about ${hourly:.2f} an hour until `ftm scale-down` (prices of {prices.date})"
     say(
         f"vLLM: instances {before.desired_instances} → {count}, tasks {before.desired_tasks} → "
-        f"{count}; about ${hourly:.2f} an hour at {count} (prices of {prices.date})"
+        f"{count}; {cost if count else 'then it costs nothing'}"
     )
     if dry_run:
         return

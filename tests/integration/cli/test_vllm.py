@@ -21,7 +21,9 @@ def test_up_waits_phase_by_phase_and_down_ends_at_zero(deployed: Project) -> Non
     assert deployed.stage.desired_counts() == (1, 1)
     assert "waiting for image" in up.stderr
     assert "waiting for model load" in up.stderr
+    assert "an hour until `ftm scale-down`" in up.stderr
     down = deployed.ftm("scale-down", "--json")
+    assert "then it costs nothing" in down.stderr
     assert down.json["phase"] == "off"
     assert deployed.stage.desired_counts() == (0, 0)
 
