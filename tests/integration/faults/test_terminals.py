@@ -119,8 +119,12 @@ def on_terminal(arguments: list[str], columns: int, variables: dict[str, str]) -
     """Output of `ftm` on a pseudo-terminal of this width."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    inherited = environment({"TERM": "xterm", **variables})
+    # A library in this process may have set them, and they outrank the terminal's own size.
+    for name in {"COLUMNS", "LINES"} - variables.keys():
+        inherited.pop(name, None)
     process = subprocess.Popen(
-        command(*arguments), env=environment({"TERM": "xterm", **variables}),
+        command(*arguments), env=inherited,
         stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
     )  # fmt: skip
     os.close(follower)
