@@ -80,7 +80,7 @@ def test_resources_of_an_earlier_installation_stop_a_deploy(source: Project) -> 
     ended = source.ftm("deploy", "--yes")
     said = words(ended)
     assert ended.code == 2
-    assert "Nothing was made" in said
+    assert "Nothing was created" in said
     for found in (
         "'aws_cloudwatch_log_group.batch' '/aws/batch/ftm'",
         "'aws_cloudwatch_log_group.vllm' '/ecs/ftm-vllm'",
