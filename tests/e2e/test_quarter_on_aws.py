@@ -61,7 +61,7 @@ def test_images_run_as_nobody_and_hold_the_code_alone(
 # --- deploy --------------------------------------------------------------------------------------
 
 
-def test_modules_are_applied_in_the_order_in_which_they_need_each_other(
+def test_modules_are_applied_in_the_order_of_their_needs(
     deployment: Deployment,
 ) -> None:
     in_order = ["batch, without vLLM", "ecs", "batch, with vLLM", "stepfunctions"]
@@ -78,7 +78,7 @@ def test_fault_23_nothing_that_costs_is_up_after_a_deploy(deployment: Deployment
     assert deployment.counts_after_apply == (0, 0)
 
 
-def test_fault_23_a_second_deploy_changes_nothing_and_leaves_the_operators_count(
+def test_fault_23_a_second_deploy_changes_nothing(
     deployment: Deployment,
 ) -> None:
     assert deployment.changes_when_repeated == []
@@ -98,7 +98,7 @@ def test_rights_that_are_printed_for_the_operator_suffice(deployment: Deployment
 # --- a run that fails -------------------------------------------------------------------------
 
 
-def test_a_batch_that_ends_with_75_is_submitted_again_and_one_with_1_is_not(
+def test_only_a_batch_that_ends_with_75_is_submitted_again(
     failed_run: Run,
 ) -> None:
     for batch in BATCHES:
@@ -106,7 +106,7 @@ def test_a_batch_that_ends_with_75_is_submitted_again_and_one_with_1_is_not(
         assert failed_run.exits(f"ftm-map-{batch}") == expected, batch
 
 
-def test_fault_12_a_run_without_llm_fails_with_one_notification_that_says_so(
+def test_fault_12_a_run_without_llm_sends_one_notification(
     failed_run: Run,
 ) -> None:
     assert failed_run.execution["status"] == "FAILED"
@@ -117,7 +117,7 @@ def test_fault_12_a_run_without_llm_fails_with_one_notification_that_says_so(
     assert f"Job {REDUCE} ended with exit code {int(ExitCode.USAGE)}" in message.text
 
 
-def test_fault_12_a_failed_run_leaves_no_output_and_tells_the_operator(failed_run: Run) -> None:
+def test_fault_12_a_failed_run_leaves_no_output_and_says_so(failed_run: Run) -> None:
     assert failed_run.output == []
     assert failed_run.exits(REDUCE) == [ExitCode.USAGE]
     assert failed_run.command.code == ExitCode.UNEXPECTED
@@ -167,7 +167,7 @@ def test_map_containers_work_at_the_same_time(finished_run: Run) -> None:
     assert finished_run.together == set(BATCHES)
 
 
-def test_fault_9_a_reclaimed_job_is_submitted_again_and_keeps_what_it_had_saved(
+def test_fault_9_a_reclaimed_job_is_resumed_where_it_was(
     finished_run: Run, place: Place
 ) -> None:
     exits = finished_run.exits(f"ftm-map-{RECLAIMED_BATCH}")
@@ -199,7 +199,7 @@ def test_every_firm_went_through_the_llm_and_into_the_tables(
 
 
 @pytest.mark.parametrize("quarter", FIRMS_OF, ids=str)
-def test_two_quarters_of_one_command_have_the_rows_of_a_local_run(
+def test_two_quarters_in_one_command_equal_a_local_run(
     local_storage: LocalStorage, storage: S3Storage, quarter: Quarter
 ) -> None:
     assert_same_rows(rows_of(storage, quarter), rows_of(local_storage, quarter))

@@ -95,7 +95,7 @@ class FakeLlm:
         self._control({"refuse": word})
 
     def reset(self) -> None:
-        """Let go of whatever waits and refuse nothing."""
+        """Release every request that waits, and refuse nothing."""
         self._control({})
 
     def _control(self, orders: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def serving(
 
 
 class _State:
-    """What the server has been told, and its log."""
+    """The orders that the server has received, and its log."""
 
     def __init__(self, log: Path, upstream: str, model: str) -> None:
         self.upstream = upstream
