@@ -26,7 +26,7 @@ RUN = "2023Q1-20260101-000000"
 # How each question begins, by the module that asks it, and the test that declines it.
 QUESTIONS = {
     ("cancel", "Stop "): "test_question_of_a_service_declined_is_4",
-    ("deploy", "Apply it?"): "test_question_of_deploy_declined_is_4",
+    ("deployment", "Apply it?"): "test_question_of_deploy_declined_is_4",
     ("deploy", "Apply "): "test_each_step_that_was_not_shown_is_asked_about",
     ("destroy", "Type the name"): "test_question_of_destroy_declined_is_4",
     ("destroy", "Destroy "): "test_question_of_destroy_declined_is_4",
