@@ -167,9 +167,7 @@ def test_map_containers_work_at_the_same_time(finished_run: Run) -> None:
     assert finished_run.together == set(BATCHES)
 
 
-def test_fault_9_a_reclaimed_job_is_resumed_where_it_was(
-    finished_run: Run, place: Place
-) -> None:
+def test_fault_9_a_reclaimed_job_is_resumed_where_it_was(finished_run: Run, place: Place) -> None:
     exits = finished_run.exits(f"ftm-map-{RECLAIMED_BATCH}")
     assert exits == [ExitCode.RETRYABLE, ExitCode.DONE]
     now = place.saved_parts(RECLAIMED_BATCH)
