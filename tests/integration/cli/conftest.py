@@ -15,7 +15,13 @@ import pytest
 from tests.fakes.aws_stage import RunningStage, running_stage
 from tests.fakes.json_shapes import check_shape
 
-_START = "from ftm_cli.app import main; main()"
+# A terminal's loss is heard also where the tests run under nohup.
+_START = """
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+from ftm_cli.app import main
+main()
+"""
 
 
 @dataclass
