@@ -47,6 +47,9 @@ def answer_to(body: dict[str, Any]) -> str:
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
     if schema is None:
         return " ".join(chosen.split()[:24])
+    if schema.get("type") == "integer":
+        # The number of a candidate.
+        return "1"
     return json.dumps(dict.fromkeys(schema.get("properties", {}), chosen))
 
 
