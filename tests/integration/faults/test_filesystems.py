@@ -67,6 +67,7 @@ PRELOAD = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -91,6 +92,11 @@ int linkat(int a, const char *from, int b, const char *to, int flags) {
     if (fails("link")) { errno = code(); return -1; }
     int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
     return real(a, from, b, to, flags);
+}
+int rename(const char *from, const char *to) {
+    if (fails("rename")) { errno = code(); return -1; }
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    return real(from, to);
 }
 int fchmod(int fd, mode_t mode) {
     if (fails("fchmod")) { errno = code(); return -1; }
@@ -170,14 +176,23 @@ def test_folder_without_a_system_call_works(
     assert ended.stdout == "well\n", ended.stderr
 
 
-@pytest.mark.parametrize("call", ["fsync", "fsyncdir", "fchmod"])
+@pytest.mark.parametrize(
+    ("call", "number", "said"),
+    [
+        ("fsync", errno.EIO, "Input/output error"),
+        ("fsyncdir", errno.EIO, "Input/output error"),
+        ("fchmod", errno.EIO, "Input/output error"),
+        ("fsync", errno.ESTALE, "Mount the folder again"),
+        ("rename", errno.ESTALE, "Mount the folder again"),
+    ],
+)
 def test_folder_with_a_disk_error_is_no_missing_call(
-    failing: Path, tmp_path: Path, call: str
+    failing: Path, tmp_path: Path, call: str, number: int, said: str
 ) -> None:
-    """Class: optional operations, the other side: a failing disk (EIO) is never taken for one."""
-    variables = {"LD_PRELOAD": str(failing), "FTM_FAIL": f"{call}={errno.EIO}"}
+    """Class: optional operations, the other side: a disk or a file server that fails is named."""
+    variables = {"LD_PRELOAD": str(failing), "FTM_FAIL": f"{call}={number}"}
     ended = story(tmp_path / "data", variables)
-    assert "Input/output error" in ended.stderr
+    assert said in ended.stderr
     assert ended.stdout == ""
 
 
