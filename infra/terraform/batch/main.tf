@@ -179,7 +179,7 @@ resource "aws_batch_job_queue" "main" {
   state    = "ENABLED"
   priority = 1
 
-  # Spot is asked first; what it cannot place goes on demand.
+  # Spot is asked first; what it cannot place runs on demand.
   dynamic "compute_environment_order" {
     for_each = [for kind in ["spot", "on-demand"] : kind if contains(keys(local.compute_environments), kind)]
 

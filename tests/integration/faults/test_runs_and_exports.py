@@ -81,7 +81,7 @@ def test_export_to_a_full_disk_says_so(
 def test_export_folder_that_cannot_be_made_is_named(finished_quarter: SmallQuarter) -> None:
     """Class: error numbers that share a message. /proc answers "no such file" to a new folder.
 
-    It was told as a missing result, "run the step that makes it first", with exit code 1.
+    It was shown as a missing result, "run the step that makes it first", with exit code 1.
     """
     with pytest.raises(InputError, match="/proc/x: The folder cannot be made"):
         export(finished_quarter, Path("/proc/x"))

@@ -46,7 +46,7 @@ def test_start_of_a_stage_counts_its_units(
 
 
 def test_progress_takes_one_line_of_80_columns() -> None:
-    """A line that wraps is drawn anew below itself with each refresh."""
+    """A line that wraps is drawn again below itself with each refresh."""
     screen = Console(file=io.StringIO(), width=_WIDTH, force_terminal=True)
     progress = Progress(*progress_columns(), console=screen)
     task = progress.add_task("terraform stepfunctions", total=26, unit="resources", before=0)

@@ -57,7 +57,7 @@ def test_a_new_batch_has_everything_pending(store: LocalStorage) -> None:
 
 
 def test_fault_9_what_is_saved_at_a_stop_is_finished(store: LocalStorage) -> None:
-    # A stop saves whatever is finished, however far the next checkpoint would have been.
+    # A stop saves all that is finished, however far the next checkpoint would have been.
     BatchCheckpoints.open(store, BATCH, "run-1").save([finished_firm("F2")])
 
     resumed = BatchCheckpoints.open(store, BATCH, "run-1")
@@ -235,7 +235,7 @@ def test_a_firm_with_a_failed_topic_is_retried_without_doubling(store: LocalStor
 
     retried = BatchCheckpoints.open(store, BATCH, "run-1")
     assert retried.pending == ["F1", "F2"]
-    # While its rows are taken out, the quarter is not finished, whatever the record says.
+    # While its rows are taken out, the quarter is not finished, even if the record says so.
     with pytest.raises(InputError, match="2 firms pending"):
         rows_by_firm(store)
     retried.save([finished_firm("F1", 3), finished_firm("F2", failed_topics=1)])

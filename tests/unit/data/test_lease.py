@@ -71,7 +71,7 @@ def start_run(store: LocalStorage, name: str) -> subprocess.Popen[str]:
     return process
 
 
-def tell(process: subprocess.Popen[str]) -> str:
+def release(process: subprocess.Popen[str]) -> str:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("go\n")
@@ -183,9 +183,9 @@ def test_fault_7_second_process_is_refused_naming_the_first(
     store: LocalStorage, quarter: Quarter
 ) -> None:
     first, second = start_run(store, "first-run"), start_run(store, "second-run")
-    assert tell(first) == "holding"
+    assert release(first) == "holding"
 
-    refusal = tell(second)
+    refusal = release(second)
 
     assert second.wait(timeout=30) == ExitCode.USAGE
     assert "first-run" in refusal
@@ -193,7 +193,7 @@ def test_fault_7_second_process_is_refused_naming_the_first(
     held = lease.require_lease(store, quarter, "first-run")
     assert held.owner is not None
     assert held.owner.pid == first.pid
-    tell(first)
+    release(first)
     assert first.wait(timeout=30) == 0
 
 
@@ -225,7 +225,7 @@ def test_fault_7_one_of_several_at_once_gets_the_quarter(
 
 def test_lease_of_a_killed_process_is_acquired(store: LocalStorage) -> None:
     killed = start_run(store, "killed-run")
-    assert tell(killed) == "holding"
+    assert release(killed) == "holding"
     os.kill(killed.pid, signal.SIGKILL)
     # Not waited for: while nobody asks after it, it stays a zombie, and yet is dead.
     os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)

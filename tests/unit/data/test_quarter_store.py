@@ -168,7 +168,7 @@ DAMAGED = [
 def test_damaged_record_is_named(
     small_quarter: SmallQuarter, record: str, field: str, damage: bytes | str
 ) -> None:
-    """Every JSON file has one type, and whatever reads it names the file that is damaged."""
+    """Every JSON file has one type, and its reader names the file that is damaged."""
     folder = (
         "prefetch/transcripts/quarter=2023Q1" if record == "manifest.json" else "progress/2023Q1"
     )
