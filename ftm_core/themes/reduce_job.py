@@ -26,7 +26,7 @@ from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.llm.client import LlmClient
 from ftm_core.llm.item_texts import ThemeText
 from ftm_core.storage import Storage, tables
-from ftm_core.themes import descriptions, theme_rows
+from ftm_core.themes import descriptions, exposures
 from ftm_core.themes.descriptions import describe_themes
 from ftm_core.themes.downstream_tables import (
     CallKey,
@@ -217,7 +217,7 @@ class _ThemeTables:
     def write(self) -> TopicThemes:
         """Write themes, directions, contributions and exposures; returns the themes of topics."""
         quarter, ids = str(self.context.output.quarter), pa.array(self.theme_ids, pa.string())
-        contributions = theme_rows.find_contributions(
+        contributions = exposures.find_contributions(
             self.sentences, self.found.assignment, self.topics
         )
         rows = self._theme_rows(np.bincount(contributions.themes, minlength=len(self.theme_ids)))
@@ -230,10 +230,10 @@ class _ThemeTables:
         written = {
             "themes": pa.Table.from_pylist(rows, schemas.THEMES),
             "theme_directions": pa.Table.from_pylist(directions, schemas.THEME_DIRECTIONS),
-            "theme_contributions": theme_rows.contribution_table(
+            "theme_contributions": exposures.contribution_table(
                 contributions, self.topics, ids, quarter
             ),
-            "theme_exposures": theme_rows.exposure_table(
+            "theme_exposures": exposures.exposure_table(
                 self.sentences, self.found.assignment, self.calls, ids, quarter
             ),
         }
@@ -278,10 +278,12 @@ class _ThemeTables:
         ]
 
     def _topic_themes(
-        self, contributions: theme_rows.Contributions, rows: Sequence[dict[str, Any]]
+        self,
+        contributions: exposures.Contributions,
+        rows: Sequence[dict[str, Any]],
     ) -> TopicThemes:
         names = self.topics["topic_id"].to_pylist()
-        own = theme_rows.theme_of_topics(contributions, len(names))
+        own = exposures.theme_of_topics(contributions, len(names))
         by_topic: dict[str, list[tuple[str, int]]] = {}
         for theme, topic, count in zip(
             contributions.themes.tolist(),

@@ -84,7 +84,8 @@ def test_every_role_that_is_looked_up_is_printed(rendered: RolesReport) -> None:
 
 
 def test_names_in_policies_are_the_names_of_the_resources() -> None:
-    text = (ROOT / "infra" / "terraform" / "roles" / "main.tf").read_text(encoding="utf-8")
+    files = sorted((ROOT / "infra" / "terraform" / "roles").glob("*.tf"))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     for name in (
         names.QUEUE,
         names.MAP_JOB_DEFINITION,

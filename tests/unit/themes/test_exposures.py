@@ -10,8 +10,12 @@ import pytest
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.themes.assignment import Assignment
+from ftm_core.themes.exposures import (
+    exposure_table,
+    find_contributions,
+    theme_of_topics,
+)
 from ftm_core.themes.quarter_sentences import QuarterSentences
-from ftm_core.themes.theme_rows import exposure_table, find_contributions, theme_of_topics
 
 DAY = dt.date(2023, 2, 1)
 THEME_IDS = pa.array(["theme_2023Q1_000", "theme_2023Q1_001"])
