@@ -11,6 +11,7 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +30,7 @@ from ftm_core.topics.embedding import Embedder
 _Result = TypeVar("_Result")
 _NICENESS = 10
 _END_SECONDS = 5.0
+_POLL_SECONDS = 0.02
 # Stops Python from importing modules out of the working folder (-P). Source: python(1).
 _SAFE_PATH = "PYTHONSAFEPATH"
 # A crash that comes at each start again, as where a library needs a newer CPU.
@@ -120,11 +122,10 @@ class ModelWorkers:
 
     def _raise_if_unable_to_start(self) -> None:
         """Raise InputError when a worker ended by itself, or crashed, before any had worked."""
-        # The pool notices the end of a process before the system reports how it ended.
-        multiprocessing.connection.wait([child.sentinel for child in self._children], _END_SECONDS)
-        for child in self._children:
-            child.join(0.1)
-            code = child.exitcode
+        sentinels = {child.sentinel: child for child in self._children}
+        for sentinel in multiprocessing.connection.wait(list(sentinels), _END_SECONDS):
+            assert isinstance(sentinel, int)
+            code = _exit_code(sentinels[sentinel])
             if code is None or code == 0 or (code < 0 and -code not in _CRASHES):
                 continue
             how = (
@@ -136,6 +137,18 @@ class ModelWorkers:
                 "Run `ftm validate`. If that passes, make the Python environment again: a package "
                 "in it is damaged, or made for another CPU.",
             )
+
+
+def _exit_code(child: multiprocessing.process.BaseProcess) -> int | None:
+    """How an ended process ended; None when the system does not say within five seconds.
+
+    The pool notices the end before the system reports it, and waits for the same process in a
+    thread of its own: a wait that loses to that thread returns at once, with nothing.
+    """
+    deadline = time.monotonic() + _END_SECONDS
+    while (code := child.exitcode) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return code
 
 
 @contextlib.contextmanager
