@@ -12,23 +12,17 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-DEBUG_VARIABLE = "FTM_DEBUG"
+from ftm_cli.command_list import PHASES, LazyCommands
 
-# In the order in which an operator needs them.
-PHASES = {
-    "Prepare": ("pin-profile", "config", "models", "validate", "build", "deploy"),
-    "Bring transcripts in": ("ingest",),
-    "Run": ("vllm", "scale-up", "run", "step", "cancel", "smoke", "scale-down"),
-    "Watch": ("monitor", "logs", "runs", "failures", "doctor"),
-    "Use the results": (
-        "evaluate", "quality", "themes", "browse", "report", "package", "export", "schema",
-    ),
-    "Clear away": ("destroy",),
-}  # fmt: skip
+DEBUG_VARIABLE = "FTM_DEBUG"
 
 
 class ErrorRenderingGroup(TyperGroup):
-    """Shows an FtmError as where, what and what next, and ends with its exit code."""
+    """The commands, built as they are needed; shows errors and ends with their exit codes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: Any = LazyCommands()
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Parse and run; wrong usage is plain text, one line each, where no terminal reads it."""
@@ -42,12 +36,9 @@ class ErrorRenderingGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands by phase, each with its first sentence in full."""
-        for phase, names in PHASES.items():
-            commands = [(name, self.get_command(ctx, name)) for name in names]
+        for phase, entries in PHASES.items():
             with formatter.section(phase):
-                formatter.write_dl(
-                    [(name, found.get_short_help_str(200)) for name, found in commands if found]
-                )
+                formatter.write_dl([(name, entry.summary) for name, entry in entries.items()])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; no traceback unless ``--debug``."""
@@ -124,77 +115,6 @@ def root(
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
     start_logging(debug=debug)
-
-
-def _register() -> None:
-    from ftm_cli.commands.browse import browse_command
-    from ftm_cli.commands.build import build_command
-    from ftm_cli.commands.cancel import cancel_command
-    from ftm_cli.commands.config import config_command
-    from ftm_cli.commands.deploy import deploy_command
-    from ftm_cli.commands.destroy import destroy_command
-    from ftm_cli.commands.doctor import doctor_command
-    from ftm_cli.commands.evaluate import evaluate_command
-    from ftm_cli.commands.export import export_command
-    from ftm_cli.commands.failures import failures_command
-    from ftm_cli.commands.logs import logs_command
-    from ftm_cli.commands.monitor import monitor_command
-    from ftm_cli.commands.package import package_command
-    from ftm_cli.commands.pin_profile import pin_profile_command
-    from ftm_cli.commands.quality import quality_command
-    from ftm_cli.commands.report import report_command
-    from ftm_cli.commands.run import run_command
-    from ftm_cli.commands.runs import runs_command
-    from ftm_cli.commands.schema import schema_command
-    from ftm_cli.commands.smoke import smoke_command
-    from ftm_cli.commands.step import step_app
-    from ftm_cli.commands.themes import themes_command
-    from ftm_cli.commands.validate import validate_command
-    from ftm_cli.commands.vllm import scale_down_command, scale_up_command
-
-    _register_groups()
-    app.command("pin-profile")(pin_profile_command)
-    app.command("config")(config_command)
-    app.command("validate")(validate_command)
-    app.command("build")(build_command)
-    app.command("deploy")(deploy_command)
-    app.command("destroy")(destroy_command)
-    app.command("scale-up")(scale_up_command)
-    app.command("scale-down")(scale_down_command)
-    app.command("run")(run_command)
-    app.add_typer(step_app, name="step", help="One step of a run, as a job of any scheduler.")
-    app.command("cancel")(cancel_command)
-    app.command("smoke")(smoke_command)
-    app.command("runs")(runs_command)
-    app.command("monitor")(monitor_command)
-    app.command("logs")(logs_command)
-    app.command("doctor")(doctor_command)
-    app.command("evaluate")(evaluate_command)
-    app.command("quality")(quality_command)
-    app.command("themes")(themes_command)
-    app.command("browse")(browse_command)
-    app.command("report")(report_command)
-    app.command("failures")(failures_command)
-    app.command("package")(package_command)
-    app.command("export")(export_command)
-    app.command("schema")(schema_command)
-
-
-def _register_groups() -> None:
-    from ftm_cli.commands.ingest import ingest_app
-    from ftm_cli.commands.ingest_wrds import wrds_command
-    from ftm_cli.commands.merge_identifiers import merge_identifiers_command
-    from ftm_cli.commands.models import models_app
-    from ftm_cli.commands.vllm import vllm_app
-
-    ingest_app.command("wrds")(wrds_command)
-    ingest_app.command("merge-identifiers")(merge_identifiers_command)
-    app.add_typer(ingest_app, name="ingest", help="Bring a quarter's transcripts in.")
-    app.add_typer(models_app, name="models", help="Model files on this machine: fetch.")
-    app.add_typer(vllm_app, name="vllm", help="The LLM server on GPU instances: scale, status.")
-
-
-_register()
 
 
 def main() -> None:

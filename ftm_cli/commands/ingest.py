@@ -7,6 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from ftm_cli.commands.ingest_wrds import wrds_command
+from ftm_cli.commands.merge_identifiers import merge_identifiers_command
 from ftm_cli.ingest_options import (
     AcceptRejectsOption,
     AllQuartersOption,
@@ -54,6 +56,8 @@ ingest_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+ingest_app.command("wrds")(wrds_command)
+ingest_app.command("merge-identifiers")(merge_identifiers_command)
 
 
 @ingest_app.command(_FILES, hidden=True)

@@ -94,7 +94,14 @@ def test_worker_extra_asks_for_the_same_versions() -> None:
 def test_every_import_belongs_to_a_part_of_the_install() -> None:
     base = {name_of(line) for line in PROJECT["dependencies"]}
     by_extra = {module: extra for extra, modules in EXTRAS.items() for module in modules}
-    for module, user in (closure("ftm_cli.app") | closure("ftm_core.worker")).items():
+    # `ftm` imports each command by name, when it is needed.
+    commands = sorted(
+        f"ftm_cli.commands.{file.stem}" for file in ROOT.glob("ftm_cli/commands/[a-z]*.py")
+    )
+    imports: dict[str, str] = {}
+    for module in ("ftm_cli.app", "ftm_core.worker", *commands):
+        imports |= closure(module)
+    for module, user in imports.items():
         extra = by_extra.get(module)
         listed = base if extra is None else {name_of(line) for line in OPTIONAL[extra]}
         assert distribution_of(module) in listed, f"{user} imports {module}, listed nowhere"
