@@ -29,7 +29,8 @@ class ThemeEntry:
 class ThemeGroup:
     """A broad group of similar themes: the places of its themes in the list, and its size.
 
-    ``n_hidden`` of the themes are about the call itself and hidden unless asked for.
+    ``n_hidden`` of the themes are about the call itself and hidden unless asked for. They count in
+    the firms, topics and sentences only where the group has no other themes.
     """
 
     name: str
@@ -45,7 +46,12 @@ def theme_groups(tables: QuarterTables) -> list[ThemeGroup]:
     places: dict[int, list[int]] = {}
     for place, row in enumerate(tables.themes):
         places.setdefault(row["group_id"], []).append(place)
-    group_of = {row["theme_id"]: row["group_id"] for row in tables.themes}
+    counted = {group: _shown_first(tables, members) for group, members in places.items()}
+    group_of = {
+        tables.themes[place]["theme_id"]: group
+        for group, members in counted.items()
+        for place in members
+    }
     firms: dict[int, set[str]] = {group: set() for group in places}
     topics: dict[int, set[str]] = {group: set() for group in places}
     for row in tables.contributions.select(["theme_id", "firm_id", "topic_id"]).to_pylist():
@@ -59,10 +65,16 @@ def theme_groups(tables: QuarterTables) -> list[ThemeGroup]:
             n_hidden=sum(tables.themes[place]["kind"] == "procedure" for place in members),
             n_firms=len(firms[group]),
             n_topics=len(topics[group]),
-            n_sentences=sum(tables.themes[place]["n_sentences"] for place in members),
+            n_sentences=sum(tables.themes[place]["n_sentences"] for place in counted[group]),
         )
         for group, members in places.items()
     ]
+
+
+def _shown_first(tables: QuarterTables, places: list[int]) -> list[int]:
+    """The themes that are not about the call itself; all where there is no other."""
+    shown = [place for place in places if tables.themes[place]["kind"] != "procedure"]
+    return shown or places
 
 
 def theme_entries(tables: QuarterTables) -> list[ThemeEntry]:
