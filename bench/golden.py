@@ -33,8 +33,8 @@ from bench.corpus import maec_file
 MODEL = "golden-model"
 N_MAEC_FIRMS = 60
 QUARTERS = {"sample": "2023Q1", "maec": "2017Q1"}
-# What differs from run to run although the rows are the same.
-_CHANGING = ("processing_timestamp",)
+# What differs from run to run although the rows are the same, and the digest of the code.
+_CHANGING = ("processing_timestamp", "prompt_version")
 _SENTENCE = re.compile(r"[A-Z][^.?!:,]{20,}[.?!]")
 
 
@@ -102,7 +102,7 @@ def freeze(folder: Path) -> None:
     """Run both quarters into ``folder/sample`` and ``folder/maec``."""
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "maec_60.parquet"
-    _write_maec_firms(source)
+    write_maec_firms(source)
     with golden_llm() as url:
         environment = {**os.environ, "LLM_BASE_URL": url, "LLM_MODEL_NAME": MODEL}
         for name, what in (("sample", "sample"), ("maec", str(source))):
@@ -115,7 +115,8 @@ def freeze(folder: Path) -> None:
                 )
 
 
-def _write_maec_firms(target: Path) -> None:
+def write_maec_firms(target: Path) -> None:
+    """The transcripts of the first MAEC firms, as a file to ingest."""
     table = pq.read_table(maec_file())
     firms = sorted(set(table["ticker"].to_pylist()))[:N_MAEC_FIRMS]
     pq.write_table(table.filter(pc.is_in(table["ticker"], value_set=pa.array(firms))), target)

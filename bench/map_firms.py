@@ -26,7 +26,7 @@ from bench.measuring import alternate, report
 from ftm_core.contracts.settings import Settings
 from ftm_core.quality.coherence import CallWords, diversity
 from ftm_core.topics.embedding import bundled_model_folder
-from ftm_core.topics.topic_model import MMR_DIVERSITY, NGRAM_MAX
+from ftm_core.topics.topic_model import NGRAM_MAX
 from ftm_core.topics.workers import ModelWorkers, model_one_firm
 
 Keywords = tuple[str, ...]
@@ -61,7 +61,7 @@ class Loop:
             vectorizer_model=CountVectorizer(stop_words="english", ngram_range=(1, NGRAM_MAX)),
             representation_model=[
                 KeyBERTInspired(),
-                MaximalMarginalRelevance(diversity=MMR_DIVERSITY),
+                MaximalMarginalRelevance(diversity=0.3),
             ],
         )
         labels, _ = model.fit_transform(texts, self.model.encode(texts, show_progress_bar=False))

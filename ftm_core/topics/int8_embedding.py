@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ftm_core.instruction_set import use_one_instruction_set
+from ftm_core.light_imports import without_packages
 from ftm_core.topics.embedding import Vectors
 
 
@@ -24,7 +25,10 @@ class Int8Embedder:
 
     def __init__(self, folder: Path, batch_size: int) -> None:
         use_one_instruction_set()
-        import ctranslate2
+        # CTranslate2 loads PyTorch for other models' weights, in a second or more.
+        with without_packages("torch", "transformers"):
+            import ctranslate2
+            import ctranslate2.specs
         from tokenizers import Tokenizer
 
         shape = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))

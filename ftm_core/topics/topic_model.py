@@ -13,21 +13,24 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from bertopic import BERTopic
-from bertopic.backend import BaseEmbedder
-from bertopic.dimensionality import BaseDimensionalityReduction
-from bertopic.representation import MaximalMarginalRelevance
-from bertopic.vectorizers import ClassTfidfTransformer
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.preprocessing import normalize
 
 from ftm_core.contracts.settings import FirmTopicSettings
+from ftm_core.light_imports import without_packages
 from ftm_core.text import lexicons
 from ftm_core.text.tokens import KEYWORD_PATTERN
 from ftm_core.topics.embedding import Vectors
 from ftm_core.topics.keywords import choose_keywords
+
+# BERTopic's default parts, none of which is used here, load PyTorch and compile UMAP: three
+# quarters of the time until a process finds its first topic.
+with without_packages(
+    "hdbscan", "plotly", "sentence_transformers", "torch", "transformers", "umap"
+):
+    from bertopic import BERTopic
+    from bertopic.dimensionality import BaseDimensionalityReduction
+    from bertopic.vectorizers import ClassTfidfTransformer
 
 NO_TOPIC = -1
 # A sentence whose cosine with its topic's mean is lower is an outlier (bench/results/themes.md).
@@ -36,11 +39,9 @@ MIN_SIMILARITY = 0.55
 NGRAM_MAX = 2
 # A word of a single sentence says little about a topic of three sentences or more.
 MIN_DF = 2
-# From 0 (the closest words) to 1 (the most different ones).
-MMR_DIVERSITY = 0.3
 # BERTopic's own number.
 N_KEYWORDS = 10
-# Candidates for each keyword, before those are dropped that repeat another.
+# Candidates for each keyword by c-TF-IDF, before those are dropped that repeat another.
 CANDIDATES_PER_KEYWORD = 3
 
 
@@ -88,13 +89,13 @@ def fit_topics(texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettin
     nothing = FittedTopics(np.full(len(texts), NO_TOPIC, np.int32), {})
     if len(texts) < max(settings.min_topic_size, 5):
         return nothing
-    words = _WordVectors.of(texts, vectors)
-    if words is None:
+    vocabulary = _vocabulary(texts)
+    if vocabulary is None:
         return nothing
     clusters = WardClusters(settings)
     if np.all(clusters.fit(vectors).labels_ == NO_TOPIC):
         return nothing
-    model = _build(words, clusters)
+    model = _build(vocabulary, clusters)
     labels, _ = model.fit_transform(list(texts), embeddings=vectors)
     found = sorted(set(labels) - {NO_TOPIC})
     keywords = {
@@ -104,49 +105,20 @@ def fit_topics(texts: Sequence[str], vectors: Vectors, settings: FirmTopicSettin
     return FittedTopics(np.asarray(labels, np.int32), keywords)
 
 
-class _WordVectors(BaseEmbedder):  # type: ignore[misc]
-    """Places a candidate keyword at the mean of the sentences that use it.
-
-    MMR needs a vector for each candidate. Embedding candidates with the sentence model costs more
-    than all else in the loop and sees them without context; the sentences' own vectors are at hand.
-    """
-
-    def __init__(self, vocabulary: dict[str, int], vectors: npt.NDArray[Any]) -> None:
-        super().__init__()
-        self.vocabulary = vocabulary
-        self._vectors = vectors
-
-    @classmethod
-    def of(cls, texts: Sequence[str], vectors: Vectors) -> _WordVectors | None:
-        # min_df counts sentences. Left to BERTopic it would count topics, since c-TF-IDF joins a
-        # topic's sentences into one document, and a word of one topic alone would be dropped.
-        for min_df in (MIN_DF, 1):
-            counter = _vectorizer(min_df=min_df)
-            try:
-                counts: csr_matrix = counter.fit_transform(texts)
-            except ValueError:  # no word at all
-                continue
-            # With a single word BERTopic's c-TF-IDF takes a number for an array and fails.
-            if counts.shape[1] > 1:
-                break
-        else:
-            return None
-        binary = (counts > 0).astype(np.float32)
-        placed = normalize(np.asarray(binary.T @ vectors))
-        names = counter.get_feature_names_out()
-        return cls({word: number for number, word in enumerate(names)}, placed)
-
-    def embed(self, documents: list[str], verbose: bool = False) -> npt.NDArray[Any]:
-        return np.vstack([self._place(text) for text in documents])
-
-    def _place(self, text: str) -> npt.NDArray[Any]:
-        if text in self.vocabulary:
-            return np.asarray(self._vectors[self.vocabulary[text]])
-        # MMR asks for all candidates joined by spaces as the place of the topic itself.
-        rows = [self.vocabulary[word] for word in text.split() if word in self.vocabulary]
-        if not rows:
-            return np.zeros(self._vectors.shape[1], np.float32)
-        return np.asarray(normalize(self._vectors[rows].mean(axis=0, keepdims=True))[0])
+def _vocabulary(texts: Sequence[str]) -> list[str] | None:
+    """Words and phrases that may be keywords, None where there are fewer than two."""
+    # min_df counts sentences. Left to BERTopic it would count topics, since c-TF-IDF joins a
+    # topic's sentences into one document, and a word of one topic alone would be dropped.
+    for min_df in (MIN_DF, 1):
+        counter = _vectorizer(min_df=min_df)
+        try:
+            counter.fit(texts)
+        except ValueError:  # no word at all
+            continue
+        # With a single word BERTopic's c-TF-IDF takes a number for an array and fails.
+        if len(counter.vocabulary_) > 1:
+            return list(counter.get_feature_names_out())
+    return None
 
 
 class _TopicModel(BERTopic):  # type: ignore[misc]
@@ -175,18 +147,16 @@ def stop_words() -> list[str]:
     return sorted(ENGLISH_STOP_WORDS | lexicons.words("spoken_stop_words"))
 
 
-def _build(words: _WordVectors, clusters: WardClusters) -> BERTopic:
-    n_candidates = CANDIDATES_PER_KEYWORD * N_KEYWORDS
+def _build(vocabulary: list[str], clusters: WardClusters) -> BERTopic:
     return _TopicModel(
-        embedding_model=words,
+        # For English, BERTopic would remove all characters but letters and digits, and with them
+        # words that the vocabulary holds.
+        language="multilingual",
         umap_model=BaseDimensionalityReduction(),
         hdbscan_model=clusters,
-        vectorizer_model=_vectorizer(vocabulary=words.vocabulary),
+        vectorizer_model=_vectorizer(vocabulary=vocabulary),
         ctfidf_model=ClassTfidfTransformer(),
-        representation_model=MaximalMarginalRelevance(
-            diversity=MMR_DIVERSITY, top_n_words=n_candidates
-        ),
-        top_n_words=n_candidates,
+        top_n_words=CANDIDATES_PER_KEYWORD * N_KEYWORDS,
         calculate_probabilities=False,
         verbose=False,
     )
