@@ -25,6 +25,23 @@ class RunState(StrEnum):
         return self in (RunState.RUNNING, RunState.PENDING)
 
 
+class RunStage(StrEnum):
+    """Stages that the state machine names where a run failed."""
+
+    INPUT = "input"
+    TRANSCRIPTS = "transcripts"
+    PLAN = "plan"
+    MAP = "map"
+    REDUCE = "reduce"
+    # The reduce job found failures over the tolerance, or one of its checks failed.
+    CHECKS = "checks"
+
+    @classmethod
+    def is_known(cls, name: str) -> bool:
+        """Whether this version of ftm has the stage; a state machine of another may differ."""
+        return name in cls._value2member_map_
+
+
 class FailureCause(StrEnum):
     """Error names of the state machine's failure states."""
 

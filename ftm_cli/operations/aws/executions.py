@@ -26,7 +26,7 @@ class Execution:
 
     name: str
     arn: str
-    status: str
+    status: RunState
     started: dt.datetime
     ended: dt.datetime | None
     quarter: str | None = None
@@ -37,13 +37,13 @@ class Execution:
     @property
     def is_running(self) -> bool:
         """Whether it has not ended."""
-        return self.status == RUNNING
+        return self.status.is_active
 
     @property
     def reason(self) -> str | None:
         """Why it failed; of a failed job's whole description only what says it."""
         text = self.cause or self.error
-        if text is None or self.status in (RUNNING, SUCCEEDED):
+        if text is None or self.is_running or self.status == SUCCEEDED:
             return None
         head, brace, rest = text.partition("{")
         job = _parsed(brace + rest)
@@ -57,7 +57,7 @@ class Execution:
     @property
     def failure(self) -> tuple[str, FailureCause] | None:
         """Stage and cause of a run that failed; None for any other end."""
-        if self.status in (RUNNING, SUCCEEDED):
+        if self.is_running or self.status == SUCCEEDED:
             return None
         if self.error == FailureCause.STOPPED:
             return "", FailureCause.STOPPED
@@ -104,7 +104,7 @@ class Executions:
         return Execution(
             name=found["name"],
             arn=arn,
-            status=found["status"],
+            status=_state(found["status"]),
             started=found["startDate"],
             ended=found.get("stopDate"),
             quarter=given.get("quarter"),
@@ -133,7 +133,7 @@ class Executions:
             yield Execution(
                 name=item["name"],
                 arn=item["executionArn"],
-                status=item["status"],
+                status=_state(item["status"]),
                 started=item["startDate"],
                 ended=item.get("stopDate"),
             )
@@ -188,6 +188,11 @@ class Executions:
         if name_or_arn.startswith("arn:"):
             return name_or_arn
         return names.execution_arn(self._pin.region, self._pin.account_id, name_or_arn)
+
+
+def _state(status: str) -> RunState:
+    """The state of an execution; one that was redriven in the console waits to start again."""
+    return RunState.PENDING if status == "PENDING_REDRIVE" else RunState(status)
 
 
 def _parsed(text: str | None) -> dict[str, Any]:

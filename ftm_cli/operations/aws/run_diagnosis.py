@@ -14,7 +14,7 @@ from ftm_cli.operations.findings import recorded_failures
 from ftm_cli.results.runs import Finding
 from ftm_core.contracts.errors import ExitCode, InputError, StorageError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.states import FailureCause, RunState
+from ftm_core.contracts.states import FailureCause, RunStage, RunState
 from ftm_core.storage.s3 import S3Storage
 
 _JOBS_SHOWN = 3
@@ -89,6 +89,10 @@ class RunDiagnosis:
             return Finding(about, "ok", "is running", (began,), f"`ftm monitor {run.name}`")
         reason = (run.reason,) if run.reason else ()
         what = f"ended as {run.status}"
+        stage, _ = run.failure or ("", FailureCause.RUN_FAILED)
+        if stage and not RunStage.is_known(stage):
+            unknown = f"stage {stage!r} is unknown to this ftm: another version was deployed then"
+            reason = (*reason, unknown)
         return Finding(about, "problem", what, (began, *reason), self._next_step())
 
     def _next_step(self) -> str:
@@ -106,7 +110,7 @@ class RunDiagnosis:
             return f"`ftm validate` shows quotas and limits; then {again}."
         if run.status in (RunState.ABORTED, RunState.TIMED_OUT):
             return f"{again} resumes from what is finished."
-        if stage in ("plan", "map", "reduce"):
+        if stage in (RunStage.PLAN, RunStage.MAP, RunStage.REDUCE):
             return f"`ftm logs {stage} --since 2h`, fix what it names, then {again}."
         return f"{again}; `ftm logs map --since 2h` has the jobs' own words."
 

@@ -122,7 +122,7 @@ resource "aws_autoscaling_group" "vllm" {
   desired_capacity    = 0
   vpc_zone_identifier = local.subnet_ids
 
-  # The instance being up is all this group judges. The service judges the model's health:
+  # This group checks only that the instance is up. The service checks the model's health:
   # checks of the load balancer here would replace an instance that is still loading.
   health_check_type         = "EC2"
   health_check_grace_period = 300
@@ -231,7 +231,7 @@ resource "aws_ecs_task_definition" "vllm" {
     linuxParameters = { initProcessEnabled = true, sharedMemorySize = 2048 }
 
     # No container health check: its longest start period (300 s) is shorter than a model load, so
-    # it would kill vLLM while it loads. The load balancer judges, after model_load_seconds.
+    # it would kill vLLM while it loads. The load balancer checks, after model_load_seconds.
 
     logConfiguration = {
       logDriver = "awslogs"

@@ -14,9 +14,9 @@ locals {
     service                = local.service
     autoscaling_group      = local.autoscaling_group
     state_machine_arn      = local.state_machine_arn
-    look_retry             = local.look_retry
+    query_retry            = local.query_retry
     notification_topic_arn = local.notify ? local.topic_arn : ""
-    trouble_state          = local.notify ? "NotifyTrouble" : "Failed"
+    failure_state          = local.notify ? "NotifyFailure" : "Failed"
   })
 }
 

@@ -32,7 +32,7 @@ locals {
   )
   notify = var.enable_notifications || var.notification_topic_arn != ""
 
-  # Only trouble in asking is tried again here; what the job said is judged by its exit code.
+  # Only errors of the submission are retried here; the job's own end is classified by its exit code.
   submit_retry = jsonencode([{
     # Batch's API models two errors; throttling and all else arrive as AWSBatchException.
     ErrorEquals     = ["Batch.ServerException", "Batch.AWSBatchException", "Batch.SdkClientException"]
@@ -47,7 +47,7 @@ locals {
     MaxAttempts     = 4
     BackoffRate     = 2
   }])
-  look_retry = jsonencode([{
+  query_retry = jsonencode([{
     ErrorEquals     = ["States.TaskFailed", "States.Timeout"]
     IntervalSeconds = 10
     MaxAttempts     = 4
@@ -55,13 +55,13 @@ locals {
   }])
 
   # Conditions on a failed job, for the Choice states of all three stages.
-  got_no_instance = jsonencode({
+  is_not_placed = jsonencode({
     And = [
       { Variable = "$.job.StatusReason", IsPresent = true },
       { Or = [for kind in ["*MISCONFIGURATION:*", "*CAPACITY:*"] : { Variable = "$.job.StatusReason", StringMatches = kind }] },
     ]
   })
-  may_succeed_later = jsonencode({
+  is_retryable = jsonencode({
     And = [
       { Variable = "$.attempt", NumericLessThanEquals = var.retryable_submissions },
       {
@@ -97,14 +97,14 @@ locals {
     job_timeout_seconds       = var.task_timeout_seconds
     plan_timeout_seconds      = var.plan_timeout_seconds
     max_concurrent_batches    = var.max_concurrent_batches
-    got_no_instance           = local.got_no_instance
-    may_succeed_later         = local.may_succeed_later
+    is_not_placed             = local.is_not_placed
+    is_retryable              = local.is_retryable
     checks_failed_exit_code   = local.checks_failed_exit_code
     retryable_submissions     = var.retryable_submissions
     retryable_wait_seconds    = var.retryable_wait_seconds
     submit_retry              = local.submit_retry
     notify_retry              = local.notify_retry
-    look_retry                = local.look_retry
+    query_retry               = local.query_retry
     notification_topic_arn    = local.notify ? local.topic_arn : ""
     success_state             = local.notify ? "NotifySuccess" : "Done"
     failure_state             = local.notify ? "NotifyFailure" : "Failed"

@@ -100,7 +100,7 @@ def test_throttling_is_outlived(running: Project) -> None:
 
 def test_failed_run_ends_monitor_with_cause_and_exit_code(project: Project) -> None:
     project.stage.fill_bucket()
-    start(project, failing("Stage judgement: Ftm.ChecksFailed"))
+    start(project, failing("Stage checks: Ftm.ChecksFailed"))
     ended = project.ftm("monitor")
     assert ended.code == 3
     assert "Ftm.ChecksFailed" in ended.stdout

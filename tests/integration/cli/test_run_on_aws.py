@@ -53,7 +53,7 @@ def test_a_run_is_followed_and_vllm_is_off_after_it(deployed: Project) -> None:
     ("cause", "code"),
     [
         ("Stage map: States.TaskFailed", 1),
-        ("Stage judgement: Ftm.ChecksFailed", 3),
+        ("Stage checks: Ftm.ChecksFailed", 3),
         ("Stage map: Ftm.NoInstance", 75),
     ],
 )
@@ -251,7 +251,7 @@ def test_two_quarters_run_with_one_vllm(deployed: Project) -> None:
 
 def test_failed_quarter_does_not_keep_the_next(deployed: Project) -> None:
     two_quarters(deployed)
-    deployed.stage.deploy_state_machine(failing("Stage judgement: Ftm.ChecksFailed"))
+    deployed.stage.deploy_state_machine(failing("Stage checks: Ftm.ChecksFailed"))
     ended = deployed.ftm("run", "--all", "--at-once", "1", "--yes", "--json")
     assert ended.code == 3
     assert [item["error"]["exit_code"] for item in ended.json["quarters"]] == [3, 3]

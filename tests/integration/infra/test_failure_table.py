@@ -19,7 +19,7 @@ Definition = Mapping[str, Any]
 Jobs = Mapping[str, Any]
 DONE = "succeeded"
 # States that ask whether any other job is at work.
-OTHER_JOBS = ("LookForRunningJobs", "LookForStartingJobs")
+OTHER_JOBS = ("FindRunningJobs", "FindStartingJobs")
 STAGES = {
     "map": ("ProcessBatch", "ProcessBatch"),
     "reduce": ("CountReduceAttempt", "ReduceThemes"),

@@ -122,7 +122,7 @@ def test_a_run_is_started_with_quarter_and_bucket_alone(quarter_processor: Defin
         {"quarter": 2023, "bucket": bucket},
         {"quarter": "2023Q1", "bucket": "somebody-elses-bucket"},
     ):
-        assert choose(check, wrong) == "InputIsWrong"
+        assert choose(check, wrong) == "WrongInput"
 
 
 def test_a_failed_batch_leaves_the_others_running(quarter_processor: Definition) -> None:

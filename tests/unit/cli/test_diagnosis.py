@@ -17,6 +17,7 @@ from ftm_cli.operations.aws.vllm import DEADMAN_MINUTES, Vllm
 from ftm_cli.operations.aws.vllm_diagnosis import VllmDiagnosis
 from ftm_cli.operations.aws.waiting import Clock
 from ftm_cli.results.runs import Finding
+from ftm_core.contracts.states import RunState
 from tests.fakes.failure_table import Row, job_ends
 from tests.fakes.terraform_variables import variable_default
 
@@ -250,7 +251,7 @@ def diagnose(account: Account, cause: str, status: str = "FAILED") -> dict[str, 
     execution = Execution(
         name="smoke-test-20230601-120000",
         arn="arn",
-        status=status,
+        status=RunState(status),
         started=STARTED,
         ended=None if status == "RUNNING" else NOW,
         quarter="2023Q1",
@@ -294,7 +295,7 @@ def test_failed_map_is_reported_with_exit_code_and_log(account: Account) -> None
     ("cause", "status", "step"),
     [
         ("Stage transcripts: Ftm.TranscriptsMissing. No manifest", "FAILED", "ftm ingest"),
-        ("Stage judgement: Ftm.ChecksFailed. Over tolerance", "FAILED", "ftm failures"),
+        ("Stage checks: Ftm.ChecksFailed. Over tolerance", "FAILED", "ftm failures"),
         ("Stage reduce: States.TaskFailed. gone", "FAILED", "ftm logs reduce"),
         ("ftm run was stopped", "ABORTED", "resumes from what is finished"),
         ("Stage map: Ftm.NoInstance. Job x got none", "ABORTED", "shows quotas and limits"),
@@ -306,6 +307,14 @@ def test_each_stage_that_can_fail_has_a_next_step(
     found = diagnose(account, cause, status)["run smoke-test-20230601-120000"]
     assert found.level == "problem"
     assert step in found.next_step
+    assert not any("unknown" in line for line in found.evidence)
+
+
+def test_a_stage_of_another_version_is_named_as_unknown(account: Account) -> None:
+    """The history of a state machine that an older ftm deployed has stages of other names."""
+    found = diagnose(account, "Stage judgement: Ftm.ChecksFailed. Over tolerance")
+    evidence = found["run smoke-test-20230601-120000"].evidence
+    assert any("stage 'judgement' is unknown" in line for line in evidence)
 
 
 @pytest.mark.parametrize("row", [row for row in job_ends() if row.doctor], ids=lambda row: row.end)

@@ -26,7 +26,7 @@ from ftm_cli.targets.slurm.target import SlurmTarget
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter, parse_quarters
-from ftm_core.contracts.states import FailureCause, RunState, parse_failure
+from ftm_core.contracts.states import FailureCause, RunStage, RunState, parse_failure
 from ftm_core.data.lease import this_process
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import build_small_quarter, edit_json
@@ -72,10 +72,16 @@ def test_failure_causes_are_those_of_the_state_machine() -> None:
     assert named <= set(FailureCause)
 
 
+def test_run_stages_are_those_of_the_state_machine() -> None:
+    named = set(re.findall(r'"stage": "(\w+)"', TEMPLATE.read_text(encoding="utf-8")))
+    # A run without an instance is stopped in the middle of its map, which says so in its cause.
+    assert named | {"map"} == set(RunStage)
+
+
 @pytest.mark.parametrize(
     ("cause", "expected"),
     [
-        ("Stage judgement: Ftm.ChecksFailed. Over", ("judgement", FailureCause.CHECKS_FAILED)),
+        ("Stage checks: Ftm.ChecksFailed. Over", ("checks", FailureCause.CHECKS_FAILED)),
         ("Stage map: States.TaskFailed. gone", ("map", FailureCause.RUN_FAILED)),
         ("Stage map: States.TaskFailed. Ftm.ChecksFailed", ("map", FailureCause.RUN_FAILED)),
         ("something else", ("", FailureCause.RUN_FAILED)),

@@ -66,7 +66,7 @@ run "fault_24_a_loading_model_is_not_dead" {
 
   assert {
     condition     = aws_autoscaling_group.vllm.health_check_type == "EC2"
-    error_message = "The group must not judge the model."
+    error_message = "The group must not check the model's health."
   }
 
   assert {
