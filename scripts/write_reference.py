@@ -14,7 +14,7 @@ from typer.cli import get_docs_for_click
 from typer.core import MARKUP_MODE_KEY
 
 from ftm_cli.app import app
-from ftm_cli.results import SCHEMAS
+from ftm_cli.results.schemas import SCHEMAS, json_schema
 from ftm_core.contracts.errors import ExitCode
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualityThresholds, setting_fields
@@ -123,8 +123,8 @@ def _checks() -> str:
 
 def _json() -> str:
     text = f"# JSON results\n\n{_NOTE}\n`ftm schema NAME` prints the same schemas.\n"
-    for name, model in SCHEMAS.items():
-        schema = json.dumps(model.model_json_schema(), indent=1)
+    for name in SCHEMAS:
+        schema = json.dumps(json_schema(name), indent=1)
         text += f"\n## {name}\n\n```json\n{schema}\n```\n"
     return text
 

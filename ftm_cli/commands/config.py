@@ -38,8 +38,6 @@ def config_command(
 
         LLM_MAX_CONCURRENT=4 ftm config --json
     """
-    import dataclasses
-
     from ftm_cli.console import print_json, say
     from ftm_cli.operations.aws.pin import read_pin
     from ftm_cli.results.setup import ConfigReport
@@ -53,13 +51,11 @@ def config_command(
         shown = [item for item in shown if item.origin != "default"]
     pin = read_pin()
     if json_output:
-        report = ConfigReport.model_validate(
-            {
-                "target": target,
-                "pin": dataclasses.asdict(pin) if pin else None,
-                "settings": [dataclasses.asdict(item) for item in shown],
-                "thresholds": resolved.settings.quality.model_dump(),
-            }
+        report = ConfigReport(
+            target=target,
+            pin=pin,
+            settings=shown,
+            thresholds=resolved.settings.quality.model_dump(),
         )
         print_json(report.as_json())
         return

@@ -67,8 +67,6 @@ def export_command(
 
         ftm export --quarters 2016Q3..2017Q1 --format csv
     """  # fmt: skip
-    import dataclasses
-
     from ftm_cli.console import print_json, print_table, progress_listener
     from ftm_cli.results.quarters import ExportReport
     from ftm_cli.targets.quarters import select_finished
@@ -87,10 +85,7 @@ def export_command(
         else:
             tables = export_quarter(storage, chosen[0], export_format, folder, listener)
     if json_output:
-        listed = [dataclasses.asdict(table) for table in tables]
-        report = ExportReport.model_validate(
-            {"quarter": name, "format": str(export_format), "tables": listed}
-        )
+        report = ExportReport(quarter=name, format=str(export_format), tables=tables)
         print_json(report.as_json())
     else:
         rows = [(table.table, table.n_rows, table.path) for table in tables]

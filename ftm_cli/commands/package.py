@@ -29,10 +29,8 @@ def package_command(
 
         ftm package --data s3://my-bucket --json
     """
-    import dataclasses
-
     from ftm_cli.console import print_json, progress_listener
-    from ftm_cli.results.quarters import PackageReport
+    from ftm_cli.results.quarters import PackagedQuarter, PackageReport
     from ftm_cli.targets import chosen_quarter
     from ftm_cli.views.target import open_data
     from ftm_core.themes.packaging import package_quarter
@@ -42,8 +40,8 @@ def package_command(
     with progress_listener() as listener:
         report = package_quarter(storage, chosen, listener)
     if json_output:
-        result = {"quarter": str(chosen), **dataclasses.asdict(report)}
-        print_json(PackageReport.model_validate(result).as_json())
+        packaged = PackagedQuarter(**vars(report), quarter=str(chosen))
+        print_json(PackageReport(packaged).as_json())
     else:
         _show(chosen, report)
 

@@ -61,8 +61,9 @@ def _pin(
 ) -> None:
     from ftm_cli.operations.aws.errors import AwsLoginError
     from ftm_cli.operations.aws.names import DEFAULT_REGION
-    from ftm_cli.operations.aws.pin import Pin, checked, write_pin
+    from ftm_cli.operations.aws.pin import checked, write_pin
     from ftm_cli.operations.aws.session import region_of, who_is
+    from ftm_cli.results.setup import Pin
 
     region = region or region_of(name) or DEFAULT_REGION
     if account_id is not None:

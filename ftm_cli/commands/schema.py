@@ -24,7 +24,7 @@ def schema_command(
         ftm schema run
     """
     from ftm_cli.console import print_json
-    from ftm_cli.results import SCHEMAS
+    from ftm_cli.results.schemas import SCHEMAS, json_schema
     from ftm_core.contracts.errors import InputError
 
     if command is None:
@@ -35,4 +35,4 @@ def schema_command(
         raise InputError(
             f"command {command}", "has no schema", f"Commands that have: {', '.join(SCHEMAS)}."
         )
-    print_json(SCHEMAS[command].model_json_schema())
+    print_json(json_schema(command))

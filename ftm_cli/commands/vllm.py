@@ -9,7 +9,7 @@ import typer
 from ftm_cli.options import JsonOption, YesOption
 
 if TYPE_CHECKING:
-    from ftm_cli.operations.aws.vllm import VllmStatus
+    from ftm_cli.results.setup import VllmStatus
 
 vllm_app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -166,7 +166,7 @@ def _show(status: VllmStatus, *, as_json: bool) -> None:
     from ftm_cli.results.setup import VllmReport
 
     if as_json:
-        print_json(VllmReport.model_validate(status).as_json())
+        print_json(VllmReport(status).as_json())
         return
     rows = [
         ("state", describe_phase(status)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftm_cli.operations.aws.vllm import VllmStatus
 from ftm_cli.results.runs import BatchCounts, Notice
+from ftm_cli.results.setup import VllmStatus
 from ftm_core.contracts.records import RunIdentity
 from ftm_core.data.progress import Progress
 

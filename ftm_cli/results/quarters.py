@@ -6,30 +6,13 @@ import datetime as dt
 from typing import Any, Literal
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from ftm_cli.results.base import Result
-
-
-class MeasureResult(Result):
-    """One measure of quality; the value is null where it could not be taken."""
-
-    id: str
-    title: str
-    value: float | None
-    threshold: str = Field(description="In words; empty for a measure without one.")
-    warning: bool
-    detail: str
-
-
-class EvaluationCheck(Result):
-    """One check of a finished quarter."""
-
-    id: str
-    group: str
-    title: str
-    passed: bool
-    value: str
-    detail: str
+from ftm_cli.results.base import FORBID, Result, RootResult
+from ftm_core.checks.result import Check
+from ftm_core.quality.quality_report import Measure
+from ftm_core.themes.downstream_tables import DownstreamReport
+from ftm_core.themes.export import ExportedTable
 
 
 class SampleRows(Result):
@@ -49,8 +32,8 @@ class EvaluatedQuarter(Result):
     passed: bool
     n_passed: int
     n_failed: int
-    checks: list[EvaluationCheck]
-    warnings: list[MeasureResult] | None = Field(
+    checks: list[Check]
+    warnings: list[Measure] | None = Field(
         description="Measures beyond their thresholds; null where a check failed."
     )
     samples: SampleRows
@@ -70,7 +53,7 @@ class QualityReportResult(Result):
     data: str
     run_id: str
     n_warnings: int
-    measures: list[MeasureResult]
+    measures: list[Measure]
     recovery: dict[str, Any] | None = Field(description="Comparison with labels, where given.")
 
 
@@ -180,20 +163,12 @@ class BrowseReport(Result):
     sentences: list[BrowsedSentence]
 
 
-class ExportedTableResult(Result):
-    """One exported table."""
-
-    table: str
-    n_rows: int
-    path: str
-
-
 class ExportReport(Result):
     """JSON of `ftm export`."""
 
     quarter: str = Field(description="`panel` for a panel.")
     format: str
-    tables: list[ExportedTableResult]
+    tables: list[ExportedTable]
 
 
 class ReportPage(Result):
@@ -215,16 +190,12 @@ class ReportReport(Result):
     quarters: list[ReportPage]
 
 
-class PackageReport(Result):
-    """JSON of `ftm package`."""
+@dataclass(frozen=True, config=FORBID)
+class PackagedQuarter(DownstreamReport):
+    """What was written of one quarter, and what was left out of sentiment-ready and why."""
 
     quarter: str
-    n_firms: int
-    n_calls: int
-    n_sentences: int
-    n_topics: int
-    n_topics_in_themes: int
-    n_sentiment_rows: int
-    n_rows_without_permno: int
-    firms_without_permno: list[str]
-    failed_firms: list[str]
+
+
+class PackageReport(RootResult[PackagedQuarter]):
+    """JSON of `ftm package`."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from ftm_cli.results.base import FORBID, Result
-from ftm_cli.results.setup import VllmReport
+from ftm_cli.results.setup import VllmStatus
 from ftm_core.contracts.states import RunState
 
 SmokeState = Literal["not reached", "done", "failed", "stopped"]
@@ -252,7 +252,7 @@ class RunStatus(Result):
     states: list[str] = Field(description="Steps at work now, as the target names them.")
     batches: BatchCounts | None
     firms: FirmProgressResult | None
-    vllm: VllmReport | None = Field(description="As `ftm vllm status`; only on AWS.")
+    vllm: VllmStatus | None = Field(description="As `ftm vllm status`; only on AWS.")
     requests_per_second: float | None
     warnings: tuple[Notice, ...]
     cost_usd: float | None

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, computed_field
 from pydantic.dataclasses import dataclass
 
-from ftm_cli.results.base import FORBID, Result
+from ftm_cli.results.base import FORBID, Result, RootResult
+from ftm_core.contracts.settings import SettingOrigin
+
+# What a start of vLLM waits for, one after the other.
+VLLM_PHASES = ("instance", "image", "model load", "target health")
 
 
-class PinResult(Result):
-    """The pinned AWS identity."""
+@dataclass(frozen=True, config=FORBID)
+class Pin:
+    """One AWS identity: a profile of the AWS configuration, its account, and the region."""
 
     profile: str
     account_id: str
     region: str
 
 
-class SettingResult(Result):
-    """One setting and the source of its value."""
-
-    name: str = Field(description="Table and name in ftm.toml, joined by a dot.")
-    value: str | int | float
-    origin: str
-    environment_variable: str
-    help: str
-
-
 class ConfigReport(Result):
     """JSON of `ftm config`."""
 
     target: str
-    pin: PinResult | None
-    settings: list[SettingResult]
+    pin: Pin | None
+    settings: list[SettingOrigin]
     thresholds: dict[str, float] = Field(description="Thresholds of `ftm quality` by name.")
 
 
@@ -159,10 +154,10 @@ class RolesReport(Result):
     )
 
 
-class VllmReport(Result):
-    """JSON of `ftm vllm scale`, `ftm vllm status`, `ftm scale-up` and `ftm scale-down`."""
+@dataclass(frozen=True, config=FORBID)
+class VllmStatus:
+    """What vLLM's Auto Scaling group, ECS service and load balancer say at one moment."""
 
-    phase: str = Field(description="off, what it waits for, ready or ending.")
     desired_instances: int
     max_instances: int
     instances: int
@@ -170,9 +165,42 @@ class VllmReport(Result):
     desired_tasks: int
     pending_tasks: int
     running_tasks: int
-    targets: list[str] = Field(description="State of each load balancer target.")
+    targets: Annotated[tuple[str, ...], Field(description="State of each load balancer target.")]
     model_loaded: bool
     trouble: str | None
+
+    @property
+    def healthy_targets(self) -> int:
+        """Targets that the load balancer sends requests to."""
+        return sum(state == "healthy" for state in self.targets)
+
+    @computed_field(description="off, what it waits for, ready or ending.")  # type: ignore[prop-decorator]
+    @property
+    def phase(self) -> str:
+        """``off``, what it waits for (one of VLLM_PHASES), ``ready`` or ``ending``."""
+        wanted = max(self.desired_instances, self.desired_tasks)
+        if wanted == 0:
+            return "ending" if self.instances or self.running_tasks else "off"
+        if self.instances_in_service < wanted:
+            return "instance"
+        if self.running_tasks < wanted:
+            return "image"
+        if self.healthy_targets >= wanted:
+            return "ready"
+        return "target health" if self.model_loaded else "model load"
+
+    def done_in(self, phase: str) -> int:
+        """How many have passed ``phase``."""
+        return {
+            "instance": self.instances_in_service,
+            "image": self.running_tasks,
+            "model load": self.running_tasks if self.model_loaded else self.healthy_targets,
+            "target health": self.healthy_targets,
+        }[phase]
+
+
+class VllmReport(RootResult[VllmStatus]):
+    """JSON of `ftm vllm scale`, `ftm vllm status`, `ftm scale-up` and `ftm scale-down`."""
 
 
 class VllmCounts(Result):

@@ -23,7 +23,6 @@ from ftm_cli.results.runs import (
     SmokeReport,
     ValidateReport,
 )
-from ftm_cli.results.setup import VllmReport
 from ftm_cli.targets.base import QuarterPlan, Target
 
 
@@ -141,7 +140,7 @@ def _status(snapshot: Snapshot) -> RunStatus:
         states=list(snapshot.states),
         batches=snapshot.batches,
         firms=firms,
-        vllm=VllmReport.model_validate(snapshot.vllm) if snapshot.vllm else None,
+        vllm=snapshot.vllm,
         requests_per_second=snapshot.requests_per_second,
         warnings=snapshot.warnings,
         cost_usd=None if snapshot.cost_usd is None else round(snapshot.cost_usd, 2),

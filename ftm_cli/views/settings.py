@@ -18,7 +18,7 @@ def without_secrets(settings: Sequence[SettingOrigin]) -> list[SettingOrigin]:
     return [
         dataclasses.replace(item, value="(set)")
         if item.name == "llm.api_key" and item.value
-        else dataclasses.replace(item, value=without_password(item.value))
+        else dataclasses.replace(item, value=without_password(str(item.value)))
         if item.name == "llm.base_url"
         else item
         for item in settings

@@ -18,7 +18,8 @@ GROUPS = ("files", "input", "map", "themes", "tables", "sentiment", "custom")
 class Check:
     """One check: whether it passed, the value that says so, and what was wrong where it did not.
 
-    ``group`` is one of ``GROUPS``; `ftm evaluate` on AWS adds ``serving``.
+    Groups are files, input, map, themes, tables, sentiment and custom (a user's own);
+    `ftm evaluate` on AWS adds serving.
     """
 
     id: str

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -216,8 +216,8 @@ class Settings(_Group):
 class SettingOrigin:
     """One setting's value and where it came from: flag, environment, file or default."""
 
-    name: str
-    value: Any
+    name: Annotated[str, Field(description="Table and name in ftm.toml, joined by a dot.")]
+    value: str | int | float
     origin: str
     environment_variable: str
     help: str

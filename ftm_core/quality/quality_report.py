@@ -12,7 +12,10 @@ from ftm_core.quality.theme_recovery import Recovery
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure, its threshold where it has one, and details of its value."""
+    """One measure of quality, with details of its value; null where it could not be taken.
+
+    The threshold is in words, and empty for a measure without one.
+    """
 
     id: str
     title: str

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import jsonschema
 
-from ftm_cli.results import SCHEMAS
+from ftm_cli.results.schemas import json_schema
 
 _VLLM = {"scale-up", "scale-down", "vllm"}
 _PLANNED = {"run": "plan", "deploy": "deploy-plan", "destroy": "deploy-plan", "smoke": "plan"}
@@ -34,7 +34,7 @@ def schema_name(arguments: Sequence[str]) -> str:
 
 def check_shape(arguments: Sequence[str], stdout: str) -> None:
     """Fail unless ``stdout`` is one JSON document that fits the schema (one a line for logs)."""
-    schema = SCHEMAS[schema_name(arguments)].model_json_schema()
+    schema = json_schema(schema_name(arguments))
     documents = stdout.splitlines() if arguments[0] == "logs" else [stdout]
     for document in documents:
         jsonschema.validate(json.loads(document), schema)

@@ -10,7 +10,6 @@ from typing import Any
 
 from ftm_cli.operations.aws.existing import existing_resources, refuse_unmanaged_resources
 from ftm_cli.operations.aws.outputs import DEPLOY_TABLE, deployed_bucket, remember
-from ftm_cli.operations.aws.pin import Pin
 from ftm_cli.operations.aws.preflight import bucket_in_reach
 from ftm_cli.operations.aws.project_file import read_table
 from ftm_cli.operations.aws.roles import render_roles
@@ -18,6 +17,7 @@ from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.deploy import MODULES, DeploySettings, deployed_addresses, images_of
 from ftm_cli.operations.deployment_files import terraform_modules
 from ftm_cli.operations.images import Build, content_tag, missing_images
+from ftm_cli.results.setup import Pin
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import PROJECT_FILE, resolve
 

@@ -18,10 +18,11 @@ from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.aws.request_log import REQUESTS
 from ftm_cli.operations.aws.session import AwsSession
-from ftm_cli.operations.aws.vllm import Vllm, VllmStatus
+from ftm_cli.operations.aws.vllm import Vllm
 from ftm_cli.operations.costs import Prices, read_prices
 from ftm_cli.operations.snapshots import FirmRate, Snapshot
 from ftm_cli.results.runs import BatchCounts, Notice
+from ftm_cli.results.setup import VllmStatus
 from ftm_core.contracts.errors import StorageAccessError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import RunIdentity

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from ftm_cli.operations.aws.project_file import read_table, write_table
+from ftm_cli.results.setup import Pin
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import PROJECT_FILE
 
@@ -15,15 +15,6 @@ _TABLE = "aws"
 _ACCOUNT = re.compile(r"\d{12}")
 # Every partition has names of its own: us-west-2, us-gov-west-1, us-isob-east-1, eusc-de-east-1.
 _REGION = re.compile(r"[a-z]{2,8}(-[a-z]+)+-\d{1,2}")
-
-
-@dataclass(frozen=True)
-class Pin:
-    """One AWS identity: a profile of the AWS configuration, its account, and the region."""
-
-    profile: str
-    account_id: str
-    region: str
 
 
 def read_pin(path: Path | None = None) -> Pin | None:

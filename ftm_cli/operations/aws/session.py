@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftm_cli.operations.aws.errors import LOGIN_HINT, AwsLoginError, logging_in, translated
-from ftm_cli.operations.aws.pin import Pin, read_pin
+from ftm_cli.operations.aws.pin import read_pin
+from ftm_cli.results.setup import Pin
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.extras import require_extra
 

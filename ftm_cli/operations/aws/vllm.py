@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ftm_cli.operations.aws import names
@@ -19,6 +18,7 @@ from ftm_cli.operations.aws.errors import (
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.session import AwsSession
 from ftm_cli.operations.aws.waiting import Clock, Waits, ignore_signals
+from ftm_cli.results.setup import VLLM_PHASES, VllmStatus
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.events import (
     Listener,
@@ -29,8 +29,7 @@ from ftm_core.contracts.events import (
     ignore,
 )
 
-PHASES = ("instance", "image", "model load", "target health")
-_UNITS = dict(zip(PHASES, ("instances", "tasks", "models", "targets"), strict=True))
+_UNITS = dict(zip(VLLM_PHASES, ("instances", "tasks", "models", "targets"), strict=True))
 _CAPACITY = ("insufficientinstancecapacity", "sufficient", "capacity", "spot request")
 _QUOTA = ("vcpulimitexceeded", "vcpu limit", "maxspotinstancecountexceeded", "quota")
 _LOADED = '"Application startup complete"'
@@ -41,50 +40,6 @@ DEADMAN_MINUTES = 75
 # Auto Scaling tries again every few minutes, so a failure that still holds is not older.
 FRESH = dt.timedelta(hours=1)
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
-
-
-@dataclass(frozen=True)
-class VllmStatus:
-    """What the group, the service and the load balancer say now."""
-
-    desired_instances: int
-    max_instances: int
-    instances: int
-    instances_in_service: int
-    desired_tasks: int
-    pending_tasks: int
-    running_tasks: int
-    targets: tuple[str, ...]
-    model_loaded: bool
-    trouble: str | None
-
-    @property
-    def healthy_targets(self) -> int:
-        """Targets that the load balancer sends requests to."""
-        return sum(state == "healthy" for state in self.targets)
-
-    @property
-    def phase(self) -> str:
-        """``off``, what it waits for (one of PHASES), ``ready`` or ``ending``."""
-        wanted = max(self.desired_instances, self.desired_tasks)
-        if wanted == 0:
-            return "ending" if self.instances or self.running_tasks else "off"
-        if self.instances_in_service < wanted:
-            return "instance"
-        if self.running_tasks < wanted:
-            return "image"
-        if self.healthy_targets >= wanted:
-            return "ready"
-        return "target health" if self.model_loaded else "model load"
-
-    def done_in(self, phase: str) -> int:
-        """How many have passed ``phase``."""
-        return {
-            "instance": self.instances_in_service,
-            "image": self.running_tasks,
-            "model load": self.running_tasks if self.model_loaded else self.healthy_targets,
-            "target health": self.healthy_targets,
-        }[phase]
 
 
 class Vllm:
@@ -348,7 +303,7 @@ class Vllm:
 
 def describe_phase(status: VllmStatus) -> str:
     """The phase in a few words for a table."""
-    if status.phase in PHASES:
+    if status.phase in VLLM_PHASES:
         return f"coming up: waits for {status.phase}"
     return {"off": "off, costs nothing", "ending": "ending", "ready": "ready"}[status.phase]
 
@@ -372,7 +327,7 @@ class _PhaseReporter:
         now = self._clock.monotonic()
         if self._phase is not None:
             self._listener(StageFinished(f"waiting for {self._phase}", now - self._began))
-        self._phase = status.phase if status.phase in PHASES else None
+        self._phase = status.phase if status.phase in VLLM_PHASES else None
         if self._phase is None:
             return
         self._began, self._done = now, status.done_in(self._phase)

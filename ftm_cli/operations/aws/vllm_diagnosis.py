@@ -12,9 +12,10 @@ from ftm_cli.operations.aws.jobs import Jobs
 from ftm_cli.operations.aws.logs import Logs
 from ftm_cli.operations.aws.outputs import deployed_instance_type
 from ftm_cli.operations.aws.session import AwsSession
-from ftm_cli.operations.aws.vllm import FRESH, Vllm, VllmStatus
+from ftm_cli.operations.aws.vllm import FRESH, Vllm
 from ftm_cli.operations.costs import read_prices
 from ftm_cli.results.runs import Finding
+from ftm_cli.results.setup import VllmStatus
 
 _ABOUT = "vLLM"
 _SHOWN = 3

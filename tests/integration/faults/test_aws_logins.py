@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ftm_cli.operations.aws.errors import AwsForbiddenError, AwsLoginError, translate
-from ftm_cli.operations.aws.pin import Pin, checked
+from ftm_cli.operations.aws.pin import checked
+from ftm_cli.results.setup import Pin
 from ftm_core.contracts.errors import ExitCode, InputError, StorageAccessError
 from ftm_core.storage import s3_errors
 from ftm_core.storage.aws_errors import AwsErrorKind, classify

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftm_cli.operations.aws.pin import Pin, clear_pin, read_pin, write_pin
+from ftm_cli.operations.aws.pin import clear_pin, read_pin, write_pin
 from ftm_cli.operations.aws.project_file import read_table, write_table
 from ftm_cli.operations.costs import estimate_run, read_prices
+from ftm_cli.results.setup import Pin
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import resolve
 from tests.integration.faults.conftest import ROOT

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ftm_cli.operations.aws.deployment import deploy_settings, with_images
-from ftm_cli.operations.aws.pin import Pin
 from ftm_cli.operations.deploy import MODULES, images_of
 from ftm_cli.operations.deployment_files import source_root, terraform_modules
+from ftm_cli.results.setup import Pin
 from ftm_core.contracts.errors import InputError
 
 PIN = Pin("research", "123456789012", "us-west-2")

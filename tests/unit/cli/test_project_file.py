@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ftm_cli.operations.aws.pin import Pin, clear_pin, read_pin, write_pin
+from ftm_cli.operations.aws.pin import clear_pin, read_pin, write_pin
 from ftm_cli.operations.aws.project_file import read_table, write_table
 from ftm_cli.operations.costs import estimate_run, pace, read_prices
+from ftm_cli.results.setup import Pin
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.settings import Settings
 from tests.fakes.terraform_variables import variable_default

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ftm_cli.app import app
 from ftm_cli.operations.local_monitoring import LocalMonitor
-from ftm_cli.results import SCHEMAS
+from ftm_cli.results.schemas import SCHEMAS
 from ftm_cli.targets import chosen_target, resolve_target
 from ftm_cli.targets.aws import AwsTarget
 from ftm_cli.targets.base import RunOptions
