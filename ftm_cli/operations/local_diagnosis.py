@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
+from ftm_cli.operations.costs import duration
 from ftm_cli.operations.findings import recorded_failures
 from ftm_cli.operations.preflight import check_local
 from ftm_cli.results.runs import Finding
 from ftm_core.contracts.errors import FtmError, InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.contracts.records import RunIdentity
+from ftm_core.contracts.records import LeaseOwner, RunIdentity
 from ftm_core.contracts.settings import PROJECT_FILE, ResolvedSettings
 from ftm_core.contracts.states import RunState
 from ftm_core.data.failures import latest_run_quarter
-from ftm_core.data.lease import changes, read_identity, state_of
+from ftm_core.data.lease import (
+    HEARTBEAT_SECONDS,
+    SCHEDULED,
+    changes,
+    is_suspended,
+    read_identity,
+    seconds_since_renewal,
+    state_of,
+)
 from ftm_core.data.progress import ProgressReader
 from ftm_core.data.transcript_chunks import read_manifest
 from ftm_core.run_inputs import run_inputs
 from ftm_core.storage import Storage
+
+# A process that works renews its lease every minute: five missed renewals are no accident.
+_SILENT_SECONDS = 5 * HEARTBEAT_SECONDS
+# No single response takes as long: a client gives up on a server that is away after
+# LLM_HEALTH_WAIT, ten minutes unless it is set.
+_IDLE_SECONDS = 1800
 
 
 def diagnose_here(
@@ -71,10 +87,49 @@ def _of_run(storage: Storage, quarter: Quarter, identity: RunIdentity) -> Findin
         return Finding(about, "problem", what, tuple(evidence), again)
     evidence.append(f"leased to process {owner.pid} on {owner.host}, renewed {owner.heartbeat}")
     if state is RunState.RUNNING:
+        hung = _no_progress(storage, quarter, owner, evidence)
+        if hung is not None:
+            return Finding(about, "problem", *hung)
         next_step = f"`ftm monitor {quarter} --target local`"
         return Finding(about, "ok", "is running", tuple(evidence), next_step)
     what = "has a lease whose process no longer exists (killed, or its machine was lost)"
     return Finding(about, "problem", what, tuple(evidence), f"{again} It takes over by itself.")
+
+
+def _no_progress(
+    storage: Storage, quarter: Quarter, owner: LeaseOwner, evidence: list[str]
+) -> tuple[str, tuple[str, ...], str] | None:
+    """What, evidence and next step of a run whose process exists but does not move; else None.
+
+    A run saves each LLM response as it comes, so one that saves nothing for long hangs, unless its
+    reduce job computes for as long. The jobs of a scheduler have no process to inspect here.
+    """
+    if owner.process_namespace.startswith(SCHEDULED):
+        return None
+    began = dt.datetime.fromtimestamp(owner.process_started, dt.UTC)
+    moved = max(filter(None, (ProgressReader(storage, quarter).last_written(), began)))
+    since = f"no progress since {moved:%Y-%m-%d %H:%M:%S} UTC"
+    end_it = f"end it with `kill {owner.pid}` and run `ftm run --quarter {quarter}`, which resumes"
+    if is_suspended(owner):
+        cause = "cause: its process is suspended (Ctrl-Z, SIGSTOP or a debugger)"
+        step = f"`kill -CONT {owner.pid}` on {owner.host} lets it continue; or {end_it}."
+        return since, (*evidence, cause), step
+    silent = seconds_since_renewal(owner)
+    if silent > _SILENT_SECONDS:
+        cause = (
+            f"cause: its process exists, but has not renewed the lease for {duration(silent)}; it "
+            f"renews every {HEARTBEAT_SECONDS} s unless it hangs or the machine slept"
+        )
+        return since, (*evidence, cause), f"Check again in a minute; then {end_it}."
+    idle = (dt.datetime.now(dt.UTC) - moved).total_seconds()
+    if idle > _IDLE_SECONDS:
+        cause = (
+            f"cause: its process renews the lease, but has saved nothing for {duration(idle)}: "
+            "the LLM does not answer, or the reduce of a large quarter still computes"
+        )
+        step = f"Check the LLM above and the log of the run; if it uses no CPU, {end_it}."
+        return since, (*evidence, cause), step
+    return None
 
 
 def _of_inputs(

@@ -173,7 +173,7 @@ def renew(storage: Storage, quarter: Quarter, run_name: str) -> None:
     """Renew the lease; raises RunRefusedError when another run owns it now."""
     present = require_lease(storage, quarter, run_name)
     # The jobs of a run share one lease: where one has just renewed it, the others need not.
-    if present.owner is not None and _age(present.owner) < HEARTBEAT_SECONDS / 2:
+    if present.owner is not None and seconds_since_renewal(present.owner) < HEARTBEAT_SECONDS / 2:
         return
     _update(storage, quarter, run_name, finished=None, release=False)
 
@@ -211,7 +211,7 @@ def _require_owner(quarter: Quarter, present: RunIdentity, run_name: str) -> Lea
 def is_alive(owner: LeaseOwner) -> bool:
     """Whether an owner still works: by its process if it is here, else by its last renewal."""
     if not _same_machine(owner, this_process("")):
-        return _age(owner) < LEASE_SECONDS
+        return seconds_since_renewal(owner) < LEASE_SECONDS
     try:
         process = psutil.Process(owner.pid)
         # A later process may have been given the same number. A clock that was set meanwhile
@@ -222,6 +222,23 @@ def is_alive(owner: LeaseOwner) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def is_suspended(owner: LeaseOwner) -> bool:
+    """Whether the owner is a process of this machine that was stopped and not yet continued."""
+    if not _same_machine(owner, this_process("")):
+        return False
+    try:
+        stopped = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        return psutil.Process(owner.pid).status() in stopped
+    except psutil.Error:
+        return False
+
+
+def seconds_since_renewal(owner: LeaseOwner) -> float:
+    """Seconds since the owner last renewed the lease."""
+    seen = dt.datetime.fromisoformat(owner.heartbeat)
+    return (dt.datetime.now(dt.UTC) - seen).total_seconds()
 
 
 def state_of(identity: RunIdentity) -> RunState:
@@ -244,12 +261,6 @@ def _process_namespace() -> str:
     """
     attempt = [os.environ.get(name, "") for name in ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT")]
     return " ".join(part for part in (process_view(), *attempt) if part)
-
-
-def _age(owner: LeaseOwner) -> float:
-    """Seconds since the owner last renewed the lease."""
-    seen = dt.datetime.fromisoformat(owner.heartbeat)
-    return (dt.datetime.now(dt.UTC) - seen).total_seconds()
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> str:

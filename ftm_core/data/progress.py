@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 from dataclasses import dataclass
 
-from ftm_core.contracts.errors import StorageError
+from ftm_core.contracts import keys
+from ftm_core.contracts.errors import ObjectMissingError, StorageError
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.data.batch_plan import read_plan
 from ftm_core.data.checkpoints import read_checkpoint, read_failures
@@ -49,6 +52,20 @@ class ProgressReader:
             batches_done += sum(counts) >= len(batch.firm_ids)
         firms = sum(len(batch.firm_ids) for batch in plan)
         return Progress(firms, finished, failed, len(plan), batches_done)
+
+    def last_written(self) -> dt.datetime | None:
+        """When the run last saved a result or a response, in UTC; None before the first.
+
+        The lease is left out: a process renews it whether its work moves or not.
+        """
+        lease = keys.run_identity(self._quarter)
+        times = []
+        for prefix in (keys.progress_prefix(self._quarter), keys.themes_prefix(self._quarter)):
+            for key in self._storage.list(prefix):
+                # A response that is replaced at this moment may be gone.
+                with contextlib.suppress(ObjectMissingError):
+                    times += [self._storage.modified(key)] if key != lease else []
+        return max(times, default=None)
 
     def read_or_none(self) -> Progress | None:
         """As ``read``, or None while the bucket does not answer: a poll must not end a run."""

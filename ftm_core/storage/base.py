@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import IO, Any, Protocol
@@ -36,6 +37,10 @@ class Storage(Protocol):
 
     def size(self, key: str) -> int:
         """Size of an object in bytes; raises ObjectMissingError."""
+        ...
+
+    def modified(self, key: str) -> dt.datetime:
+        """When an object was last written, in UTC; raises ObjectMissingError."""
         ...
 
     def list(self, prefix: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import hashlib
 import os
@@ -65,6 +66,12 @@ class LocalStorage:
         path = self._existing(key)
         with translated(str(path)):
             return path.stat().st_size
+
+    def modified(self, key: str) -> dt.datetime:
+        """When the file was last written, in UTC."""
+        path = self._existing(key)
+        with translated(str(path)):
+            return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Every key that starts with ``prefix``, temporary files left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from ftm_core.storage.s3_reading import RangedFile, read_whole
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 # One PUT up to this size; beyond it parts, so that a broken link repeats one part only.
 _TRANSFER = TransferConfig(
@@ -80,16 +82,15 @@ class S3Storage:
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
-        return self._listed_size(key) is not None
+        return self._listed(key) is not None
 
     def size(self, key: str) -> int:
         """Size of the object in bytes."""
-        size = self._listed_size(key)
-        if size is None:
-            raise ObjectMissingError(
-                self.describe(key), "does not exist", "Run the step that makes it first."
-            )
-        return size
+        return self._existing(key)["Size"]
+
+    def modified(self, key: str) -> dt.datetime:
+        """When the object was last written, in UTC."""
+        return self._existing(key)["LastModified"].astimezone(dt.UTC)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Every key that starts with ``prefix``, page by page."""
@@ -166,14 +167,23 @@ class S3Storage:
     def _key(self, key: str) -> str:
         return self._prefix + checked_key(key)
 
-    def _listed_size(self, key: str) -> int | None:
-        """Size from the listing: HEAD does not distinguish a missing bucket from a missing key."""
+    def _existing(self, key: str) -> ObjectTypeDef:
+        """The entry of the object in the listing; raises ObjectMissingError."""
+        found = self._listed(key)
+        if found is None:
+            raise ObjectMissingError(
+                self.describe(key), "does not exist", "Run the step that makes it first."
+            )
+        return found
+
+    def _listed(self, key: str) -> ObjectTypeDef | None:
+        """Its entry in the listing; HEAD cannot tell a missing bucket from a missing key."""
         full = self._key(key)
         with translated(self.describe(key)):
             # The exact key sorts before every longer one that starts with it.
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=full, MaxKeys=1)
         first = next(iter(found.get("Contents", [])), None)
-        return first["Size"] if first is not None and first["Key"] == full else None
+        return first if first is not None and first["Key"] == full else None
 
     def _write_if(self, key: str, data: bytes, condition: dict[str, Any]) -> bool:
         """Write under ``condition``; whether this very call wrote."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ import psutil
 import pytest
 
 from ftm_cli.operations.local_diagnosis import diagnose_here
+from ftm_cli.results.runs import Finding
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError, StorageError
 from ftm_core.contracts.events import ignore
@@ -157,6 +160,70 @@ def test_run_state_is_the_same_everywhere(small_quarter: SmallQuarter, ftm: Ftm)
     began = psutil.Process().create_time()
     small_quarter.storage.write(key, text.replace(str(began), str(began - 900)).encode())
     assert states() == ("UNFINISHED", "UNFINISHED")
+
+
+def run_finding(quarter: SmallQuarter) -> Finding:
+    """What the doctor says of the run itself."""
+    found = diagnose_here(resolve(environment={}), quarter.storage, quarter.quarter)
+    return next(one for one in found if one.about.startswith("run "))
+
+
+def test_doctor_names_a_suspended_run(small_quarter: SmallQuarter) -> None:
+    """Class: alive taken for at work. A stopped process exists, and its run does not move."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        leased(small_quarter, sleeper.pid)
+        assert run_finding(small_quarter).level == "ok"
+        sleeper.send_signal(signal.SIGSTOP)
+        while psutil.Process(sleeper.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        found = run_finding(small_quarter)
+        assert found.level == "problem"
+        assert found.what.startswith("no progress since 20")
+        assert "suspended" in found.evidence[-1]
+        assert f"kill -CONT {sleeper.pid}" in found.next_step
+        sleeper.send_signal(signal.SIGCONT)
+        while psutil.Process(sleeper.pid).status() == psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        assert run_finding(small_quarter).level == "ok"
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+@pytest.mark.parametrize(
+    ("renewed", "saved", "cause"),
+    [
+        (30, 60, None),
+        (30, 3600, "has saved nothing for 1 h"),
+        (400, 60, "has not renewed the lease for 7 min"),
+    ],
+)
+def test_doctor_names_a_run_without_progress(
+    small_quarter: SmallQuarter, renewed: int, saved: int, cause: str | None
+) -> None:
+    """A run in another container, which a process number does not show, by what it wrote last."""
+    key = keys.run_identity(small_quarter.quarter)
+    identity = from_json(RunIdentity, small_quarter.storage.read(key), where=key)
+    now = dt.datetime.now(dt.UTC).replace(microsecond=500_000)
+    owner = dataclasses.replace(
+        this_process("2023Q1-20230601-120000"),
+        process_started=now.timestamp() - 7200,
+        heartbeat=(now - dt.timedelta(seconds=renewed)).isoformat(),
+        process_namespace="another container",
+    )
+    small_quarter.storage.write(
+        key, to_json(dataclasses.replace(identity, owner=owner, finished=None))
+    )
+    root = Path(small_quarter.storage.uri)
+    for path in root.rglob("*"):
+        os.utime(path, (now.timestamp() - saved,) * 2)
+    found = run_finding(small_quarter)
+    assert found.level == ("problem" if cause else "ok")
+    if cause:
+        assert cause in found.evidence[-1]
+        assert f"{now - dt.timedelta(seconds=saved):%H:%M:%S}" in found.what
+        assert f"kill {os.getpid()}" in found.next_step
 
 
 def findings(quarter: SmallQuarter, variables: dict[str, str]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pyarrow as pa
@@ -97,6 +98,15 @@ def test_listing_is_by_prefix_and_in_order(store: Storage) -> None:
     assert list(store.list("b/1")) == ["b/1", "b/10"]
     assert list(store.list("b")) == ["b-1", "b/1", "b/10", "b/2", "b/sub/1", "ba/1"]
     assert list(store.list("nothing/here")) == []
+
+
+def test_modified_is_the_time_of_the_last_write(store: Storage) -> None:
+    # S3 gives whole seconds.
+    before = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    store.write("a/b", b"x")
+    assert before <= store.modified("a/b") <= dt.datetime.now(dt.UTC)
+    with pytest.raises(ObjectMissingError):
+        store.modified("a")
 
 
 def test_listing_goes_past_a_thousand_keys(place: Place) -> None:
