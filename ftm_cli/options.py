@@ -41,6 +41,10 @@ DataOption = Annotated[
         show_default=False,
     ),
 ]
+MaxFirmsOption = Annotated[
+    int | None, typer.Option("--max-firms", min=1, help="Take only the first N firms.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 TargetOption = Annotated[

@@ -7,36 +7,43 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftm_cli.options import JsonOption
+from ftm_cli.options import DryRunOption, JsonOption
 
 if TYPE_CHECKING:
     from ftm_cli.operations.aws.image_steps import ImagePlan
 
 
+PushOption = Annotated[
+    bool, typer.Option("--push", help="Push to the pinned account's registry (ECR).")
+]
+MapImageOption = Annotated[
+    str | None,
+    typer.Option("--map-image-uri", help="Image of the planning and map jobs, with tag or digest."),
+]
+ReduceImageOption = Annotated[
+    str | None,
+    typer.Option("--reduce-image-uri", help="Image of the reduce job, with tag or digest."),
+]
+ArgumentsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--build-arg",
+        help="NAME=VALUE of the Dockerfile, such as DEVICE=cuda; may be repeated.",
+        metavar="NAME=VALUE",
+    ),
+]
+NetworkOption = Annotated[
+    str | None, typer.Option("--network", help="Network of the build, such as host.")
+]
+
+
 def build_command(
-    push: Annotated[
-        bool, typer.Option("--push", help="Push to the pinned account's registry (ECR).")
-    ] = False,
-    map_image_uri: Annotated[
-        str | None, typer.Option(help="Image of the planning and map jobs, with tag or digest.")
-    ] = None,
-    reduce_image_uri: Annotated[
-        str | None, typer.Option(help="Image of the reduce job, with tag or digest.")
-    ] = None,
-    build_arguments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--build-arg",
-            help="NAME=VALUE of the Dockerfile, such as DEVICE=cuda; may be repeated.",
-            metavar="NAME=VALUE",
-        ),
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network of the build, such as host.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan, change nothing.")
-    ] = False,
+    push: PushOption = False,
+    map_image_uri: MapImageOption = None,
+    reduce_image_uri: ReduceImageOption = None,
+    build_arguments: ArgumentsOption = None,
+    network: NetworkOption = None,
+    dry_run: DryRunOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Build the image of all jobs, tagged by its content; with --push, push it to ECR.

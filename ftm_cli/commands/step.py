@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftm_cli.options import DataOption, JsonOption, QuarterOption
+from ftm_cli.options import DataOption, JsonOption, MaxFirmsOption, QuarterOption
 
 if TYPE_CHECKING:
     from ftm_cli.operations.steps import StepRequest
@@ -22,9 +22,6 @@ RunNameOption = Annotated[
         help="Name of the run, the same for all its steps and different for each run.",
         show_default=False,
     ),
-]
-MaxFirmsOption = Annotated[
-    int | None, typer.Option("--max-firms", min=1, help="Take only the first N firms.")
 ]
 UrlFileOption = Annotated[
     Path | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftm_cli.options import JsonOption, YesOption
+from ftm_cli.options import DryRunOption, JsonOption, YesOption
 
 if TYPE_CHECKING:
     from ftm_cli.results.setup import VllmStatus
@@ -16,7 +16,6 @@ vllm_app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 NoWaitOption = Annotated[
     bool, typer.Option("--no-wait", help="Ask for it and return, without waiting.")
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")]
 
 
 @vllm_app.command("scale")
