@@ -8,7 +8,7 @@ quarter that `ftm ingest` has read. Every way runs alone in a process of its own
 Embedding is left out, as all get the same vectors of the full model; so is the LLM, which none
 needs to find topics. Topics that stand on too few firms, or of which one firm has too large a share
 (the settings of ours), are no cross-firm topics. A quarter of the sample also compares all with the
-themes planted in it.
+themes planted in it; with ``--subjects`` all are compared with those subjects.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.transcript_chunks import find_manifest, iterate_firms
 from ftm_core.quality.coherence import CallWords, diversity
+from ftm_core.quality.subjects import Subject, read_subjects, subject_recovery
 from ftm_core.quality.theme_recovery import Key, compare, own_key
 from ftm_core.storage.local import LocalStorage
 from ftm_core.text.substance import share_of_content_words
@@ -86,8 +88,10 @@ def run_way(name: str, folder: Path, peers: Path) -> dict[str, Any]:
     return reported
 
 
-def score_method(reported: dict[str, Any], rows: pa.Table, key: Key | None) -> dict[str, float]:
-    """Measures of one method."""
+def score_method(
+    reported: dict[str, Any], rows: pa.Table, key: Key | None, subjects: Sequence[Subject]
+) -> dict[str, float]:
+    """Measures of one method; subject recovery where subjects are given."""
     settings = Settings().themes
     labels = reported["labels"]
     firms_of: dict[int, Counter[str]] = defaultdict(Counter)
@@ -120,6 +124,9 @@ def score_method(reported: dict[str, Any], rows: pa.Table, key: Key | None) -> d
         "diversity": diversity(keywords) or 0.0,
         "in a topic": float(np.mean(np.array(labels) != NO_TOPIC)),
     }
+    if subjects:
+        found_subjects = subject_recovery(rows["text"].to_pylist(), np.array(labels), subjects)
+        measures["subject recovery"] = found_subjects.mean or 0.0
     if key is not None:
         places = zip(rows["transcript_id"].to_pylist(), rows["position"].to_pylist(), strict=True)
         of = {
@@ -143,9 +150,11 @@ def main() -> None:
     parser.add_argument("--quarter", type=Quarter.parse, required=True)
     parser.add_argument("--firms", type=int)
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers"))
+    parser.add_argument("--subjects", type=Path, help="patterns of subjects, as for ftm quality")
     parser.add_argument("--only", choices=list(WAYS), nargs="*", default=list(WAYS))
     given = parser.parse_args()
     rows, key = sentences(given.data, given.quarter, given.firms)
+    subjects = read_subjects(given.subjects) if given.subjects else []
     model = SentenceTransformer(str(bundled_model_folder()), local_files_only=True, device="cpu")
     vectors = model.encode(
         rows["text"].to_pylist(), normalize_embeddings=True, show_progress_bar=False
@@ -167,7 +176,7 @@ def main() -> None:
             if "error" in reported:
                 scores[name] = reported
             else:
-                scores[name] = score_method(reported, rows, key)
+                scores[name] = score_method(reported, rows, key, subjects)
                 n_topics = n_topics or int(scores[name]["topics"])
             measures = "  ".join(
                 f"{label} {value:.4g}" if isinstance(value, float | int) else f"{label}: {value}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,9 @@ UMAP_COMPONENTS = 5
 MIN_SAMPLES = 2
 # Two directions with this cosine or more are one theme (bench/results/themes.md).
 JOIN_SIMILARITY = 0.75
+# The same for directions of different fits, and how many fits must find one (same page).
+AGREEING_SIMILARITY = 0.7
+AGREEING = 2
 SMALLEST_CLUSTER = 10
 SENTENCES_PER_CLUSTER = 50
 FEWEST_SENTENCES = 5
@@ -93,15 +98,33 @@ def refined(vectors: Vectors, directions: Directions, settings: ThemeSettings) -
     return directions
 
 
-def joined(directions: Directions, similarity: float = JOIN_SIMILARITY) -> Directions:
-    """Directions with those made one whose cosine is ``similarity`` or more on average.
+def joined(directions: Directions) -> Directions:
+    """Directions with those made one that JOIN_SIMILARITY makes similar."""
+    return mean_directions(directions, _similar(directions, JOIN_SIMILARITY))
+
+
+def agreed(fits: Sequence[Directions]) -> Directions:
+    """Directions that at least AGREEING of several fits have found, similar ones made one.
+
+    What one fit alone finds is mostly chance: consensus clustering
+    (https://doi.org/10.1023/A:1023949509487).
+    """
+    directions = np.concatenate(fits)
+    fit_of = np.repeat(np.arange(len(fits)), [len(found) for found in fits])
+    labels = _similar(directions, AGREEING_SIMILARITY)
+    found_by = np.unique(np.stack([labels, fit_of]), axis=1)[0]
+    chance = np.bincount(found_by, minlength=1)[labels] < AGREEING
+    return mean_directions(directions, np.where(chance, NO_THEME, labels))
+
+
+def _similar(directions: Directions, similarity: float) -> Labels:
+    """The cluster of each direction; within one, cosines are at least ``similarity`` on average.
 
     Average linkage: https://doi.org/10.1007/BF02291478.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     if len(directions) < 2:
-        return directions
+        return np.zeros(len(directions), np.int64)
     tree = linkage(directions.astype(np.float64), "average", "cosine")
-    groups = fcluster(tree, 1 - similarity, "distance")
-    return mean_directions(directions, groups.astype(np.int64) - 1)
+    return np.asarray(fcluster(tree, 1 - similarity, "distance"), np.int64) - 1

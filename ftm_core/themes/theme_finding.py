@@ -2,7 +2,8 @@
 
 1. Center the sentence vectors and flatten their top directions (sentence_space).
 2. Cluster seeded samples, stratified by firm, by UMAP and HDBSCAN (theme_directions).
-3. Sharpen the space by the variance within clusters, and join directions that say the same.
+3. Keep the directions that several samples agree on; sharpen the space by the variance within
+   clusters, and join directions that say the same.
 4. Keep the directions that words separate best from all others (distinctiveness).
 5. Assign every sentence to the nearest theme in one pass (assignment).
 """
@@ -31,6 +32,7 @@ from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences
 from ftm_core.themes.sentence_space import SentenceSpace, flattened_space, sharpened_space
 from ftm_core.themes.theme_directions import (
     Directions,
+    agreed,
     cluster_sample,
     joined,
     mean_directions,
@@ -46,15 +48,13 @@ from ftm_core.topics.embedding import Embedder
 
 # Sentences on which directions are refined: the sample of the clustering and more of its kind.
 REFINING_SAMPLE = 100_000
-# Samples that are clustered where one does not hold all sentences, and the cosine from which
-# directions of two of them are one.
-FITS = 3
-JOINED_FITS = 0.7
+# Samples that are clustered where one does not hold all sentences (bench/results/themes.md).
+FITS = 8
 # Distinctiveness below which a direction is no theme, and how many themes a quarter has at most for
 # each square root of its sentences: distinct words of a text grow about like that (Heaps' law), and
 # so do its subjects. Both were chosen on MAEC 2016Q3 (bench/results/themes.md).
 MIN_DISTINCTIVENESS = 0.3
-THEMES_PER_ROOT = 1.3
+THEMES_PER_ROOT = 1.35
 WORDS_IN_GROUP_NAME = 4
 # BERTopic's number of keywords, as for topics.
 N_KEYWORDS = 10
@@ -177,8 +177,8 @@ def _candidates(
 ) -> Directions:
     """The directions of the clusters of one sample, or of FITS where one does not hold all.
 
-    Each sample has other sentences and finds other subjects; what several find is joined. One
-    sample alone also depends on luck (bench/results/themes.md).
+    Each sample has other sentences and finds other subjects, and some that are chance: those that
+    no other sample finds are left out.
     """
     found = []
     for number in range(FITS if len(sentences.kept) > settings.sample_size else 1):
@@ -190,7 +190,7 @@ def _candidates(
         found.append(mean_directions(placed, clusters))
     if len(found) == 1:
         return found[0]
-    return joined(np.concatenate(found), JOINED_FITS)
+    return agreed(found)
 
 
 def _sample(sentences: QuarterSentences, size: int, seed: int) -> npt.NDArray[np.int64]:
