@@ -6,11 +6,18 @@ from typing import Annotated
 
 import typer
 
-from ftm_cli.options import DataOption, JsonOption, QuartersOption, TargetOption
+from ftm_cli.options import (
+    AllQuartersOption,
+    DataOption,
+    JsonOption,
+    QuartersOption,
+    TargetOption,
+)
 
 
 def runs_command(
     quarters: QuartersOption = None,
+    every: AllQuartersOption = False,
     data: DataOption = None,
     target: TargetOption = None,
     limit: Annotated[
@@ -29,16 +36,20 @@ def runs_command(
         ftm runs
 
         ftm runs --target local --data data --json
+
+        ftm runs --quarters 2016Q3..2017Q1
     """
     from ftm_cli.console import print_json, say
     from ftm_cli.operations.costs import read_prices
     from ftm_cli.targets.reports import runs_report
     from ftm_cli.views.history import show_runs
     from ftm_cli.views.target import announced_target
-    from ftm_core.contracts.quarters import parse_quarters
+    from ftm_core.contracts.quarters import MAX_QUARTERS, parse_quarters
 
     chosen = announced_target(target, data)
-    runs = chosen.history(limit)
+    # The limit is for a list that nobody narrowed.
+    many = quarters is not None or every
+    runs = chosen.history(MAX_QUARTERS if many else limit)
     if quarters is not None:
         wanted = {str(item) for item in parse_quarters(quarters)[0]}
         runs = [run for run in runs if run.quarter in wanted]

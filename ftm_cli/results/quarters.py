@@ -107,13 +107,33 @@ class ThemeStep(Result):
     links: list[ThemeLink]
 
 
+class PlottedValue(Result):
+    """Exposure to one theme of the panel in one quarter."""
+
+    panel_theme_id: str
+    panel_theme_name: str
+    theme_id: str
+    quarter: str
+    n_calls: int
+    n_firms: int = Field(description="Firms with a sentence in the theme.")
+    mean_share: float = Field(description="Mean over all calls of the quarter, 0 to 1.")
+
+
+class ThemesPlot(Result):
+    """What `ftm themes --plot` drew."""
+
+    path: str
+    values: list[PlottedValue]
+
+
 class ThemesReport(Result):
     """JSON of `ftm themes`."""
 
     quarters: list[str]
-    skipped: list[str] = Field(description="Quarters of the range that have no run.")
+    skipped: list[str] = Field(description="Quarters of the range that have no themes.")
     threshold: float
     steps: list[ThemeStep]
+    plot: ThemesPlot | None = Field(description="Null without --plot.")
 
 
 class BrowsedTheme(Result):

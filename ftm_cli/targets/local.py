@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ftm_cli.operations.following import Monitor
 from ftm_cli.operations.local_diagnosis import diagnose_here
@@ -34,8 +35,9 @@ from ftm_cli.targets.base import QuarterOutcome, QuarterPlan, RunOptions
 from ftm_cli.targets.data import open_data
 from ftm_cli.targets.history import estimate_from_history, recorded_runs
 from ftm_cli.targets.names import TargetName
+from ftm_core import pipeline
 from ftm_core.contracts.errors import FtmError, InterruptedRunError, LlmUnavailableError
-from ftm_core.contracts.events import Listener, Note
+from ftm_core.contracts.events import Listener, Note, ignore
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import Settings
 from ftm_core.contracts.states import RunState
@@ -166,14 +168,27 @@ def plan_on_this_data(
         restart=options.restart,
         max_firms=options.max_firms,
     )
+    run_name = options.run_name or new_run_name(quarter)
+    request = pipeline.RunRequest(
+        storage=storage,
+        quarter=quarter,
+        settings=settings,
+        run_name=run_name,
+        listener=ignore,
+        restart=options.restart,
+        max_firms=options.max_firms,
+    )
+    estimate = estimate_from_history(storage, batches, settings.llm)
+    if pipeline.find_completed_run(request) is not None:
+        estimate = replace(estimate, seconds=0.0)
     return QuarterPlan(
         target=target,
         quarter=quarter,
         data=storage.uri,
-        run=options.run_name or new_run_name(quarter),
+        run=run_name,
         restart=options.restart,
         batches=batches,
-        estimate=estimate_from_history(storage, batches, settings.llm),
+        estimate=estimate,
         inputs=run_inputs(manifest, settings),
     )
 

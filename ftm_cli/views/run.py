@@ -138,12 +138,22 @@ def show_results(results: Sequence[RunResult], data: str) -> None:
             result.topics,
             result.themes,
             "" if result.seconds is None else duration(result.seconds),
-            result.error.cause if result.error else "",
+            f"{result.error.where}: {result.error.cause}" if result.error else "",
         )
         for result in results
     ]
     columns = ("quarter", "state", "firms", "topics", "themes", "time", "error")
     print_table(f"{len(results)} quarters in {data}", columns, rows)
+    left = [result.quarter for result in results if result.error is not None]
+    names = ",".join(result.quarter for result in results)
+    if left:
+        say(
+            f"{len(left)} of {len(results)} quarters failed: {', '.join(left)}. When the cause is "
+            "fixed, the same command runs what is not finished.",
+            style="yellow",
+        )
+    elif not any(result.state.is_active for result in results):
+        say(f"Next: ftm evaluate --quarters {names}, then ftm export --quarters {names}")
 
 
 def _show_result(result: RunResult, data: str) -> None:

@@ -28,7 +28,7 @@ EXTRAS = {
     ),
     "aws": ("boto3", "botocore", "python_terraform", "s3transfer", "urllib3"),
     "local": ("xllamacpp",),
-    "report": ("jinja2", "markupsafe", "plotly"),
+    "report": ("jinja2", "markupsafe", "matplotlib", "plotly"),
     "wrds": ("psycopg",),
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ftm_core.contracts import keys, schemas
@@ -63,6 +64,34 @@ class Panel:
         tables = list(self.exposure_tables(columns))
         return to_frame(pa.concat_tables(tables))
 
+    def by_quarter(self) -> pd.DataFrame:
+        """One row per theme of the panel and quarter: how much all calls are about the theme.
+
+        ``mean_share`` is the mean over all ``n_calls`` calls of the quarter; a call without a
+        sentence in the theme counts as 0. ``n_firms`` have such a sentence. A quarter in which no
+        theme continues the theme of the panel has no row: exposure there is unknown, not 0.
+        """
+        return to_frame(pa.concat_tables(map(self._sums, self.quarters)))
+
+    def _sums(self, quarter: Quarter) -> pa.Table:
+        store = QuarterStore(self.storage, quarter)
+        n_calls = store.table("firms", ["firm_id"]).num_rows
+        columns = ["panel_theme_id", "panel_theme_name", "theme_id", "firm_id", "share"]
+        keys_of_group = ["panel_theme_id", "panel_theme_name", "theme_id"]
+        exposures = pa.concat_tables(self._exposures_of(quarter, columns))
+        sums = exposures.group_by(keys_of_group).aggregate(
+            [("share", "sum"), ("firm_id", "count_distinct")]
+        )
+        return pa.table(
+            {
+                **{name: sums[name] for name in keys_of_group},
+                "quarter": pa.array([str(quarter)] * sums.num_rows, pa.string()),
+                "n_calls": pa.array([n_calls] * sums.num_rows, pa.int64()),
+                "n_firms": sums["firm_id_count_distinct"],
+                "mean_share": pc.divide(sums["share_sum"], float(n_calls)),
+            }
+        )
+
     def theme_table(self) -> pa.Table:
         """As ``themes``, in Arrow."""
         tables = []
@@ -87,10 +116,13 @@ class Panel:
     def exposure_tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """As ``exposures``, quarter by quarter and in Arrow, for panels larger than memory."""
         for quarter in self.quarters:
-            ids = self._ids(quarter)
-            for part in QuarterStore(self.storage, quarter).stream("theme_exposures"):
-                with_identity = self._with_identity(part, ids)
-                yield with_identity if columns is None else with_identity.select(list(columns))
+            yield from self._exposures_of(quarter, columns)
+
+    def _exposures_of(self, quarter: Quarter, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+        ids = self._ids(quarter)
+        for part in QuarterStore(self.storage, quarter).stream("theme_exposures"):
+            with_identity = self._with_identity(part, ids)
+            yield with_identity if columns is None else with_identity.select(list(columns))
 
     def _ids(self, quarter: Quarter) -> dict[str, str]:
         return {

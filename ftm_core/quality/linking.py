@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.data import lease
 from ftm_core.data.panel import Directions, cosines, match_themes, unit_directions
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage import Storage
-
-# More quarters than this in one range are taken for a typing error.
-MOST_QUARTERS = 200
-_RANGE = re.compile(r"(\S+?)\.\.(\S+)")
 
 Kind = Literal["continued", "merged", "gone", "split", "born"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -91,38 +84,6 @@ class Step:
             "later": self.later,
             "links": [link.as_json() for link in self.links],
         }
-
-
-def parse_range(text: str) -> list[Quarter]:
-    """Quarters of a range such as ``2016Q3..2017Q1``, both ends included; two at least."""
-    match = _RANGE.fullmatch(text)
-    if match is None:
-        raise InputError(
-            f"quarters {text!r}",
-            "are no range",
-            "Write the first and the last with two dots between, such as 2016Q3..2017Q1.",
-        )
-    first, last = Quarter.parse(match.group(1)), Quarter.parse(match.group(2))
-    if first >= last:
-        raise InputError(f"quarters {text!r}", "do not go forward", "Write the earlier one first.")
-    found = [first]
-    while found[-1] < last:
-        found.append(found[-1].next())
-        if len(found) > MOST_QUARTERS:
-            raise InputError(
-                f"quarters {text!r}", f"are more than {MOST_QUARTERS}", "Ask for fewer."
-            )
-    return found
-
-
-def with_a_run(storage: Storage, quarters: Sequence[Quarter]) -> list[Quarter]:
-    """``quarters`` less those between the first and the last that were never run."""
-    ends = (quarters[0], quarters[-1])
-    return [
-        quarter
-        for quarter in quarters
-        if quarter in ends or lease.read_identity(storage, quarter) is not None
-    ]
 
 
 def follow(storage: Storage, quarters: Sequence[Quarter], threshold: float) -> list[Step]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+import ftm_core
 from ftm_cli.app import app
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
@@ -20,6 +22,7 @@ from tests.fakes.small_quarter import (
 )
 
 NEXT = Quarter(2023, 2)
+PLOT_FILES = {"html": b"<!DOCTYPE html>", "svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}
 
 
 @pytest.fixture(autouse=True)
@@ -66,11 +69,64 @@ def test_themes_are_followed_with_their_growth(two_quarters: SmallQuarter) -> No
     assert continued["after"]["name"] == continued["before"]["name"] != "Another name"
 
 
-def test_a_quarter_that_was_not_run_is_named(two_quarters: SmallQuarter) -> None:
-    data = two_quarters.storage.uri
-    shown = ftm("themes", "--quarters", "2023Q1..2023Q3", "--data", data)
-    assert shown.exit_code == 2
-    assert "quarter 2023Q3" in " ".join(shown.stderr.split())
+def test_themes_of_one_quarter_alone_are_refused(small_quarter: SmallQuarter) -> None:
+    data = ("--data", small_quarter.storage.uri)
+    for asked, reported in (
+        (("--all",), "have themes in 2023Q1 alone"),
+        (("--quarters", "2023Q1,2023Q3"), "quarters 2023Q3: have no themes"),
+        ((), "needs two quarters or more"),
+    ):
+        shown = ftm("themes", *asked, *data)
+        assert shown.exit_code == 2
+        assert reported in " ".join(shown.stderr.split())
+
+
+def test_themes_plot_in_every_format(two_quarters: SmallQuarter) -> None:
+    """Three quarters, the last a year later and given as a list; the same file each time."""
+    build_small_quarter(two_quarters.storage, of=Quarter(2024, 2))
+    asked = ("themes", "--quarters", "2023Q1,2023Q2,2024Q2", "--data", two_quarters.storage.uri)
+    for kind, begin in PLOT_FILES.items():
+        shown = ftm(*asked, "--plot", f"plots/themes.{kind}", "--theme", "panel_2023Q1_001")
+        assert shown.exit_code == 0, shown.output
+        assert "panel_2023Q1_001" in shown.stdout
+        content = Path(f"plots/themes.{kind}").read_bytes()
+        assert content.startswith(begin)
+        ftm(*asked, "--plot", f"again.{kind}", "--theme", "theme_2023Q2_001")
+        assert Path(f"again.{kind}").read_bytes() == content
+    page = Path("plots/themes.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert not re.search(r'<script|<img|src=|href="(?!#)|url\((?!#)', page)
+    assert page.count("<td>panel_2023Q1_001</td>") == 3
+
+
+def test_themes_plot_values_are_those_of_the_panel(two_quarters: SmallQuarter) -> None:
+    """The second theme was turned round in the second quarter: it is not there."""
+    asked = ("themes", "--all", "--data", two_quarters.storage.uri, "--plot", "x.svg", "--json")
+    plot = json.loads(ftm(*asked, "--theme", "panel_2023Q1_002").stdout)["plot"]
+    assert plot["path"] == str(Path("x.svg").resolve())
+    (value,) = plot["values"]
+    expected = ftm_core.open_panel(two_quarters.storage.uri).by_quarter()
+    (row,) = expected[expected["panel_theme_id"] == "panel_2023Q1_002"].to_dict("records")
+    assert value == row
+    largest = json.loads(ftm(*asked).stdout)["plot"]["values"]
+    assert {value["panel_theme_id"] for value in largest} == {"panel_2023Q1_001"}
+    assert json.loads(ftm(*asked[:4], "--json").stdout)["plot"] is None
+
+
+def test_themes_plot_wrong_option_is_explained(two_quarters: SmallQuarter) -> None:
+    data = ("--data", two_quarters.storage.uri)
+    for options, reported in (
+        (("--plot", "x.gif"), "End its name with one of: .html, .svg, .png, .pdf"),
+        (("--plot", "x.svg", "--theme", "unicorns"), "neither the ID of a theme"),
+        (("--plot", "x.svg", "--theme", "a"), "Name one by its ID: panel_"),
+        (("--theme", "malware"), "Add --plot FILE"),
+    ):
+        shown = ftm("themes", "--all", *options, *data)
+        assert shown.exit_code == 2
+        assert reported in " ".join(shown.stderr.split())
+    shown = ftm("themes", "--all", "--plot", "x.svg", "--theme", "Malware", *data)
+    assert "Cyber" in shown.stdout
+    assert "panel_2023Q2_002" in shown.stdout
 
 
 def test_themes_skips_and_names_a_quarter_without_run(
@@ -81,7 +137,7 @@ def test_themes_skips_and_names_a_quarter_without_run(
     shown = ftm(*options, "--json")
 
     assert shown.exit_code == 0, shown.output
-    assert "2023Q2: skipped, because there is no run." in shown.stderr
+    assert "2023Q2: skipped, because there are no themes." in shown.stderr
     found = json.loads(shown.stdout)
     assert (found["quarters"], found["skipped"]) == (["2023Q1", "2023Q3"], ["2023Q2"])
     (step,) = found["steps"]

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ftm_cli.app import app
 from ftm_cli.operations.local_monitoring import LocalMonitor
+from ftm_cli.results.runs import ErrorResult, RunResult
 from ftm_cli.results.schemas import SCHEMAS
 from ftm_cli.targets import chosen_target, resolve_target
 from ftm_cli.targets.aws import AwsTarget
@@ -23,6 +24,7 @@ from ftm_cli.targets.local import LocalTarget
 from ftm_cli.targets.quarters import require_same_inputs, select_quarters
 from ftm_cli.targets.reports import plan_report
 from ftm_cli.targets.slurm.target import SlurmTarget
+from ftm_cli.views.run import show_results
 from ftm_core.contracts import keys
 from ftm_core.contracts.errors import InputError, RunRefusedError
 from ftm_core.contracts.quarters import Quarter, parse_quarters
@@ -145,6 +147,43 @@ def test_plan_of_two_quarters_adds_up(tmp_path: Path) -> None:
     assert report.data == storage.uri
 
 
+def test_runs_of_named_quarters_have_no_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for quarter in (EARLIER, LATER):
+        build_small_quarter(LocalStorage(tmp_path / "data"), of=quarter)
+    for options, listed in (
+        ((), ["2023Q1"]),
+        (("--quarters", "2022Q3..2022Q4"), ["2022Q4"]),
+        (("--all",), ["2023Q1", "2022Q4"]),
+    ):
+        shown = CliRunner().invoke(app, ["runs", "--limit", "1", "--json", *options])
+        assert [run["quarter"] for run in json.loads(shown.stdout)["runs"]] == listed
+
+
+def test_results_of_quarters_name_those_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    done, failed = (
+        RunResult(
+            quarter=quarter,
+            run=f"{quarter}-1",
+            state=RunState.FAILED if error else RunState.SUCCEEDED,
+            nothing_to_do=False,
+            error=error,
+        )
+        for quarter, error in (
+            ("2022Q4", None),
+            ("2023Q1", ErrorResult(where="file.csv", cause="is empty", hint="", exit_code=2)),
+        )
+    )
+    show_results([done, failed], "data")
+    shown = capsys.readouterr()
+    assert "file.csv: is empty" in shown.out
+    assert "1 of 2 quarters failed: 2023Q1." in shown.err
+    show_results([done, done], "data")
+    assert "Next: ftm evaluate --quarters 2022Q4,2022Q4" in capsys.readouterr().err
+
+
 def test_schema_prints_one_document_per_command() -> None:
     for name, model in SCHEMAS.items():
         shown = CliRunner().invoke(app, ["schema", name])
@@ -157,6 +196,7 @@ def test_schema_prints_one_document_per_command() -> None:
     [
         (["runs"], "runs"),
         (["runs", "--quarters", "2023Q1"], "runs"),
+        (["runs", "--all"], "runs"),
         (["monitor"], "monitor"),
         (["monitor", "--all"], "monitor"),
         (["run", "--all", "--dry-run"], "plan"),

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -21,13 +21,14 @@ from ftm_cli.app import app
 from ftm_core.contracts import keys, schemas
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.data.panel import match_themes
+from ftm_core.data.panel import extend_panel, match_themes
 from ftm_core.data.quarter_store import QuarterStore
 from ftm_core.storage.local import LocalStorage
-from tests.fakes.small_quarter import build_small_quarter
+from tests.fakes.small_quarter import build_small_quarter, edit_table
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "panel.md"
-FIRST, GAP, LAST = Quarter(2022, 3), Quarter(2022, 4), Quarter(2023, 1)
+FIRST, GAP, LAST = THREE = Quarter(2022, 3), Quarter(2022, 4), Quarter(2023, 1)
+SILENT = ("theme_2022Q3_001", "F2")
 DIMENSIONS = schemas.THEME_DIRECTIONS.field("direction").type
 
 
@@ -41,6 +42,11 @@ def build(folder: Path, quarter: Quarter, directions: list[list[float]]) -> None
     """A finished quarter whose themes lie in these directions, cyclically."""
     storage = LocalStorage(folder)
     build_small_quarter(storage, of=quarter)
+    turn_themes(storage, quarter, directions)
+
+
+def turn_themes(storage: LocalStorage, quarter: Quarter, directions: list[list[float]]) -> None:
+    """Lay the themes of a finished quarter in these directions, cyclically."""
     store = QuarterStore(storage, quarter)
     run_id = store.finished.identity.run_id
     theme_ids = store.table("themes")["theme_id"].to_pylist()
@@ -93,6 +99,61 @@ def test_panel_later_quarter_renames_nothing(tmp_path: Path) -> None:
     assert set(after["quarter"]) == {"2022Q3", "2022Q4", "2023Q1"}
 
 
+@pytest.fixture(scope="module")
+def four_quarters(tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
+    storage = LocalStorage(tmp_path_factory.mktemp("four"))
+    for quarter in (*THREE, Quarter(2023, 2)):
+        build_small_quarter(storage, of=quarter)
+    return storage
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations([*THREE, Quarter(2023, 2)]), st.integers(0, 2**32 - 1))
+def test_panel_in_any_order_renames_nothing(
+    four_quarters: LocalStorage, order: list[Quarter], seed: int
+) -> None:
+    """Each quarter that is added leaves every row as it was, whatever its themes are like."""
+    generator = np.random.default_rng(seed)
+    four_quarters.delete(keys.panel_themes())
+    rows: list[dict[str, Any]] = []
+    for n_added, quarter in enumerate(order, 1):
+        # In a plane many of the directions resemble one another.
+        turn_themes(four_quarters, quarter, [vector(*generator.normal(size=2)) for _ in range(2)])
+        extend_panel(four_quarters, order[:n_added])
+        kept = pq.read_table(io.BytesIO(four_quarters.read(keys.panel_themes()))).to_pylist()
+        assert kept[: len(rows)] == rows
+        new = kept[len(rows) :]
+        assert {row["quarter"] for row in new} == {str(quarter)}
+        ids = [row["panel_theme_id"] for row in new]
+        assert len(set(ids)) == len(ids)
+        began = {row["panel_theme_id"] for row in kept if row["similarity"] is None}
+        assert set(ids) <= began
+        rows = kept
+
+
+def test_panel_by_quarter_counts_calls_without_theme(tmp_path: Path) -> None:
+    """The mean is over all calls of the quarter; a quarter without the theme has no row."""
+    build(tmp_path, FIRST, [vector(1.0, 0.0), vector(0.0, 1.0)])
+    build(tmp_path, LAST, [vector(1.0, 0.0), vector(0.0, 0.0, 1.0)])
+    # One call says nothing about the first theme.
+    edit_table(
+        LocalStorage(tmp_path),
+        keys.theme_exposures(FIRST),
+        lambda rows: [row for row in rows if (row["theme_id"], row["firm_id"]) != SILENT],
+    )
+    panel = ftm_core.open_panel(tmp_path)
+    values = panel.by_quarter().set_index(["panel_theme_id", "quarter"])
+    n_calls = len(QuarterStore(LocalStorage(tmp_path), FIRST).firms())
+    shares = panel.exposures()
+    of_first = shares[shares["theme_id"] == SILENT[0]]
+    row = values.loc[("panel_2022Q3_001", "2022Q3")]
+    assert row["n_calls"] == n_calls > len(of_first)
+    assert row["n_firms"] == of_first["firm_id"].nunique()
+    assert row["mean_share"] == pytest.approx(of_first["share"].sum() / n_calls)
+    assert ("panel_2022Q3_001", "2023Q1") in values.index
+    assert ("panel_2022Q3_002", "2023Q1") not in values.index
+
+
 def test_panel_quarter_run_again_is_refused(tmp_path: Path) -> None:
     build(tmp_path, FIRST, [vector(1.0)])
     ftm_core.open_panel(tmp_path)
@@ -135,7 +196,7 @@ def test_export_of_a_range_writes_the_panel(
 def test_how_to_joins_exposure_with_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Python of docs/how-to/panel.md as it stands: a plot, and each call's next return."""
+    """The Python of docs/how-to/panel.md as it stands: largest themes, each call's next return."""
     build(tmp_path / "data", FIRST, [vector(1.0, 0.0), vector(0.0, 1.0)])
     build(tmp_path / "data", LAST, [vector(0.9, 0.1), vector(0.0, 1.0)])
     monkeypatch.chdir(tmp_path)
@@ -148,7 +209,7 @@ def test_how_to_joins_exposure_with_returns(
     blocks = re.findall(r"^```python\n(.*?)^```$", HOW_TO.read_text(encoding="utf-8"), re.S | re.M)
     exec("\n".join(blocks).replace("2016Q3..2017Q1", "2022Q3..2023Q1"), found)
 
-    assert "2022Q3" in (tmp_path / "three-themes.html").read_text(encoding="utf-8")
+    assert list(found["largest"]) == ["panel_2022Q3_001", "panel_2022Q3_002"]
     joined = found["joined"]
     assert set(joined["panel_theme_id"]) == {"panel_2022Q3_001"}
     assert len(joined) > 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
-from ftm_core.quality.linking import Theme, link, link_in_turn, parse_range
+from ftm_core.quality.linking import Theme, link, link_in_turn
 
 
 def theme(number: int, name: str, direction: list[float], n_firms: int = 5) -> Theme:
@@ -111,15 +111,3 @@ def test_every_theme_is_linked_once_in_any_order(
     assert found == link(
         shuffled.sample(before, len(before)), shuffled.sample(after, len(after)), 0.6
     )
-
-
-def test_a_range_names_every_quarter_between() -> None:
-    assert [str(quarter) for quarter in parse_range("2016Q3..2017Q1")] == [
-        "2016Q3", "2016Q4", "2017Q1",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", ["2016Q3", "2017Q1..2016Q3", "2016Q3..2016Q5", "1000Q1..3000Q1"])
-def test_what_is_no_range_forward_is_refused(text: str) -> None:
-    with pytest.raises(InputError):
-        parse_range(text)
