@@ -27,7 +27,8 @@ UrlFileOption = Annotated[
     Path | None,
     typer.Option(
         "--llm-url-file",
-        help="File to which the job of the LLM server writes its base URL; waited for.",
+        help="File to which the job of the LLM server writes its base URL, or `failed: reason`; "
+        "waited for.",
         show_default=False,
     ),
 ]

@@ -117,6 +117,13 @@ def _url_in(path: Path, llm: LlmSettings, listener: Listener) -> str:
     while True:
         text = path.read_text(encoding="utf-8").strip() if path.exists() else ""
         if text:
+            if text.startswith("failed:"):
+                raise InputError(
+                    "LLM server",
+                    f"did not start: {text.removeprefix('failed:').strip()}",
+                    "Fix what its log names. On Slurm, `vllm_command` in [slurm] of ftm.toml "
+                    "starts it, and `ftm logs --target slurm vllm` shows the log.",
+                )
             if not text.startswith(("http://", "https://")):
                 raise InputError(str(path), f"holds {text!r}, which is not a URL", "Remove it.")
             return text

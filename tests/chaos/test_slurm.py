@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ftm_core.contracts.errors import ExitCode
 from tests.chaos.conftest import Reference
-from tests.fakes.chaos_llm import SUMMARY, FakeLlm
+from tests.fakes.chaos_llm import MODEL, SUMMARY, FakeLlm
 from tests.fakes.chaos_runs import Place, Process, assert_same_rows, rows_of
 from tests.fakes.needs import skip_or_fail
 from tests.fakes.slurm_cluster import SlurmCluster
@@ -34,11 +36,11 @@ def cluster(started_cluster: SlurmCluster, place: Place) -> Iterator[SlurmCluste
     started_cluster.clear()
 
 
-def run_on_slurm(cluster: SlurmCluster, place: Place, *options: str) -> Process:
+def run_on_slurm(cluster: SlurmCluster, place: Place, *options: str, **environment: str) -> Process:
     """Start ``ftm run --target slurm``: four batches of two firms, followed closely."""
     return place.start(
         "--target", "slurm", "--batch-size", "2", *options, FTM_POLL_SECONDS="1",
-        **cluster.environment,
+        **cluster.environment, **environment,
     )  # fmt: skip
 
 
@@ -148,3 +150,71 @@ def test_fault_7_slurm_of_two_runs_at_once_one_wins(
     assert "is leased to run" in " ".join((first.output + second.output).split())
     assert cluster.jobs() == []
     assert_same_rows(rows_of(place.storage), reference.rows)
+
+
+def serve_command(place: Place, model: str) -> str:
+    """The command of a job that serves the fake LLM on the port that the script chose."""
+    log = place.folder / "served.log"
+    options = f"--log {log} --host 0.0.0.0 --port {{port}} --model {model} --until-killed"
+    return f"{sys.executable} -m tests.fakes.chaos_llm {options}"
+
+
+def without_server(place: Place) -> Place:
+    """The place less the URL of a server: the job of the run serves the same model."""
+    environment = {k: v for k, v in place.environment.items() if k != "LLM_BASE_URL"}
+    bare = Place(place.folder, {})
+    bare.environment = environment
+    return bare
+
+
+@pytest.mark.long
+def test_slurm_llm_job_serves_the_steps_and_ends(
+    cluster: SlurmCluster, place: Place, reference: Reference
+) -> None:
+    """Its URL reaches the steps through the shared folder; killed amid the map, it comes back."""
+    bare = without_server(place)
+    cluster.configure(place.folder, vllm=serve_command(place, MODEL))
+    run = run_on_slurm(cluster, bare, LLM_HEALTH_WAIT="20")
+    cluster.wait_for(lambda: bare.n_completed() > 0, "a finished firm")
+    (url_file,) = place.folder.glob("slurm/*/llm_url")
+    (server,) = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(place.folder / "served.log") in (process.info["cmdline"] or ())
+    ]
+    server.kill()
+    finish(cluster, run)
+    assert "it is started again" in logs(place, "vllm.log")
+    assert_same_rows(rows_of(bare.storage), reference.rows)
+    cluster.wait_for(lambda: cluster.jobs() == [], "the end of the LLM job", 60)
+    assert "No step of the runs is in the queue any more" in logs(place, "vllm.log")
+    assert not url_file.exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("served", "reported"),
+    [("", "ended with exit code 1"), ("another-model", "serves another-model, not")],
+)
+def test_slurm_llm_job_ends_with_a_failed_map(
+    cluster: SlurmCluster, place: Place, served: str, reported: str
+) -> None:
+    """A server that does not start, and a map that fails beside one that does."""
+    command = serve_command(place, served) if served else "false"
+    cluster.configure(place.folder, vllm=command)
+    run = run_on_slurm(cluster, without_server(place))
+    cluster.wait_for(lambda: run.has_ended, "the end of the run", 200)
+    assert run.wait() == ExitCode.USAGE, run.output
+    assert reported in " ".join(run.output.split())
+    cluster.wait_for(lambda: cluster.jobs() == [], "the end of the LLM job", 60)
+
+
+@pytest.mark.long
+def test_slurm_llm_job_ends_with_a_cancelled_run(cluster: SlurmCluster, place: Place) -> None:
+    cluster.configure(place.folder, vllm=serve_command(place, MODEL))
+    run = run_on_slurm(cluster, without_server(place))
+    cluster.wait_for(lambda: bool(cluster.mapping()), "a map task")
+    steps = [job for job, name, *_ in cluster.jobs() if not name.endswith("-vllm")]
+    cluster.call("scancel", *steps)
+    cluster.wait_for(lambda: cluster.jobs() == [], "the end of the LLM job", 90)
+    cluster.wait_for(lambda: run.has_ended, "the end of the run")

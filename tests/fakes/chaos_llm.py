@@ -236,13 +236,17 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--upstream", default="")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--until-killed", action="store_true")
     parser.add_argument("--model", default=MODEL)
     options = parser.parse_args()
     state = _State(options.log, options.upstream, options.model)
     handler = type("Handler", (_Handler,), {"state": state})
-    server = _Server(("127.0.0.1", options.port), handler)
+    server = _Server((options.host, options.port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
+    if options.until_killed:
+        threading.Event().wait()
     # The test's end closes this input, however it ends.
     sys.stdin.read()
 

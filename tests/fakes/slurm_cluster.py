@@ -18,6 +18,13 @@ memory = "1500M"
 time = "{time}"
 partition = "{partition}"
 """
+SERVED = """\
+gpu_partition = "main"
+gpu_options = []
+gpu_cpus = 1
+gpu_memory = "1500M"
+vllm_command = "{command}"
+"""
 _POLL_SECONDS = 0.5
 
 
@@ -42,9 +49,16 @@ class SlurmCluster:
         self.environment = {"SLURM_CONF": conf, "PYTHONPATH": str(REPOSITORY)}
         return True
 
-    def configure(self, folder: Path, *, partition: str = "main", time: str = "01:00:00") -> None:
-        """Write the [slurm] table for runs that are started in ``folder``."""
+    def configure(
+        self, folder: Path, *, partition: str = "main", time: str = "01:00:00", vllm: str = ""
+    ) -> None:
+        """Write the [slurm] table for runs that are started in ``folder``.
+
+        ``vllm`` is the command of an LLM server that a job of its own serves, without a GPU.
+        """
         text = SETTINGS.format(partition=partition, time=time)
+        if vllm:
+            text += SERVED.format(command=vllm)
         (folder / "ftm.toml").write_text(text, encoding="utf-8")
 
     def call(self, *command: str) -> str:

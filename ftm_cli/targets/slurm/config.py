@@ -43,7 +43,7 @@ class SlurmConfig(BaseModel):
         default="vllm serve {model} --host 0.0.0.0 --port {port}",
         description="Starts the LLM server; {model} and {port} are filled in.",
     )
-    vllm_port: int = Field(default=8000, ge=1024, le=65535, description="Its port.")
+    vllm_port: int = Field(default=0, ge=0, le=65535, description="Its port; 0: by the job's ID.")
 
     @field_validator("time", "gpu_time")
     @classmethod

@@ -11,7 +11,7 @@ from ftm_cli.operations.snapshots import Snapshot
 from ftm_cli.targets.local import quarter_of
 from ftm_cli.targets.names import TargetName
 from ftm_cli.targets.slurm.cluster import Cluster, Job
-from ftm_cli.targets.slurm.submissions import STEP_ORDER
+from ftm_cli.targets.slurm.submissions import STEPS
 from ftm_core.contracts.errors import RetryableError
 from ftm_core.contracts.events import Listener, Note, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
@@ -122,4 +122,4 @@ def _state_of(jobs: Sequence[Job]) -> RunState | None:
 
 
 def _in_order(jobs: Sequence[Job]) -> list[Job]:
-    return sorted(jobs, key=lambda job: (STEP_ORDER.index(job.step), job.state))
+    return sorted(jobs, key=lambda job: (STEPS.index(job.step), job.state))

@@ -13,6 +13,13 @@ SUBMIT = "submit.sh"
 JOBS = "jobs.txt"
 URL_FILE = "llm_url"
 _SAVING_SECONDS = 120
+_STEPS = ("plan", "map", "reduce")
+# Of the LLM server's job: between two looks at the server, and every how many of them one at the
+# queue.
+_ROUND_SECONDS = 2
+_QUEUE_ROUNDS = 10
+# Ports of servers of different jobs on one node differ.
+_FIRST_PORT, _N_PORTS = 20_000, 20_000
 
 # Runs the step as a child, so that SIGTERM (preemption, the time limit, scancel) reaches it and
 # the script waits until it has saved. A step that ends with 75 is queued again, unless the job is
@@ -38,18 +45,50 @@ fi
 exit "$code"
 """
 
+# The job ends itself when no step of its runs is in the queue any more, however they ended, so that
+# its GPU waits for nothing. A server that ends by itself is started again, on another node perhaps;
+# one that never answered is not: the steps read from the URL file that it failed.
 _VLLM = """\
 {command} &
 child=$!
-trap 'kill -TERM "$child" 2>/dev/null' TERM
-until curl --silent --fail --output /dev/null "http://127.0.0.1:{port}/health"; do
-  kill -0 "$child" 2>/dev/null || {{ wait "$child"; exit $?; }}
-  sleep 2
+ready= stopping= over= rounds=0
+trap 'stopping=1; kill -TERM "$child" 2>/dev/null' TERM
+publish() {{ echo "$1" >"{url_file}.new"; mv "{url_file}.new" "{url_file}"; }}
+while kill -0 "$child" 2>/dev/null; do
+  if [ -z "$ready" ]; then
+    if curl --noproxy '*' --silent --fail --output /dev/null "http://127.0.0.1:$port/health"; then
+      ready=1
+      publish "http://$(hostname):$port/v1"
+    fi
+  fi
+  rounds=$((rounds + 1))
+  if [ $((rounds % {queue_rounds})) -eq 0 ]; then
+    if found=$(squeue --noheader --format=%i --name={steps}) && [ -z "$found" ]; then
+      echo "No step of the runs is in the queue any more: the LLM server ends."
+      over=1
+      kill -TERM "$child"
+      break
+    fi
+  fi
+  sleep {round_seconds} &
+  wait "$!"
 done
-echo "http://$(hostname):{port}/v1" >"{url_file}.new"
-mv "{url_file}.new" "{url_file}"
-wait "$child"
+while :; do
+  wait "$child"
+  code=$?
+  kill -0 "$child" 2>/dev/null || break
+done
 rm -f "{url_file}"
+state=$(scontrol show job --oneliner "$SLURM_JOB_ID")
+if [ -z "$over" ] && [ "${{state#* JobState=RUNNING }}" != "$state" ]; then
+  if [ -n "$ready$stopping" ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {requeues} ]; then
+    echo "The LLM server ended with exit code $code: it is started again."
+    scontrol requeue "$SLURM_JOB_ID"
+  else
+    publish "failed: the LLM server ended with exit code $code; its log is {log}"
+  fi
+fi
+exit "$code"
 """
 
 
@@ -89,13 +128,13 @@ def render(
     lead = f"submission {folder.name}"
     scripts: dict[str, str] = {}
     for run in runs:
-        for step in ("plan", *(("map",) if run.tasks else ()), "reduce"):
+        for step in _STEPS if run.tasks else ("plan", "reduce"):
             scripts[f"{run.quarter}-{step}.sh"] = _step_script(
                 run, step, config, folder, environment, serves
             )
     if serves is not None:
-        scripts["vllm.sh"] = _vllm_script(lead, serves, config, folder)
-    scripts[SUBMIT] = _submit_script(lead, runs, config, serves is not None, folder.name)
+        scripts["vllm.sh"] = _vllm_script(lead, runs, serves, config, folder)
+    scripts[SUBMIT] = _submit_script(lead, runs, serves is not None)
     return scripts
 
 
@@ -151,7 +190,10 @@ def _step_script(
     return _script(title, options, [*config.setup, *exports], body)
 
 
-def _vllm_script(lead: str, model: str, config: SlurmConfig, folder: Path) -> str:
+def _vllm_script(
+    lead: str, runs: Sequence[RunScripts], model: str, config: SlurmConfig, folder: Path
+) -> str:
+    limit = seconds_of(config.gpu_time)
     options = [
         f"--job-name={job_name(folder.name, 'vllm')}",
         f"--output={folder}/vllm.log",
@@ -159,6 +201,8 @@ def _vllm_script(lead: str, model: str, config: SlurmConfig, folder: Path) -> st
         "--requeue",
         f"--chdir={Path.cwd()}",
         f"--time={config.gpu_time}",
+        # Time to be queued again before the limit.
+        f"--signal=B:TERM@{min(_SAVING_SECONDS, max(1, limit // 4))}",
         "--ntasks=1",
         f"--cpus-per-task={config.gpu_cpus}",
         f"--mem={config.gpu_memory}",
@@ -166,12 +210,29 @@ def _vllm_script(lead: str, model: str, config: SlurmConfig, folder: Path) -> st
         *([f"--account={config.account}"] if config.account else []),
         *config.gpu_options,
     ]
-    command = config.vllm_command.format(model=shlex.quote(model), port=config.vllm_port)
+    command = config.vllm_command.format(model=shlex.quote(model), port="$port")
     if config.gpu_container:
         command = f"{config.gpu_container} {command}"
-    body = _VLLM.format(command=command, port=config.vllm_port, url_file=folder / URL_FILE)
+    names = [job_name(run.run, step) for run in runs for step in _STEPS]
+    body = _VLLM.format(
+        command=command,
+        url_file=folder / URL_FILE,
+        steps=",".join(names),
+        log=folder / "vllm.log",
+        requeues=config.requeues,
+        queue_rounds=_QUEUE_ROUNDS,
+        round_seconds=_ROUND_SECONDS,
+    )
+    port = config.vllm_port or f"$(({_FIRST_PORT} + SLURM_JOB_ID % {_N_PORTS}))"
     title = f"The LLM server of {lead}; its URL goes to {URL_FILE}."
-    return _script(title, options, [*config.setup, f'rm -f "{folder / URL_FILE}"'], body)
+    setup = [
+        *config.setup,
+        f"port={port}",
+        # The server asks for the key that the steps send.
+        '[ -z "${LLM_API_KEY:-}" ] || export VLLM_API_KEY="$LLM_API_KEY"',
+        f'rm -f "{folder / URL_FILE}"',
+    ]
+    return _script(title, options, setup, body)
 
 
 def _script(title: str, options: Sequence[str], setup: Sequence[str], body: str) -> str:
@@ -179,16 +240,15 @@ def _script(title: str, options: Sequence[str], setup: Sequence[str], body: str)
     return "\n".join([*head, *setup, "", body])
 
 
-def _submit_script(
-    lead: str, runs: Sequence[RunScripts], config: SlurmConfig, has_vllm: bool, name: str
-) -> str:
+def _submit_script(lead: str, runs: Sequence[RunScripts], has_vllm: bool) -> str:
     lines = [
         "#!/bin/bash",
         f"# Submit {lead}: each step waits for the one before it. Prints the ids of the jobs.",
         "set -euo pipefail",
         'cd "$(dirname "$0")"',
         "submitted=()",
-        "trap 'scancel \"${submitted[@]}\"' ERR",
+        # All or nothing: a job that is refused takes back those before it.
+        "trap '[ $? -eq 0 ] || [ ${#submitted[@]} -eq 0 ] || scancel \"${submitted[@]}\"' EXIT",
         "submit() {",
         '  id=$(sbatch --parsable --kill-on-invalid-dep=yes "$@")',
         '  id="${id%%;*}"',
@@ -198,25 +258,16 @@ def _submit_script(
     ]
     server = ""
     if has_vllm:
-        lines += ["submit vllm.sh", "vllm=$id"]
+        # Held until the steps are in the queue: the job ends when it sees none of them.
+        lines += ["submit --hold vllm.sh", "vllm=$id"]
         server = ",after:$vllm"
-    ends = []
-    for number, run in enumerate(runs):
+    for run in runs:
         lines += [f"submit {run.quarter}-plan.sh"]
         if run.tasks:
             lines += [f"submit --dependency=afterok:$id{server} {run.quarter}-map.sh"]
         lines += [f"submit --dependency=afterok:$id{server} {run.quarter}-reduce.sh"]
-        lines += [f"end{number}=$id"]
-        ends.append(f"$end{number}")
     if has_vllm:
-        account = f" --account={config.account}" if config.account else ""
-        partition = f" --partition={config.partition}" if config.partition else ""
-        # However the runs end, the server and its GPU are given back.
-        lines += [
-            f"sbatch --parsable --dependency=afterany:{':'.join(ends)}{partition}{account} "
-            f"--job-name={job_name(name, 'stop')} --output=/dev/null --time=5 "
-            '--wrap="scancel $vllm" >/dev/null'
-        ]
+        lines += ["scontrol release $vllm"]
     return "\n".join(lines) + "\n"
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.quarters import Quarter
 
-STEP_ORDER = ("vllm", "plan", "map", "reduce", "stop")
-LOG_SOURCES = ("vllm", "plan", "map", "reduce")
+STEPS = ("vllm", "plan", "map", "reduce")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Submissions:
         folder = self.latest(quarter)
         if folder is None:
             return
-        order = {step: number for number, step in enumerate(STEP_ORDER)}
+        order = {step: number for number, step in enumerate(STEPS)}
         files = folder.glob(f"{quarter}-*.exit")
         for path in sorted(files, key=lambda item: (order.get(step_of(item), 9), item)):
             text = path.read_text(encoding="utf-8").strip()
@@ -40,11 +39,11 @@ class Submissions:
                 yield path, int(text)
 
     def log_files(self, source: str) -> list[Path]:
-        """Logs of a step (one of LOG_SOURCES) of the latest submission.
+        """Logs of a step (one of STEPS) of the latest submission.
 
         Raises InputError for an unknown step, or when nothing was submitted.
         """
-        if source not in LOG_SOURCES:
+        if source not in STEPS:
             raise InputError(f"log {source}", "is not known", "Use vllm, plan, map or reduce.")
         folder = self.latest(None)
         if folder is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftm_cli.operations.steps import StepRequest, map_step
 from ftm_cli.targets.slurm.config import SlurmConfig, read_config, seconds_of
 from ftm_cli.targets.slurm.scripts import RunScripts, render
 from ftm_core.contracts.errors import InputError
+from ftm_core.contracts.events import ignore
+from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage.local import LocalStorage
+from tests.fakes.small_quarter import build_small_quarter
 
 RUNS = (
     RunScripts("2022Q4", "2022Q4-20230601-120000", "/shared/data", (0, 1, 2, 5), max_firms=9),
@@ -56,12 +62,46 @@ def test_map_array_holds_open_batches_alone() -> None:
     assert "export LLM_API_KEY='it'\"'\"'s secret'" in scripts["2022Q4-plan.sh"]
 
 
-def test_gpu_job_is_ended_after_all_runs() -> None:
-    submit = rendered(GPU, "Qwen/Qwen3-8B")["submit.sh"]
-    assert "afterany:$end0:$end1" in submit
-    assert "scancel $vllm" in submit
-    assert "--llm-url-file /shared/slurm/x/llm_url" in rendered(GPU, "m")["2022Q4-map.sh"]
+def test_gpu_job_watches_the_steps_of_all_runs() -> None:
+    scripts = rendered(GPU, "Qwen/Qwen3-8B")
+    names = [f"ftm-{run.run}-{step}" for run in RUNS for step in ("plan", "map", "reduce")]
+    assert f"--name={','.join(names)})" in scripts["vllm.sh"]
+    assert "--port $port" in scripts["vllm.sh"]
+    # It must not begin before there is a step to see.
+    submit = scripts["submit.sh"].splitlines()
+    assert submit.index("submit --hold vllm.sh") < submit.index("submit 2022Q4-plan.sh")
+    assert submit[-1] == "scontrol release $vllm"
+    assert "--llm-url-file /shared/slurm/x/llm_url" in scripts["2022Q4-map.sh"]
     assert "vllm" not in rendered(GPU)["submit.sh"]
+
+
+def test_submit_script_takes_back_what_was_submitted(tmp_path: Path) -> None:
+    """The third job is refused: the two before it are cancelled, the vLLM job among them."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    log = tmp_path / "calls"
+    sbatch = f'echo sbatch >>{log}\nn=$(wc -l <{log})\n[ "$n" -lt 3 ] || exit 1\necho "$n;main"'
+    for name, body in (("sbatch", sbatch), ("scancel", f'echo "scancel $*" >>{log}')):
+        (commands / name).write_text(f"#!/bin/bash\n{body}\n")
+        (commands / name).chmod(0o755)
+    (tmp_path / "submit.sh").write_text(rendered(GPU, "m")["submit.sh"])
+    path = f"{commands}:{os.environ['PATH']}"
+    ended = subprocess.run(
+        ["bash", tmp_path / "submit.sh"], check=False, env={"PATH": path}, capture_output=True
+    )
+    assert ended.returncode != 0
+    assert log.read_text().splitlines()[-1] == "scancel 1 2"
+
+
+def test_step_reads_that_the_llm_server_failed(tmp_path: Path) -> None:
+    """No waiting and no other attempt: the command of the server must be fixed."""
+    url_file = tmp_path / "llm_url"
+    url_file.write_text("failed: the LLM server ended with exit code 1; its log is vllm.log\n")
+    storage = LocalStorage(tmp_path / "data")
+    build_small_quarter(storage)
+    step = StepRequest(storage, Quarter(2023, 1), "2023Q1-x", llm_url_file=url_file)
+    with pytest.raises(InputError, match="ended with exit code 1"):
+        map_step(step, "0", ignore)
 
 
 @pytest.mark.parametrize(
