@@ -21,6 +21,7 @@ MIN_PROCEDURE = 0.3
 MIN_NAMING = 0.2
 MIN_NUMBERS = 0.25
 SOME_RESULTS = 0.2
+SOME_PROCEDURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def kind_of(keywords: Sequence[str], talk: ThemeTalk) -> Kind:
 
     The LLM is not asked: a small one calls every theme a business subject. Keywords decide where
     enough of them belong to one kind. Otherwise sentences of few words that name a subject are
-    results when they hold numbers, and talk about the call when they do not.
+    results when they hold numbers, and talk about the call when one keyword is.
     """
     procedure = _share(
         any(lexicons.contains("procedure_words", word) for word in keyword.split())
@@ -67,8 +68,10 @@ def kind_of(keywords: Sequence[str], talk: ThemeTalk) -> Kind:
     if procedure >= MIN_PROCEDURE:
         return "procedure"
     if talk.naming < MIN_NAMING:
-        in_numbers = talk.numbers >= MIN_NUMBERS or results >= SOME_RESULTS
-        return "results" if in_numbers else "procedure"
+        if talk.numbers >= MIN_NUMBERS or results >= SOME_RESULTS:
+            return "results"
+        if procedure >= SOME_PROCEDURE:
+            return "procedure"
     return "subject"
 
 

@@ -31,7 +31,7 @@ def verdicts() -> Counter[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("kind", "precision", "recall"),
-    [("procedure", 0.75, 0.65), ("results", 0.85, 0.7), ("subject", 0.85, 0.9)],
+    [("procedure", 0.85, 0.65), ("results", 0.85, 0.7), ("subject", 0.85, 0.9)],
 )
 def test_kind_of_labeled_themes_is_mostly_right(
     verdicts: Counter[tuple[str, str]], kind: str, precision: float, recall: float
@@ -44,7 +44,7 @@ def test_kind_of_labeled_themes_is_mostly_right(
 def test_few_subjects_are_taken_for_procedure(verdicts: Counter[tuple[str, str]]) -> None:
     """Procedure is hidden where themes are shown, so a subject must hardly ever be called that."""
     subjects = sum(n for (label, _), n in verdicts.items() if label == "subject")
-    assert verdicts["subject", "procedure"] <= 0.03 * subjects
+    assert verdicts["subject", "procedure"] <= 0.01 * subjects
 
 
 def test_share_of_thanks_and_of_results_is_measured() -> None:
