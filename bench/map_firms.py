@@ -1,7 +1,8 @@
-"""Firms a minute of the map without LLM, against the loop that one would write, and its topics.
+"""The map without LLM, against the loop that one would write and against embedding alone.
 
 Run from the project root: ``python -m bench.map_firms [FIRMS] [PAIRS]``. Each pair takes its own
-share of the firms, both sides the same. Models are loaded and UMAP compiled on both sides before.
+share of the firms, all sides the same, in turn. Embedding alone embeds the very texts that the map
+embeds, by the same processes, and does nothing else. Models are loaded and UMAP compiled before.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +23,14 @@ from sklearn.feature_extraction.text import CountVectorizer
 from umap import UMAP
 
 from bench.corpus import maec_firms
-from bench.measuring import alternate, report
+from bench.measuring import in_turn, ratio_of, report
 from ftm_core.contracts.settings import Settings
 from ftm_core.quality.coherence import CallWords, diversity
+from ftm_core.text.small_talk import is_small_talk
 from ftm_core.topics.embedding import bundled_model_folder
+from ftm_core.topics.find_topics import _MASK
 from ftm_core.topics.topic_model import NGRAM_MAX
-from ftm_core.topics.workers import ModelWorkers, model_one_firm
+from ftm_core.topics.workers import ModelWorkers, embed_texts, model_one_firm
 
 Keywords = tuple[str, ...]
 
@@ -80,20 +83,30 @@ async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
             models = await asyncio.gather(*(workers.call(model_one_firm, firm) for firm in some))
             return [[topic.keywords for topic in model.topics] for model in models]
 
+        async def embed(some: Sequence[pa.Table]) -> None:
+            await asyncio.gather(*(workers.call(embed_texts, embedded(firm)) for firm in some))
+
+        def wait_for(work: Coroutine[Any, Any, Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(work, running).result()
+
         def ours(pair: int) -> None:
-            done = asyncio.run_coroutine_threadsafe(model(firms[pair::n_pairs]), running).result()
-            found["ours"] += done
+            found["ours"] += wait_for(model(firms[pair::n_pairs]))
 
         def theirs(pair: int) -> None:
             found["loop"] += loop.topics(firms[pair::n_pairs])
 
+        def embedding(pair: int) -> None:
+            wait_for(embed(firms[pair::n_pairs]))
+
         running = asyncio.get_running_loop()
         await model(firms[:1] * (2 * n_workers))
         await asyncio.to_thread(loop.topics, firms[:1])
-        ratio = await asyncio.to_thread(alternate, ours, theirs, n_pairs)
+        seconds = await asyncio.to_thread(in_turn, (ours, theirs, embedding), n_pairs)
+    ratio = ratio_of(seconds[0], seconds[1])
     in_order = [firm for pair in range(n_pairs) for firm in firms[pair::n_pairs]]
     measures: dict[str, Any] = {
         "times the firms a minute of the loop": ratio,
+        "times as long as embedding alone": ratio_of(seconds[2], seconds[0]),
         "firms": len(firms),
         "sentences": sum(len(firm) for firm in firms),
         "firms a minute, ours": 60 * len(firms) / sum(ratio.ours_seconds),
@@ -105,6 +118,12 @@ async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
         measures[f"diversity within a firm, {side}"] = sum(spread) / len(spread)
         measures[f"topics, {side}"] = sum(len(firm) for firm in keywords)
     return measures
+
+
+def embedded(firm: pa.Table) -> list[str]:
+    """The texts of a firm that the map embeds."""
+    spoken = zip(firm["raw_text"].to_pylist(), firm["speaker_type"].to_pylist(), strict=True)
+    return [_MASK.sub("", text) for text, speaker in spoken if not is_small_talk(text, speaker)]
 
 
 def _coherence(firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]]) -> float:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).with_name("results")
+# One file for each benchmark, from which `make docs` writes docs/reference/measurements.md.
+MEASURED = Path(__file__).with_name("measured")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,18 @@ def alternate(ours: Callable[[int], Any], theirs: Callable[[int], Any], n_pairs:
     return ratio_of(seconds[ours], seconds[theirs])
 
 
+def in_turn(runs: Sequence[Callable[[int], Any]], n_rounds: int) -> list[list[float]]:
+    """Seconds of each of several runs in each round; another one is first in every round."""
+    seconds: list[list[float]] = [[] for _ in runs]
+    for number in range(n_rounds):
+        for place in range(len(runs)):
+            chosen = (place + number) % len(runs)
+            started = time.perf_counter()
+            runs[chosen](number)
+            seconds[chosen].append(time.perf_counter() - started)
+    return seconds
+
+
 def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
     """The ratio of seconds measured pair by pair."""
     ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
@@ -52,26 +68,52 @@ def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
 
 
 def report(name: str, metrics: dict[str, Any]) -> None:
-    """Print the values, and write them with a description of the machine to results/NAME.json."""
+    """Print the values, and write them with commit, command and machine to measured/NAME.json."""
     for label, value in metrics.items():
         print(
             f"{name}  {label}: {value:.4g}"
             if isinstance(value, float)
             else f"{name}  {label}: {value}"
         )
-    RESULTS.mkdir(exist_ok=True)
-    machine = {
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "processor": _processor(),
+    MEASURED.mkdir(exist_ok=True)
+    record = {
+        "name": name,
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "commit": _commit(),
+        "command": _command(),
+        "machine": {
+            "cores": os.cpu_count(),
+            "load": round(os.getloadavg()[0], 1),
+            "python": platform.python_version(),
+            "processor": _processor(),
+        },
+        "metrics": {
+            label: asdict(value) if isinstance(value, Ratio) else value
+            for label, value in metrics.items()
+        },
     }
-    plain = {
-        label: asdict(value) if isinstance(value, Ratio) else value
-        for label, value in metrics.items()
-    }
-    text = json.dumps({"name": name, "machine": machine, "metrics": plain}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(record, indent=1)
+    (MEASURED / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    """The commit that was measured, marked where files of the product differ from it."""
+    root = Path(__file__).parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "ftm_core", "ftm_cli")
+    return git("rev-parse", "--short=10", "HEAD") + (" with changes" if changed else "")
+
+
+def _command() -> str:
+    """How the benchmark was started."""
+    main = sys.modules["__main__"].__spec__
+    module = main.name if main is not None else Path(sys.argv[0]).name
+    arguments = [Path(one).name if one.startswith("/") else one for one in sys.argv[1:]]
+    return " ".join(["python -m", module, *arguments])
 
 
 def _processor() -> str:

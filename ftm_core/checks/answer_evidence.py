@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from ftm_core.llm.messages import Answer, Parameters, Prompt, content_hash
 from ftm_core.row_code import row_code_version
 
 _Result = TypeVar("_Result")
+_SPACE = re.compile(r"\s")
 
 
 class AnswerEvidence:
@@ -35,6 +37,8 @@ class AnswerEvidence:
         self._answers = AnswerStore.open(quarter.storage, quarter.quarter)
         self._written: set[int] = set()
         self._spoken: list[str] = []
+        # Of each sentence only Python's hash of 64 bits, so that a quarter's fit into memory.
+        self._sentences: set[int] = set()
         for answer in self._answers.answers():
             if fields := prompts.fields_of(answer, "summary"):
                 self._written.add(digest([fields["summary"], answer.model]))
@@ -44,7 +48,9 @@ class AnswerEvidence:
 
     def add_spoken(self, texts: Sequence[str]) -> None:
         """Take in sentences of the quarter, which selected texts must come from."""
-        self._spoken.append("\n".join(clean_sentence(text) for text in texts).lower())
+        lines = [clean_sentence(text).lower() for text in texts]
+        self._spoken.append("\n".join(lines))
+        self._sentences.update(hash(line.rstrip(" .")) for line in lines)
 
     def fault_of_summary(self, topic: Mapping[str, Any], texts: Sequence[str]) -> str | None:
         """What is wrong with how a topic's summary came about, or None.
@@ -90,10 +96,21 @@ class AnswerEvidence:
 
     def _is_spoken(self, text: str) -> bool:
         """Whether a text is made of whole sentences that were said, one after another."""
-        lines = {line for spoken in self._spoken for line in spoken.split("\n") if line in text}
-        for line in sorted(lines, key=len, reverse=True):
-            text = text.replace(line, "")
-        return not text.strip(" .")
+        # Sentences end before a space. From each place that whole sentences lead up to, every
+        # sentence that begins there leads to a further one.
+        ends = [match.start() for match in _SPACE.finditer(text)] + [len(text)]
+        reached = {0}
+        for start in [0, *(end + 1 for end in ends[:-1])]:
+            if start in reached:
+                reached.update(
+                    end + 1
+                    for end in ends
+                    if end >= start and self._is_sentence(text[start:end].rstrip(" ."))
+                )
+        return len(text) + 1 in reached
+
+    def _is_sentence(self, text: str) -> bool:
+        return not text or hash(text) in self._sentences
 
     async def _find(self, prompt: Prompt, max_tokens: int) -> Answer:
         parameters = Parameters(max_tokens=max_tokens)

