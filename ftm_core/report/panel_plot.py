@@ -35,7 +35,14 @@ def find_themes(panel: Panel, asked: Sequence[str]) -> list[str]:
     """
     themes = panel.themes()
     if not asked:
-        return _largest(themes)
+        largest = _largest(themes)
+        if not largest:
+            raise InputError(
+                "themes of these quarters",
+                "have no subject among them that could be plotted",
+                "Name a theme with --theme; `ftm browse --procedure` lists those of all kinds.",
+            )
+        return largest
     return list(dict.fromkeys(_named(themes, name) for name in asked))
 
 

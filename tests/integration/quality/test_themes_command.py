@@ -14,6 +14,7 @@ import ftm_core
 from ftm_cli.app import app
 from ftm_core.contracts import keys
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import (
     SmallQuarter,
     build_small_quarter,
@@ -154,3 +155,13 @@ def test_themes_made_from_other_topics_are_refused(two_quarters: SmallQuarter) -
     assert shown.exit_code == 2
     assert "2023Q2" in shown.stderr
     assert "is not finished" in " ".join(shown.stderr.split())
+
+
+def test_themes_plot_without_any_theme_is_refused(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "data")
+    for quarter in (Quarter(2023, 1), NEXT):
+        build_small_quarter(storage, of=quarter, with_themes=False)
+    shown = ftm("themes", "--all", "--plot", "x.svg")
+    assert shown.exit_code == 2
+    assert "have no subject among them" in " ".join(shown.stderr.split())
+    assert not Path("x.svg").exists()
