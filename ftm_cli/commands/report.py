@@ -41,7 +41,8 @@ def report_command(
     """Write one self-contained HTML page: counts, map, themes, heatmap, checks, quality, run.
 
     The page needs no network and holds no more than a browser can show; what it samples, it says.
-    The exit code is 0 when the page is written, even if checks failed: `ftm evaluate` judges.
+    The exit code is 0 when the page is written, even if checks failed; that of
+    `ftm evaluate` says whether they did.
 
     JSON: `ftm schema report`.
 

@@ -20,7 +20,7 @@ class Monitor(Protocol):
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ConnectionNotice:
     """A poll that failed and is repeated: what happened, and what the operator can do."""
 
     text: str
@@ -29,8 +29,8 @@ class Trouble:
 
 def follow(
     monitor: Monitor, *, clock: Clock | None = None, waits: Waits | None = None
-) -> Iterator[Snapshot | Trouble]:
-    """A snapshot at each poll until the run ends; a Trouble in place of a poll that failed.
+) -> Iterator[Snapshot | ConnectionNotice]:
+    """A snapshot at each poll until the run ends; a notice in place of a failed poll.
 
     A login lost after the first poll is waited for; after ``waits.login`` seconds without one
     AwsLoginError is raised. Errors of the first poll are raised as they are.
@@ -57,11 +57,11 @@ def follow(
             hint = (
                 f"{error.hint.removesuffix(REPEAT).rstrip('.')}: watching then resumes by itself."
             )
-            yield Trouble(f"Login lost: {error.where} {error.cause}", hint)
+            yield ConnectionNotice(f"Login lost: {error.where} {error.cause}", hint)
         except (AwsBusyError, StorageRetryableError) as error:
-            yield Trouble(f"{error.where} {error.cause}")
+            yield ConnectionNotice(f"{error.where} {error.cause}")
         else:
             if lost_since is not None:
                 lost_since = None
-                yield Trouble("Logged in again.")
+                yield ConnectionNotice("Logged in again.")
             yield snapshot

@@ -15,7 +15,7 @@ from rich.text import Text
 from ftm_cli.console import say, stdout
 from ftm_cli.operations.aws.vllm import describe_phase
 from ftm_cli.operations.costs import duration
-from ftm_cli.operations.following import Trouble
+from ftm_cli.operations.following import ConnectionNotice
 from ftm_cli.operations.snapshots import Snapshot
 from ftm_cli.results.runs import Notice
 from ftm_cli.streams import stdout_is_lost
@@ -26,7 +26,7 @@ _BAR_WIDTH = 24
 _STYLES = {"SUCCEEDED": "bold green", "RUNNING": "bold cyan"}
 
 
-def show(snapshots: Iterable[Snapshot | Trouble], *, poll: float) -> Snapshot | None:
+def show(snapshots: Iterable[Snapshot | ConnectionNotice], *, poll: float) -> Snapshot | None:
     """Show each snapshot as it comes; the last snapshot, also when a stop signal ends it."""
     screen: _Screen | _Lines = _Screen(stdout, poll) if stdout.is_terminal else _Lines()
     last: Snapshot | None = None
@@ -58,23 +58,23 @@ class _Screen:
     def __exit__(self, *exc_info: object) -> None:
         self._live.stop()
 
-    def update(self, snapshot: Snapshot | Trouble) -> None:
+    def update(self, snapshot: Snapshot | ConnectionNotice) -> None:
         """Draw again."""
-        trouble = None if isinstance(snapshot, Snapshot) else snapshot
+        notice = None if isinstance(snapshot, Snapshot) else snapshot
         if isinstance(snapshot, Snapshot):
             self._snapshot = snapshot
         if self._snapshot is not None:
-            self._live.update(_panel(self._snapshot, trouble, self._poll), refresh=True)
+            self._live.update(_panel(self._snapshot, notice, self._poll), refresh=True)
 
 
 class _Lines:
-    """One line for each change, each new warning and each trouble."""
+    """One line for each change, each new warning and each notice of the connection."""
 
     def __init__(self) -> None:
         self._printed: tuple[object, ...] | None = None
         self._printed_at = 0.0
         self._warnings: set[Notice] = set()
-        self._trouble = ""
+        self._notice = ""
 
     def __enter__(self) -> _Lines:
         return self
@@ -82,17 +82,17 @@ class _Lines:
     def __exit__(self, *exc_info: object) -> None:
         return None
 
-    def update(self, snapshot: Snapshot | Trouble) -> None:
+    def update(self, snapshot: Snapshot | ConnectionNotice) -> None:
         """Print what is new."""
-        if isinstance(snapshot, Trouble):
-            if snapshot.text != self._trouble:
+        if isinstance(snapshot, ConnectionNotice):
+            if snapshot.text != self._notice:
                 say(
                     f"{snapshot.text}. {snapshot.hint}" if snapshot.hint else snapshot.text,
                     style="yellow",
                 )
-            self._trouble = snapshot.text
+            self._notice = snapshot.text
             return
-        self._trouble = ""
+        self._notice = ""
         phase = snapshot.vllm and snapshot.vllm.phase
         facts = (
             snapshot.state,
@@ -134,7 +134,7 @@ def _facts(snapshot: Snapshot) -> Iterable[str]:
         yield f"not answering now: {', '.join(snapshot.unread)}"
 
 
-def _panel(snapshot: Snapshot, trouble: Trouble | None, poll: float) -> RenderableType:
+def _panel(snapshot: Snapshot, notice: ConnectionNotice | None, poll: float) -> RenderableType:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column()
@@ -164,10 +164,10 @@ def _panel(snapshot: Snapshot, trouble: Trouble | None, poll: float) -> Renderab
             Text(_warning_line(item), style="yellow", no_wrap=True, overflow="ellipsis")
             for item in snapshot.warnings
         ]
-    if trouble is not None:
-        body += ["", Text(trouble.text, style="bold yellow")]
-        if trouble.hint:
-            body.append(Text(trouble.hint, style="yellow"))
+    if notice is not None:
+        body += ["", Text(notice.text, style="bold yellow")]
+        if notice.hint:
+            body.append(Text(notice.hint, style="yellow"))
     title = Text.assemble(
         (snapshot.run, "bold"),
         f"  {snapshot.quarter}  " if not snapshot.run.startswith(snapshot.quarter) else "  ",

@@ -43,10 +43,11 @@ def evaluate(
     """Check a quarter against its input, its cached responses, its schemas and the design's rules.
 
     Of ``settings`` only the tolerance for failed firms and the thresholds of quality count: the
-    rows are judged by the settings that their run recorded. ``own_checks`` is a folder of further
-    SQL checks. Every file is read once and then queried by DuckDB in bounded memory; quality is
-    measured where all checks passed, unless ``quality`` holds that already. Raises InputError when
-    the quarter is not finished or a record of it is unreadable, StorageError when storage fails.
+    rows are checked against the settings that their run recorded. ``own_checks`` is a folder of
+    further SQL checks. Every file is read once and then queried by DuckDB in bounded memory;
+    quality is measured where all checks passed, unless ``quality`` holds that already. Raises
+    InputError when the quarter is not finished or a record of it is unreadable, StorageError when
+    storage fails.
     """
     custom = [] if own_checks is None else sql_checks.checks_in(own_checks)
     store = QuarterStore(storage, quarter)

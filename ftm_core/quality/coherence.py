@@ -20,8 +20,8 @@ import numpy.typing as npt
 from ftm_core.text.tokens import KEYWORD_PATTERN
 
 _WORD = re.compile(KEYWORD_PATTERN)
-# Words of a topic that are judged, as is usual.
-WORDS_JUDGED = 10
+# Words of a topic that are measured, as is usual.
+WORDS_MEASURED = 10
 # As in gensim, so that words that never meet have a logarithm.
 _EPSILON = 1e-12
 # Rows that are handled at once, which bounds memory for long calls and many keywords.
@@ -62,12 +62,12 @@ class CallWords:
         from 0 to 1. A keyword counts by its words; those in no call are left out.
         """
         groups = [self._known(keywords) for keywords in keywords_of]
-        judged = [place for place, group in enumerate(groups) if len(group) > 1]
+        measured = [place for place, group in enumerate(groups) if len(group) > 1]
         found: list[float | None] = [None] * len(groups)
-        if judged:
+        if measured:
             calls = [np.asarray(words, np.int64) for words in self._words.values()]
-            counts = _count([groups[place] for place in judged], calls, _WINDOW[kind])
-            for place in judged:
+            counts = _count([groups[place] for place in measured], calls, _WINDOW[kind])
+            for place in measured:
                 npmi = counts.npmi(groups[place])
                 value = _mean_of_pairs(npmi) if kind == "c_npmi" else _context_similarity(npmi)
                 found[place] = None if math.isnan(value) else value
@@ -76,7 +76,7 @@ class CallWords:
     def _known(self, keywords: Sequence[str]) -> list[int]:
         words = (word for keyword in keywords for word in keyword.lower().split())
         known = [self._ids[word] for word in dict.fromkeys(words) if word in self._ids]
-        return known[:WORDS_JUDGED]
+        return known[:WORDS_MEASURED]
 
 
 @dataclass(frozen=True)

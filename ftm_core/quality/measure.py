@@ -25,9 +25,9 @@ from ftm_core.text.grounding import SourceVocabulary
 
 EXAMPLES_SHOWN = 5
 # Coherence reads calls word by word: of a large quarter as many as this, spread evenly over it.
-# Topics are judged with those of the same few calls, whose words they are. Themes are of words from
+# Topics are measured on those of the same few calls, whose words they are. Themes are of words from
 # everywhere, and two that are said together in few calls seem strangers where those are left out.
-CALLS_JUDGED = {"topic": 60, "theme": 1_000}
+CALLS_MEASURED = {"topic": 60, "theme": 1_000}
 _COHERENCES: dict[Kind, tuple[str, str]] = {
     "c_npmi": ("coherence", "NPMI"),
     "c_v": ("coherence-cv", "C_v"),
@@ -98,8 +98,8 @@ class _Rows:
         self.exposures = store.table("theme_exposures", ["theme_id", "firm_id", "n_sentences"])
         calls = sorted(_call(row) for row in self.firms)
         self.n_calls = len(calls)
-        self.chosen_calls = {level: _spread(calls, most) for level, most in CALLS_JUDGED.items()}
-        self.words = {level: CallWords() for level in CALLS_JUDGED}
+        self.chosen_calls = {level: _spread(calls, most) for level, most in CALLS_MEASURED.items()}
+        self.words = {level: CallWords() for level in CALLS_MEASURED}
         self.n_sentences = self.n_small_talk = self.n_in_topic = self.n_in_theme = 0
         self.topic_of_place: dict[tuple[str, int], str | None] = {}
         self.theme_of_place: dict[tuple[str, int], str | None] = {}
@@ -174,19 +174,19 @@ def _keyword_measures(rows: _Rows, settings: QualityThresholds) -> Iterator[Meas
         calls = f"by the words of {len(rows.chosen_calls[level])} of {rows.n_calls} calls"
         for kind, (id, title) in _COHERENCES.items():
             found = rows.words[level].coherence([row["keywords"] for row in items], kind)
-            judged = sorted(
+            measured = sorted(
                 (value, row[f"{level}_id"])
                 for value, row in zip(found, items, strict=True)
                 if value is not None
             )
-            lowest = ", ".join(f"{name} {value:.2f}" for value, name in judged[:3])
-            detail = f"{len(judged)} of {len(items)} {level}s judged {calls}; lowest: {lowest}"
+            lowest = ", ".join(f"{name} {value:.2f}" for value, name in measured[:3])
+            detail = f"{len(measured)} of {len(items)} {level}s measured {calls}; lowest: {lowest}"
             yield at_least(
                 f"{level}-{id}",
                 f"Mean {title} of {level}s' keywords",
-                mean([value for value, _ in judged]),
+                mean([value for value, _ in measured]),
                 settings.min_coherence if kind == "c_npmi" else settings.min_coherence_cv,
-                detail if judged else "",
+                detail if measured else "",
             )
     # Topics of many firms are meant to share words, so only themes are held to a threshold.
     yield Measure(

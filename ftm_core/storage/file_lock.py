@@ -58,7 +58,9 @@ def _exclusive_file(path: Path, where: str, *, has_flock: bool) -> Iterator[None
     token = f"{process_view()} {os.getpid()} {uuid.uuid4()}"
     began = time.monotonic()
     with translated(where):
-        while not _created(path, token, patient=time.monotonic() < began + _REFUSED_SECONDS):
+        while not _created(
+            path, token, refusal_means_held=time.monotonic() < began + _REFUSED_SECONDS
+        ):
             if has_flock and _owner_was_killed_here(path):
                 path.unlink(missing_ok=True)
                 continue
@@ -96,17 +98,17 @@ def _owner_was_killed_here(path: Path) -> bool:
     return False
 
 
-def _created(path: Path, token: str, *, patient: bool) -> bool:
+def _created(path: Path, token: str, *, refusal_means_held: bool) -> bool:
     """Create the lock file exclusively, which NFS, SMB, FAT and FUSE all can; False if held.
 
-    SFTP has no word for "exists": with ``patient`` a refusal is taken for one.
+    SFTP has no word for "exists": with ``refusal_means_held`` a refusal is taken for one.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno == errno.EPERM and patient:
+        if error.errno == errno.EPERM and refusal_means_held:
             return False
         raise
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -22,8 +22,8 @@ from ftm_core.text.sentences import LONGEST_SENTENCE
 from ftm_core.transcripts.assembling import Assembler, FirmRows
 from ftm_core.transcripts.chunks import FIRMS_PER_CHUNK, ChunkWriter
 from ftm_core.transcripts.ingest_report import IngestReport, QuarterResult
-from ftm_core.transcripts.judging import judge
 from ftm_core.transcripts.publishing import existing_manifests, publish
+from ftm_core.transcripts.rejection_limits import check_rejects
 from ftm_core.transcripts.rejects import RejectLog, printable
 from ftm_core.transcripts.results import Reject
 from ftm_core.transcripts.row_reader import (
@@ -139,7 +139,7 @@ class _Job:
         try:
             with Staging(self._folder, self._options.memory_limit) as staging:
                 self._read(staging)
-                self._judge(n_accepted=staging.count)
+                self._check_rejects(n_accepted=staging.count)
                 manifests = self._write(staging)
         finally:
             for log in (self._log, *self._rejects.values()):
@@ -266,7 +266,7 @@ class _Job:
                     n_rejected_rows=self._n_rejects(quarter),
                 )
         self._warn(n_overlong, n_nearly_equal, first_pair)
-        self._judge(n_accepted=len(manifests))
+        self._check_rejects(n_accepted=len(manifests))
         self._listener(events.StageFinished(_WRITE, time.monotonic() - started))
         return manifests
 
@@ -297,9 +297,9 @@ class _Job:
             return self._log.count
         return sum(log.count for its, log in self._rejects.items() if its in (quarter, None))
 
-    def _judge(self, *, n_accepted: int) -> None:
+    def _check_rejects(self, *, n_accepted: int) -> None:
         """Refuse a source of which nothing is left or too much is rejected."""
-        judge(
+        check_rejects(
             self._name,
             self._log,
             n_accepted=n_accepted,

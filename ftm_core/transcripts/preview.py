@@ -11,7 +11,7 @@ from pathlib import Path
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.text.sentences import LONGEST_SENTENCE, split
 from ftm_core.transcripts.ingest import IngestOptions, open_options
-from ftm_core.transcripts.judging import MAX_REJECTED_SHARE
+from ftm_core.transcripts.rejection_limits import MAX_REJECTED_SHARE
 from ftm_core.transcripts.results import Preview, PreviewCall, PreviewTurn, Reject
 from ftm_core.transcripts.row_reader import (
     Accepted,

@@ -29,7 +29,7 @@ _OWN_VARIABLES = {
     "map.checkpoint_interval": (("batch", "checkpoint_interval"),),
 }
 # The jobs' LLM is the deployed one or [aws.deploy] llm_base_url, a key is a secret, and quality is
-# judged here.
+# measured here.
 _NOT_FOR_JOBS = ("llm.base_url", "llm.api_key", "quality.")
 _NOT_IN_FILE = ("terraform_root", "region", "profile", "account_id", "variables")
 

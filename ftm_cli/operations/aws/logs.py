@@ -77,8 +77,8 @@ class Logs:
             if not token:
                 return
 
-    def kept_from(self, source: str) -> dt.datetime | None:
-        """The earliest time that the log still holds; None when it is kept for ever."""
+    def retained_from(self, source: str) -> dt.datetime | None:
+        """The earliest time that the log still holds; None when it never expires."""
         group, _ = _place(source)
         with translated(f"log group {group}", self._profile):
             found = self._logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]

@@ -188,18 +188,18 @@ class RemoteRun:
         return RemoteOutcome(now, None, self._is_off)
 
     @contextlib.contextmanager
-    def vllm_for_the_run(self) -> Iterator[_Kept]:
+    def vllm_for_the_run(self) -> Iterator[_KeepVllm]:
         """Within the block vLLM may be brought up; after it vLLM is down and the run has ended.
 
         A run that only lost its follower is left alone, with its vLLM.
         """
-        kept = _Kept()
+        choice = _KeepVllm()
         if self._plan.scale == "none":
-            yield kept
+            yield choice
             return
         try:
-            yield kept
-            if not kept.keep:
+            yield choice
+            if not choice.keep:
                 # Inside the try: a signal that comes just before this still ends below.
                 self.take_vllm_down()
         except LeftRunningError:
@@ -350,7 +350,7 @@ class RemoteRun:
 
 
 @dataclass
-class _Kept:
+class _KeepVllm:
     """Whether vLLM outlives the block, for a detached run."""
 
     keep: bool = False

@@ -26,12 +26,12 @@ def check_requests(logs: Logs, identity: RunIdentity) -> Check:
         for event in logs.events("vllm", started, pattern=REQUESTS)
         if finished is None or event.time <= finished
     )
-    kept_from = logs.kept_from("vllm")
-    if not count and kept_from is not None and started < kept_from:
+    retained_from = logs.retained_from("vllm")
+    if not count and retained_from is not None and started < retained_from:
         raise AwsMissingError(
             f"log group {names.VLLM_LOGS}",
             f"no longer reaches back to {identity.started}",
-            "The answers that the run kept are checked all the same.",
+            "The cached responses of the run are checked all the same.",
         )
     span = f"from {identity.started} to {identity.finished or 'now'}"
     return Check(

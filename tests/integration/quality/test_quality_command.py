@@ -54,7 +54,7 @@ def test_themes_are_judged_by_more_calls_than_topics_are(
     finished_quarter: SmallQuarter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_all = measures(finished_quarter)
-    monkeypatch.setattr(measure, "CALLS_JUDGED", {"topic": 2, "theme": 1_000})
+    monkeypatch.setattr(measure, "CALLS_MEASURED", {"topic": 2, "theme": 1_000})
     found = measures(finished_quarter)
 
     assert "by the words of 2 of 7 calls" in found["topic-coherence"]["detail"]

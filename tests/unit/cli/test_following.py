@@ -8,7 +8,7 @@ import pytest
 
 from ftm_cli.operations.aws.errors import AwsBusyError, AwsLoginError
 from ftm_cli.operations.aws.waiting import Clock, Waits
-from ftm_cli.operations.following import Trouble, follow
+from ftm_cli.operations.following import ConnectionNotice, follow
 from ftm_cli.operations.snapshots import FirmRate, Snapshot
 from ftm_core.contracts.records import RunIdentity
 from ftm_core.data.progress import Progress
@@ -61,14 +61,14 @@ class Time:
         return Clock(monotonic=lambda: self.now, sleep=self.sleep)
 
 
-def watch(*looks: Snapshot | Exception) -> Iterator[Snapshot | Trouble]:
+def watch(*looks: Snapshot | Exception) -> Iterator[Snapshot | ConnectionNotice]:
     return follow(Scripted(*looks), clock=Time().clock, waits=Waits(poll=10.0, login=60.0))
 
 
 def test_following_resumes_after_a_lost_and_renewed_login() -> None:
     seen = list(watch(snapshot(), LOGIN, LOGIN, snapshot("SUCCEEDED")))
 
-    reported = [look for look in seen if isinstance(look, Trouble)]
+    reported = [look for look in seen if isinstance(look, ConnectionNotice)]
     assert [trouble.text.split(":")[0] for trouble in reported] == [
         "Login lost",
         "Login lost",
@@ -94,7 +94,7 @@ def test_second_loss_of_a_login_is_waited_for_again() -> None:
 
 def test_throttling_is_reported_and_outlived() -> None:
     seen = list(watch(snapshot(), *[BUSY] * 50, snapshot("FAILED")))
-    assert sum(isinstance(look, Trouble) for look in seen) == 50
+    assert sum(isinstance(look, ConnectionNotice) for look in seen) == 50
 
 
 def test_without_a_login_at_the_start_nothing_is_waited_for() -> None:

@@ -8,7 +8,7 @@ import pytest
 from gensim.corpora import Dictionary
 from gensim.models import CoherenceModel
 
-from ftm_core.quality.coherence import WORDS_JUDGED, CallWords, Kind, diversity
+from ftm_core.quality.coherence import WORDS_MEASURED, CallWords, Kind, diversity
 
 
 def spoken() -> CallWords:
@@ -63,7 +63,7 @@ def test_coherence_has_the_values_of_gensim(kind: Kind, seed: int) -> None:
     judged = [[word for word in group if word in said] for group in groups]
     model = CoherenceModel(
         topics=judged, texts=texts, dictionary=Dictionary(texts), coherence=kind,
-        topn=WORDS_JUDGED, processes=1,
+        topn=WORDS_MEASURED, processes=1,
     )  # fmt: skip
 
     found = words.coherence(groups, kind)

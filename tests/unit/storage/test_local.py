@@ -19,6 +19,7 @@ DAY = 24 * 3600
 OPERATIONS: dict[str, Callable[[LocalStorage, str], Any]] = {
     "exists": lambda store, key: store.exists(key),
     "size": lambda store, key: store.size(key),
+    "modified": lambda store, key: store.modified(key),
     "read": lambda store, key: store.read(key),
     "open_input": lambda store, key: store.open_input(key).__enter__(),
     "open_output": lambda store, key: store.open_output(key).__enter__(),

@@ -112,6 +112,7 @@ def read_through_file(storage: S3Storage) -> None:
 OPERATIONS: dict[str, Callable[[S3Storage], Any]] = {
     "exists": lambda storage: storage.exists("key"),
     "size": lambda storage: storage.size("key"),
+    "modified": lambda storage: storage.modified("key"),
     "list": lambda storage: list(storage.list("key")),
     "read": lambda storage: storage.read("key"),
     "read_versioned": lambda storage: storage.read_versioned("key"),

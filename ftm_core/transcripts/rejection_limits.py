@@ -12,7 +12,7 @@ from ftm_core.transcripts.rejects import RejectedRowsError, RejectLog
 MAX_REJECTED_SHARE = 0.02
 
 
-def judge(
+def check_rejects(
     name: str,
     log: RejectLog,
     *,
