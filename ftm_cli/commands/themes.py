@@ -17,36 +17,41 @@ if TYPE_CHECKING:
     from ftm_core.storage import Storage
 
 
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        min=0.0,
+        max=1.0,
+        help="Similarity from which two themes are the same; that of ftm.toml when left out.",
+        show_default=False,
+    ),
+]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        help="Draw exposure to themes over quarters into this .html, .svg, .png or .pdf file.",
+        show_default=False,
+    ),
+]
+PlottedThemesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--theme",
+        help="Theme to plot: its ID, or words of its name or keywords; repeat for more. "
+        "The five largest that last when left out.",
+        show_default=False,
+    ),
+]
+
+
 def themes_command(
     quarters: QuartersOption = None,
     every: AllQuartersOption = False,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold",
-            min=0.0,
-            max=1.0,
-            help="Similarity from which two themes are the same; that of ftm.toml when left out.",
-            show_default=False,
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot",
-            help="Draw exposure to themes over quarters into this .html, .svg, .png or .pdf file.",
-            show_default=False,
-        ),
-    ] = None,
-    theme: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--theme",
-            help="Theme to plot: its ID, or words of its name or keywords; repeat for more. "
-            "The five largest that last when left out.",
-            show_default=False,
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
+    plot: PlotOption = None,
+    theme: PlottedThemesOption = None,
     data: DataOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -67,14 +72,11 @@ def themes_command(
 
         ftm themes --quarters 2016Q3..2017Q1 --plot oil.png --theme oil --theme panel_2016Q3_012
     """
-    from ftm_cli.console import print_json, say
+    from ftm_cli.console import print_json
     from ftm_cli.results.quarters import ThemesReport
-    from ftm_cli.targets.quarters import select_quarters
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.errors import InputError
-    from ftm_core.contracts.quarters import parse_quarters
     from ftm_core.contracts.settings import PROJECT_FILE, resolve
-    from ftm_core.data.listing import quarters_with_themes
     from ftm_core.quality.linking import follow
 
     if theme and plot is None:
@@ -86,6 +88,37 @@ def themes_command(
     thresholds = resolve(project_file=Path(PROJECT_FILE)).settings.quality
     least = thresholds.link_threshold if threshold is None else threshold
     storage = open_data(data)
+    present, skipped = _selected(storage, quarters, every=every)
+    drawn = None if plot is None else _plot(storage, present, plot, theme or ())
+    if drawn is not None and not json_output:
+        _show_plot(drawn)
+        return
+    steps = follow(storage, present, least)
+    if json_output:
+        report = ThemesReport.model_validate(
+            {
+                "quarters": [str(quarter) for quarter in present],
+                "skipped": skipped,
+                "threshold": least,
+                "steps": [step.as_json() for step in steps],
+                "plot": drawn,
+            }
+        )
+        print_json(report.as_json())
+    else:
+        _show(steps)
+
+
+def _selected(
+    storage: Storage, quarters: str | None, *, every: bool
+) -> tuple[list[Quarter], list[str]]:
+    """The quarters to follow, two or more, and those of the range that have no themes."""
+    from ftm_cli.console import say
+    from ftm_cli.targets.quarters import select_quarters
+    from ftm_core.contracts.errors import InputError
+    from ftm_core.contracts.quarters import parse_quarters
+    from ftm_core.data.listing import quarters_with_themes
+
     present = select_quarters(
         quarters_with_themes(storage),
         quarters=quarters,
@@ -106,24 +139,7 @@ def themes_command(
             f"have themes in {present[0]} alone, and following takes two",
             "Run another quarter, or name more of them.",
         )
-    drawn = None if plot is None else _plot(storage, present, plot, theme or ())
-    if drawn is not None and not json_output:
-        _show_plot(drawn)
-        return
-    steps = follow(storage, present, least)
-    if json_output:
-        report = ThemesReport.model_validate(
-            {
-                "quarters": [str(quarter) for quarter in present],
-                "skipped": skipped,
-                "threshold": least,
-                "steps": [step.as_json() for step in steps],
-                "plot": drawn,
-            }
-        )
-        print_json(report.as_json())
-    else:
-        _show(steps)
+    return present, skipped
 
 
 def _plot(
