@@ -53,11 +53,12 @@ vllm-conformance: $(VENV)/.installed-dev ## The LLM client's contract against th
 	PYTHON=$(BIN)/python scripts/vllm-serve $(BIN)/pytest \
 		-m "vllm or not vllm" tests/conformance
 
-BENCHES := startup input_output memory_curve quarter_on_paper embedding map_firms overlap \
-	llm_throughput reduce_scale report_scale
+BENCHES := startup first_firm input_output memory_curve quarter_on_paper embedding map_firms overlap \
+	llm_throughput reduce_scale finished_commands report_scale
 
 bench: $(VENV)/.installed-dev ## Ratios against what one would use instead, and what a quarter takes
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
+	$(BIN)/python -m scripts.write_reference docs/reference
 
 $(PEERS)/.installed: bench/peers.txt
 	$(PYTHON) -m venv $(PEERS)

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from bench.corpus import maec_file
 from bench.golden import MODEL, answer_to
-from bench.measuring import report
+from bench.measuring import measured_commit, report
 from bench.quarters import QUARTER, make_quarter
 from ftm_core.contracts.events import ignore
 from ftm_core.contracts.settings import LlmSettings, Settings
@@ -277,6 +277,7 @@ def _resident(pid: int) -> int:
 
 def measure(data: Path, names: list[str]) -> dict[str, object]:
     """The values of each command."""
+    measured_commit()
     store_rows = pq.ParquetFile(
         next(data.glob(f"processed/sentences/quarter={QUARTER}/*.parquet"))
     ).metadata.num_rows

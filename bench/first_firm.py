@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from bench.golden import MODEL, golden_llm, write_maec_firms
-from bench.measuring import report
+from bench.measuring import measured_commit, report
 
 QUARTER = "2017Q1"
 POLL_SECONDS = 0.02
@@ -74,6 +74,7 @@ def main() -> None:
     given = [one for one in sys.argv[1:] if one != "--cold"]
     n_runs = int(given[0]) if given else 5
     measured = []
+    measured_commit()
     with tempfile.TemporaryDirectory() as folder, golden_llm() as url:
         source = Path(folder) / "maec_60.parquet"
         write_maec_firms(source)

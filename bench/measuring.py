@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def alternate(ours: Callable[[int], Any], theirs: Callable[[int], Any], n_pairs:
     Both get the number of the pair. Load on the machine meets both alike, so their ratio holds
     where neither time does.
     """
+    measured_commit()
     seconds: dict[Callable[[int], Any], list[float]] = {ours: [], theirs: []}
     for pair in range(n_pairs):
         for run in (ours, theirs) if pair % 2 == 0 else (theirs, ours):
@@ -51,6 +53,7 @@ def alternate(ours: Callable[[int], Any], theirs: Callable[[int], Any], n_pairs:
 
 def in_turn(runs: Sequence[Callable[[int], Any]], n_rounds: int) -> list[list[float]]:
     """Seconds of each of several runs in each round; another one is first in every round."""
+    measured_commit()
     seconds: list[list[float]] = [[] for _ in runs]
     for number in range(n_rounds):
         for place in range(len(runs)):
@@ -79,7 +82,7 @@ def report(name: str, metrics: dict[str, Any]) -> None:
     record = {
         "name": name,
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "commit": _commit(),
+        "commit": measured_commit(),
         "command": _command(),
         "machine": {
             "cores": os.cpu_count(),
@@ -96,8 +99,12 @@ def report(name: str, metrics: dict[str, Any]) -> None:
     (MEASURED / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _commit() -> str:
-    """The commit that was measured, marked where files of the product differ from it."""
+@cache
+def measured_commit() -> str:
+    """The commit at the first call, before anything is measured.
+
+    It is marked where files of the product differ from it.
+    """
     root = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:

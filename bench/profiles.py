@@ -17,11 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from bench.measuring import RESULTS
-
 PY_SPY = Path(".venv-peers/bin/py-spy")
 SIDES = ("loop", "ours")
 READY = "ready"
+
+
+RESULTS = Path(__file__).with_name("results")
 
 
 def model_side(side: str, n_firms: int) -> None:

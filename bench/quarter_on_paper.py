@@ -17,6 +17,20 @@ FIRMS = 5000
 BATCHES = 20
 SENTENCES = 300.0
 STEP_SECONDS = 1.0
+# Rates that were measured, on two cores and not on AWS; prices.toml says how. All others are
+# assumed, and so is every time that follows from one of those.
+MEASURED_RATES = frozenset(
+    {
+        "seconds_per_sentence",
+        "seconds_per_call",
+        "topics_per_sentence",
+        "prompt_tokens",
+        "answer_tokens",
+        "answers_per_theme",
+    }
+)
+# Entries of the table that are no rates.
+NOT_RATES = frozenset({"measured", "basis"})
 
 
 @dataclass
@@ -74,6 +88,10 @@ def main() -> None:
         "answers a quarter": round(FIRMS * step.answers_per_firm),
         "answers a second of one vLLM": step.answers_per_second,
     }
+    for name, rate in prices.rates.items():
+        if name not in NOT_RATES:
+            kind = "measured" if name in MEASURED_RATES else "assumed"
+            values[f"rate, {name}"] = f"{rate:g} ({kind})"
     for instances in (1, 4, 16):
         planned = estimate_run(
             prices,
@@ -85,20 +103,26 @@ def main() -> None:
         simulated, busy = simulate(prices, step, instances)
         for quarters in (1, 40):
             hours = quarters * planned.seconds / 3600
-            total, vllm, jobs = (
-                round(quarters * dollars)
-                for dollars in (planned.total_usd, planned.vllm_usd, planned.batch_usd)
+            dollars = ", ".join(
+                f"{item} ${quarters * usd:,.2f}" for item, usd in planned.items.items()
             )
-            values[f"{instances} GPU, {quarters} quarter(s)"] = (
-                f"{hours:.1f} h, ${total} (vLLM ${vllm}, jobs ${jobs})"
+            total = quarters * planned.total_usd
+            values[f"{instances} vLLM, {quarters} quarter(s)"] = (
+                f"{hours:,.1f} h, ${total:,.0f} ({dollars})"
             )
-        values[f"{instances} GPU, parts"] = (
-            f"LLM answers {planned.answer_seconds / 3600:.2f} h, topic models "
-            f"{planned.model_seconds / 3600:.2f} h, reduce {planned.reduce_seconds / 3600:.2f} h, "
-            f"starting up {planned.start_seconds / 3600:.2f} h; slowest: {planned.bottleneck}"
+        parts = {
+            "LLM answers (assumed)": planned.answer_seconds,
+            "topic models (measured)": planned.model_seconds,
+            "reduce (assumed)": planned.reduce_seconds,
+            "starting up (assumed)": planned.start_seconds,
+        }
+        first, second = sorted(parts, key=lambda part: -parts[part])[:2]
+        values[f"{instances} vLLM, parts"] = ", ".join(
+            f"{part} {seconds / 3600:.2f} h" for part, seconds in parts.items()
         )
+        values[f"{instances} vLLM, bottleneck"] = f"{first}, then {second}"
         formula = max(planned.answer_seconds, planned.model_seconds)
-        values[f"{instances} GPU, map simulated"] = (
+        values[f"{instances} vLLM, map simulated"] = (
             f"{simulated / 3600:.2f} h, {simulated / formula:.2f} of the formula, "
             f"LLM at work {busy:.0%}"
         )

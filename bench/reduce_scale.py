@@ -5,7 +5,7 @@ real sentences of MAEC 2017Q1: each vector is a real vector moved towards anothe
 text is a real text, and firms have 300 sentences. The writers of ingest and map write it, then the
 reduce of each size runs in a process of its own. A fake LLM server answers at once, so the seconds
 hold everything but the LLM's. Prints a line per size and writes
-``bench/results/reduce_scale.json``.
+``bench/measured/reduce_scale.json``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.corpus import maec_file
+from bench.measuring import report
 from bench.quarters import QUARTER, MadeQuarter, make_quarter
 from ftm_core.contracts import schemas
 from ftm_core.contracts.events import Event, StageFinished
@@ -216,7 +217,7 @@ def main() -> None:
     if sys.argv[1:2] == ["one"]:
         print(json.dumps(measure(Path(sys.argv[2]))))
         return
-    report = []
+    values: dict[str, object] = {}
     for size in sys.argv[1:] or ["150000", "1500000"]:
         with tempfile.TemporaryDirectory(prefix="reduce-scale-") as folder:
             write_quarter(LocalStorage(Path(folder)), int(size))
@@ -226,9 +227,9 @@ def main() -> None:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        report.append(json.loads(done.stdout.splitlines()[-1]))
-        print(report[-1], flush=True)
-        (RESULTS / "reduce_scale.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+        measured = json.loads(done.stdout.splitlines()[-1])
+        values |= {f"{int(size):,} sentences, {name}": one for name, one in measured.items()}
+    report("reduce_scale", values)
 
 
 if __name__ == "__main__":

@@ -163,18 +163,15 @@ class AwsTarget:
             nothing_to_do=True,
         )
 
-    def start(
-        self, plans: Sequence[QuarterPlan], options: RunOptions, listener: Listener
-    ) -> list[RunResult]:
-        """Start the executions and return; the deadman switch takes vLLM down after the runs."""
-        results = []
-        for plan in plans:
-            started = self._remote_run(plan, listener).start_detached()
-            listener(Note(f"Started {plan.run}. `ftm monitor {plan.run}` watches it."))
-            results.append(aws_result(started))
+    def start(self, plan: QuarterPlan, options: RunOptions, listener: Listener) -> RunResult:
+        """Start the execution and return; the deadman switch takes vLLM down after the run."""
+        started = self._remote_run(plan, listener).start_detached()
+        listener(
+            Note(f"Started {plan.run}. `ftm monitor {plan.run}` watches it."),
+        )
         if options.scale == "auto":
             listener(Note("The deadman switch takes vLLM down after the run."))
-        return results
+        return aws_result(started)
 
     def observe(self, run: str | None) -> Monitor:
         """A monitor of one execution; it names its own bucket."""

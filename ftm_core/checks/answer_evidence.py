@@ -39,9 +39,14 @@ class AnswerEvidence:
         self._spoken: list[str] = []
         # Of each sentence only Python's hash of 64 bits, so that a quarter's fit into memory.
         self._sentences: set[int] = set()
+        # Summaries by the present code are made again, so none has to be found by its text.
+        by_text = self._code != row_code_version()
         for answer in self._answers.answers():
-            if fields := prompts.fields_of(answer, "summary"):
+            if by_text and (fields := prompts.fields_of(answer, "summary")):
                 self._written.add(digest([fields["summary"], answer.model]))
+            # Most responses are summaries, which need not be parsed for the fields of a theme.
+            if "description" not in answer.text:
+                continue
             if fields := prompts.fields_of(answer, "title", "description"):
                 title = title_of(fields["title"].rstrip(".:;, "))
                 self._written.add(digest([title, fields["description"]]))
