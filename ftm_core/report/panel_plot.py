@@ -19,7 +19,9 @@ FORMATS = ("html", "svg", "png", "pdf")
 # What is drawn when no theme is named.
 N_LARGEST = 5
 _MOST_CANDIDATES = 10
-_MOST_TICKS = 12
+# On the axis, and of them those that fit side by side without being turned.
+_MOST_TICKS = 24
+_MOST_LEVEL_TICKS = 10
 _NAME_LENGTH = 80
 # Okabe and Ito (2008): colors that color-blind readers tell apart; markers serve print in gray.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -126,9 +128,10 @@ def _draw(values: pd.DataFrame, ids: Sequence[str], quarters: Sequence[Quarter])
         )
         lines.append(line)
         names.append(_shortened(str(rows["panel_theme_name"].iloc[0])))
-    ticks = _ticks(quarters)
+    ticks = _ticks(quarters, _MOST_TICKS)
     axes.set_xticks([_time(quarter) for quarter in ticks], [str(quarter) for quarter in ticks])
-    axes.tick_params(axis="x", labelrotation=45 if len(ticks) > 6 else 0)
+    is_level = ticks == _ticks(quarters, _MOST_LEVEL_TICKS)
+    axes.tick_params(axis="x", labelrotation=0 if is_level else 45)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("Mean share of a call (%)")
     axes.grid(axis="y", linewidth=0.5, alpha=0.5)
@@ -144,12 +147,12 @@ def _time(quarter: Quarter) -> int:
     return quarter.year * 4 + quarter.number - 1
 
 
-def _ticks(quarters: Sequence[Quarter]) -> list[Quarter]:
-    """The quarters whose labels have room: not too many, none close to the one before it."""
+def _ticks(quarters: Sequence[Quarter], most: int) -> list[Quarter]:
+    """The quarters whose labels have room: ``most`` at the most, none close to the one before."""
     span = _time(quarters[-1]) - _time(quarters[0])
     shown = [quarters[0]]
     for quarter in quarters[1:]:
-        if (_time(quarter) - _time(shown[-1])) * _MOST_TICKS >= span:
+        if (_time(quarter) - _time(shown[-1])) * most >= span:
             shown.append(quarter)
     return shown
 
