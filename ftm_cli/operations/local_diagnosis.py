@@ -109,10 +109,15 @@ def _no_progress(
     began = dt.datetime.fromtimestamp(owner.process_started, dt.UTC)
     moved = max(filter(None, (ProgressReader(storage, quarter).last_written(), began)))
     since = f"no progress since {moved:%Y-%m-%d %H:%M:%S} UTC"
-    end_it = f"end it with `kill {owner.pid}` and run `ftm run --quarter {quarter}`, which resumes"
+    again = f"`ftm run --quarter {quarter}` resumes it"
+    end_it = f"end it with `kill {owner.pid}`, or `kill -9 {owner.pid}` if it stays; {again}"
     if is_suspended(owner):
         cause = "cause: its process is suspended (Ctrl-Z, SIGSTOP or a debugger)"
-        step = f"`kill -CONT {owner.pid}` on {owner.host} lets it continue; or {end_it}."
+        # A suspended process takes no SIGTERM before it continues.
+        step = (
+            f"`kill -CONT {owner.pid}` on {owner.host} lets it continue. To end it instead, run "
+            f"`kill {owner.pid}` before that; {again}."
+        )
         return since, (*evidence, cause), step
     silent = seconds_since_renewal(owner)
     if silent > _SILENT_SECONDS:

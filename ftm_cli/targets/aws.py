@@ -163,15 +163,18 @@ class AwsTarget:
             nothing_to_do=True,
         )
 
-    def start(self, plan: QuarterPlan, options: RunOptions, listener: Listener) -> RunResult:
-        """Start the execution and return; the deadman switch takes vLLM down after the run."""
-        started = self._remote_run(plan, listener).start_detached()
-        listener(
-            Note(f"Started {plan.run}. `ftm monitor {plan.run}` watches it."),
-        )
+    def start(
+        self, plans: Sequence[QuarterPlan], options: RunOptions, listener: Listener
+    ) -> list[RunResult]:
+        """Start the executions and return; the deadman switch takes vLLM down after the runs."""
+        results = []
+        for plan in plans:
+            started = self._remote_run(plan, listener).start_detached()
+            listener(Note(f"Started {plan.run}. `ftm monitor {plan.run}` watches it."))
+            results.append(aws_result(started))
         if options.scale == "auto":
             listener(Note("The deadman switch takes vLLM down after the run."))
-        return aws_result(started)
+        return results
 
     def observe(self, run: str | None) -> Monitor:
         """A monitor of one execution; it names its own bucket."""

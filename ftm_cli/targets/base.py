@@ -145,8 +145,10 @@ class Target(Protocol):
 class SupportsDetach(Protocol):
     """A target whose runs outlive the command that starts them."""
 
-    def start(self, plan: QuarterPlan, options: RunOptions, listener: Listener) -> RunResult:
-        """Start the run and return at once."""
+    def start(
+        self, plans: Sequence[QuarterPlan], options: RunOptions, listener: Listener
+    ) -> list[RunResult]:
+        """Start the runs and return at once."""
 
 
 @runtime_checkable

@@ -90,7 +90,7 @@ def run_quarters(
             "Leave --detach out, or allow it with --at-once.",
         )
     assert isinstance(target, SupportsDetach)
-    return [QuarterOutcome(target.start(plan, options, listener)) for plan in plans]
+    return [QuarterOutcome(result) for result in target.start(plans, options, listener)]
 
 
 def raise_first_error(

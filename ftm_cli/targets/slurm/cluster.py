@@ -38,6 +38,11 @@ class Job:
         """Whether it has a node."""
         return self.state in _RUNNING
 
+    @property
+    def is_step(self) -> bool:
+        """Whether it is a step of one run; the LLM server's job may serve many runs."""
+        return self.step != "vllm"
+
 
 class Cluster:
     """The cluster whose commands are on the PATH."""

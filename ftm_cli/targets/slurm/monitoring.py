@@ -36,9 +36,10 @@ class SlurmMonitor:
         jobs = self._cluster.jobs([self._run] if self._run else None)
         if self._quarter is not None:
             jobs = [job for job in jobs if job.run.startswith(f"{self._quarter}-")]
-        if self._quarter is None and jobs:
-            self._quarter = Quarter.parse(jobs[-1].run.split("-")[0])
-        name = self._run or (jobs[-1].run if jobs else None)
+        steps = [job for job in jobs if job.is_step]
+        if self._quarter is None and steps:
+            self._quarter = Quarter.parse(steps[-1].run.split("-")[0])
+        name = self._run or (steps[-1].run if steps else None)
         self.last = self._snapshot(jobs, name)
         return self.last
 
@@ -47,11 +48,11 @@ class SlurmMonitor:
         states = tuple(dict.fromkeys(f"{job.step} {job.state.lower()}" for job in _in_order(jobs)))
         identity = lease.read_identity(self._storage, self._quarter) if self._quarter else None
         owner = identity.owner.run_name if identity and identity.owner else None
-        if name is not None and jobs and owner != name:
+        if active is not None and name is not None and owner != name:
             # Its plan has not acquired the quarter yet: what the data location shows is older.
             return Snapshot(
                 target=TargetName.SLURM, run=name, quarter=str(self._quarter),
-                data=self._storage.uri, state=active or RunState.PENDING, started="", seconds=0.0,
+                data=self._storage.uri, state=active, started="", seconds=0.0,
                 states=states,
             )  # fmt: skip
         if self._local is None:
@@ -115,7 +116,7 @@ def follow_run(monitor: SlurmMonitor, poll_seconds: float, listener: Listener) -
 
 def _state_of(jobs: Sequence[Job]) -> RunState | None:
     """The state of a run with jobs in the queue; None when it has none."""
-    steps = [job for job in jobs if job.step in ("plan", "map", "reduce")]
+    steps = [job for job in jobs if job.is_step]
     if any(job.is_running for job in steps):
         return RunState.RUNNING
     return RunState.PENDING if steps else None

@@ -141,7 +141,7 @@ class Submitter:
         """
         identity = lease.read_identity(self.storage, plan.quarter)
         owner = identity.owner if identity else None
-        others = {job.run for job in self.cluster.jobs() if job.run.startswith(f"{plan.quarter}-")}
+        others = {job.run for job in self.cluster.jobs() if job.is_step}
         if owner is not None and owner.process_namespace.startswith(lease.SCHEDULED):
             if owner.run_name not in others:
                 lease.release(self.storage, plan.quarter, owner.run_name, finished=False)

@@ -129,9 +129,12 @@ class SlurmTarget:
                 ) from error
         return [outcomes.get(plan.run, QuarterOutcome(results[plan.run])) for plan in plans]
 
-    def start(self, plan: QuarterPlan, options: RunOptions, listener: Listener) -> RunResult:
-        """Submit the run and return."""
-        return self._submitter.submit([plan], options, listener)[plan.run]
+    def start(
+        self, plans: Sequence[QuarterPlan], options: RunOptions, listener: Listener
+    ) -> list[RunResult]:
+        """Submit the runs together, so that one LLM server serves them all, and return."""
+        results = self._submitter.submit(plans, options, listener)
+        return [results[plan.run] for plan in plans]
 
     def observe(self, run: str | None) -> Monitor:
         """A monitor of the quarter's jobs and of its progress in the data location."""
@@ -146,7 +149,7 @@ class SlurmTarget:
 
     def history(self, limit: int) -> Sequence[RunRecord]:
         """The last run of each quarter; one with jobs in the queue is at work."""
-        active = {job.run for job in self._cluster.jobs()}
+        active = {job.run for job in self._cluster.jobs() if job.is_step}
         records = []
         for record in itertools.islice(recorded_runs(self._storage, self.name), limit):
             at_work = any(record.run.startswith(f"{run}-") for run in active)
@@ -201,7 +204,8 @@ class SlurmTarget:
                 f"run {run}", "has no jobs in the queue", "`ftm runs --target slurm` lists runs."
             )
         self._cluster.cancel(jobs)
-        listener(Note(f"Cancelled {len(jobs)} jobs of {run}; finished work is saved"))
+        noun = "job" if len(jobs) == 1 else "jobs"
+        listener(Note(f"Cancelled {len(jobs)} {noun} of {run}; finished work is saved"))
         return len(jobs)
 
     def smoke_options(self, *, restart: bool) -> RunOptions:

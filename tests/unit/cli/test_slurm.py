@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftm_cli.operations.steps import StepRequest, map_step
+from ftm_cli.targets.base import RunOptions
+from ftm_cli.targets.running import run_quarters
+from ftm_cli.targets.slurm.cluster import Cluster, Job
 from ftm_cli.targets.slurm.config import SlurmConfig, read_config, seconds_of
 from ftm_cli.targets.slurm.scripts import RunScripts, render
+from ftm_cli.targets.slurm.target import SlurmTarget
 from ftm_core.contracts.errors import InputError
 from ftm_core.contracts.events import ignore
 from ftm_core.contracts.quarters import Quarter
+from ftm_core.contracts.states import RunState
 from ftm_core.storage.local import LocalStorage
 from tests.fakes.small_quarter import build_small_quarter
 
@@ -91,6 +97,61 @@ def test_submit_script_takes_back_what_was_submitted(tmp_path: Path) -> None:
     )
     assert ended.returncode != 0
     assert log.read_text().splitlines()[-1] == "scancel 1 2"
+
+
+class GivenCluster(Cluster):
+    """A cluster whose queue is ``queue``, and that keeps the scripts it is given."""
+
+    def __init__(self, *queue: Job) -> None:
+        self.queue = queue
+        self.submitted: list[Path] = []
+
+    def jobs(self, runs: Sequence[str] | None = None) -> list[Job]:
+        return [job for job in self.queue if runs is None or job.run in runs]
+
+    def submit(self, script: str) -> str:
+        self.submitted.append(Path(script))
+        return ""
+
+
+def test_detached_quarters_share_one_llm_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("LLM_BASE_URL", "LLM_LOCAL_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    Path("ftm.toml").write_text('[slurm]\ngpu_partition = "gpu"\n')
+    cluster = GivenCluster()
+    quarters = [Quarter(2022, 4), Quarter(2023, 1)]
+    for quarter in quarters:
+        build_small_quarter(LocalStorage(tmp_path / "data"), of=quarter, until="map")
+    target = SlurmTarget(str(tmp_path / "data"), cluster)
+    options = RunOptions(restart=True, detach=True)
+    plans = [target.plan(quarter, options) for quarter in quarters]
+    outcomes = run_quarters(target, plans, options, ignore)
+    assert [outcome.result.quarter for outcome in outcomes] == ["2022Q4", "2023Q1"]
+    (script,) = cluster.submitted
+    assert script.read_text().count("submit --hold vllm.sh") == 1
+    served = (script.parent / "vllm.sh").read_text()
+    assert all(f"ftm-{plan.run}-reduce" in served for plan in plans)
+
+
+def test_llm_job_of_many_quarters_is_no_run(tmp_path: Path) -> None:
+    """It is named after the first quarter: neither its run, nor a sign that the run is at work."""
+    storage = LocalStorage(tmp_path)
+    quarter = build_small_quarter(storage)
+    served = f"{quarter.run_id}-to-2023Q4"
+    target = SlurmTarget(str(tmp_path), GivenCluster(Job("1", served, "vllm", "RUNNING", "", "")))
+    assert [record.state for record in target.history(9)] == [RunState.SUCCEEDED]
+    snapshot = target.observe("2023Q1").poll()
+    assert (snapshot.run, snapshot.state) == (quarter.run_id, RunState.SUCCEEDED)
+    # Saved scripts give it the name of their folder.
+    served, step = (
+        Job("2", "mine", "vllm", "RUNNING", "", ""),
+        Job("1", "2023Q1-20230601-120000", "map", "RUNNING", "", ""),
+    )
+    snapshot = SlurmTarget(str(tmp_path), GivenCluster(step, served)).observe(None).poll()
+    assert (snapshot.run, snapshot.state) == (step.run, RunState.RUNNING)
 
 
 def test_step_reads_that_the_llm_server_failed(tmp_path: Path) -> None:
