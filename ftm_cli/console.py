@@ -84,8 +84,8 @@ def print_json(value: Any) -> None:
 
 
 def print_error(error: FtmError) -> None:
-    """Print where it happened, what happened and what to do next on stderr."""
-    stderr.print(Text.assemble(("error ", "bold red"), (error.where, "bold"), ": ", error.cause))
+    """Print what is wrong, and below it what to do next, on stderr."""
+    stderr.print(Text.assemble(("error: ", "bold red"), error.sentence))
     stderr.print(Text(f"  {error.hint}"))
 
 
@@ -124,8 +124,9 @@ def confirm_or_decline(question: str, *, what: str) -> None:
     answer = _answer(question, typer.confirm)
     if not answer:
         raise DeclinedError(
-            what,
-            f"{'You declined' if answer is False else 'Nobody answered'}, so nothing was changed",
+            f"The command `{what}`",
+            f"was not confirmed: {'you declined' if answer is False else 'nobody answered'}, so "
+            "nothing was changed",
             "Run the command again when you are ready; --yes answers without asking.",
         )
 

@@ -38,7 +38,7 @@ class _Descriptor(io.FileIO):
             # What cannot be written is dropped: else each later flush would fail with it again.
             self.is_lost = True
             raise StorageError(
-                self._stream,
+                f"The {self._stream}",
                 f"could not be written ({error.strerror})",
                 "Free some space, or send the output somewhere else.",
             ) from error

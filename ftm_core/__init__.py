@@ -63,7 +63,7 @@ def open_panel(
         chosen = [quarter for quarter in chosen if quarter in set(finished)]
     if not chosen:
         raise InputError(
-            f"panel of {quarters or 'all quarters'} in {storage.uri}",
+            f"The panel of {quarters or 'all quarters'} in {storage.uri}",
             "has no finished quarter",
             "Run the quarters first: `ftm run --quarters FIRST..LAST`.",
         )

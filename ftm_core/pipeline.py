@@ -152,9 +152,9 @@ async def run_one_batch(request: RunRequest, batch_id: str) -> BatchOutcome:
     batches = {b.batch_id: b for b in request.store.plan or []}
     if batch_id not in batches:
         raise InputError(
-            f"batch {batch_id}",
+            f"The batch {batch_id}",
             "is not in the plan of the quarter",
-            f"See {request.store.plan_location}.",
+            f"Name a batch of the plan in {request.store.plan_location}.",
         )
     batch = batches[batch_id]
     n_workers = default_workers(request.settings)

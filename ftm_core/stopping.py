@@ -59,7 +59,7 @@ class StopSignals:
         """
         if self._was_stopped:
             raise InterruptedRunError(
-                "the run", "was stopped by a signal", "Run the same command again."
+                "The run", "was stopped by a signal", "Run the same command again."
             )
         self._is_over = False
 
@@ -79,7 +79,7 @@ class StopSignals:
         name = signal.Signals(number).name
         if self._loop is None or self._stop is None:
             raise InterruptedRunError(
-                "the run",
+                "The run",
                 f"was stopped by {name} before its work began",
                 "Run the same command again.",
             )

@@ -44,7 +44,11 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         if len(arguments) != 1 or arguments[0] not in STEPS:
-            raise InputError("ftm_core.worker", f"takes one of {STEPS}", "Name the step to run.")
+            raise InputError(
+                "The command `python -m ftm_core.worker`",
+                f"takes one of {', '.join(STEPS)}",
+                "Name the step to run.",
+            )
         with (
             StopSignals(_to_log) as signals,
             SpotNotice.from_environment(environment, _to_log),
@@ -111,7 +115,7 @@ def open_data(uri: str) -> Storage:
 def _required(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name, "")
     if not value:
-        raise InputError(f"environment variable {name}", "is not set", "Set it for this job.")
+        raise InputError(f"The environment variable {name}", "is not set", "Set it for this job.")
     return value
 
 

@@ -55,7 +55,9 @@ def browse_command(
 
     if theme_id and topic:
         raise InputError(
-            "ftm browse", "takes a theme or --topic, not both", "Leave one of them out."
+            "The command `ftm browse`",
+            "takes a theme or --topic, not both",
+            "Leave one of them out.",
         )
     storage = open_data(data)
     chosen = chosen_quarter(storage, quarter)

@@ -79,8 +79,8 @@ def build_command(
     arguments = _arguments(build_arguments or [])
     if len(uris) == 1 or (uris and (push or arguments or network)):
         raise InputError(
-            "ftm build",
-            "takes either both image URIs and nothing to build, or none",
+            "The command `ftm build`",
+            "takes both image URIs and nothing to build, or no image URI",
             "Give --map-image-uri and --reduce-image-uri, or --push.",
         )
     if not (uris or push):
@@ -121,7 +121,11 @@ def _arguments(given: Sequence[str]) -> dict[str, str]:
 
     for text in given:
         if not text.partition("=")[0] or "=" not in text:
-            raise InputError(f"--build-arg {text}", "is not NAME=VALUE", "Write DEVICE=cuda.")
+            raise InputError(
+                f"The build argument {text}",
+                "does not have the form NAME=VALUE",
+                "Write for example DEVICE=cuda.",
+            )
     return {text.partition("=")[0]: text.partition("=")[2] for text in given}
 
 

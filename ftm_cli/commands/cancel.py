@@ -35,9 +35,9 @@ def cancel_command(
     chosen = announced_target(target, data)
     if not isinstance(chosen, SupportsCancel):
         raise InputError(
-            f"ftm cancel --target {chosen.name}",
-            "is not possible: a run here belongs to the terminal that started it",
-            "Stop it with Ctrl-C there, or with `kill PID`: it saves what is finished.",
+            f"The command `ftm cancel --target {chosen.name}`",
+            "cannot stop a run: a run here belongs to the terminal that started it",
+            "Stop the run with Ctrl-C there, or with `kill PID`: it saves what is finished.",
         )
     if not yes:
         confirm_or_decline(f"Stop {run}?", what="ftm cancel")

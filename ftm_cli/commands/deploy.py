@@ -165,7 +165,7 @@ def _deploy(
         print_json(deploy_report(result).as_json())
     else:
         show_deployed(result, next_step(session, settings) if result.complete else "")
-    raise_if_declined(result, "ftm deploy", "the deploy stopped there; what was made is kept")
+    raise_if_declined(result, "ftm deploy", "the deploy stopped there and kept what was made")
 
 
 def _ask(step: PlannedStep) -> bool:

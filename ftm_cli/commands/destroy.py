@@ -84,7 +84,8 @@ def _ask_for_the_name(profile: str) -> None:
     answer = ask_text("Type the name of the pinned profile to destroy all this")
     if answer != profile:
         raise DeclinedError(
-            "ftm destroy",
-            f"{answer!r} is not the name of the pinned profile, so nothing was changed",
+            "The command `ftm destroy`",
+            f"was not confirmed: {answer!r} is not the name of the pinned profile, so nothing was "
+            "changed",
             "Repeat the command, and type the name that `ftm pin-profile --show` shows.",
         )

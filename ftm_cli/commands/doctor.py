@@ -43,8 +43,8 @@ def doctor_command(
         show_findings(findings)
     if problems:
         raise ChecksFailedError(
-            "ftm doctor",
+            "The command `ftm doctor`",
             f"found {len(problems)} problem{'s' if problems[1:] else ''}: "
             + ", ".join(finding.about for finding in problems),
-            "Each says what to do next.",
+            "Do what each of them says next.",
         )

@@ -80,12 +80,13 @@ def evaluate_command(
     if failed:
         first = failed[0]
         raise ChecksFailedError(
-            f"quarter {first.quarter}"
+            f"The quarter {first.quarter}"
             if not failed[1:]
-            else f"quarters {', '.join(str(report.quarter) for report in failed)}",
-            f"{len(first.failed)} of {len(first.checks)} checks failed: "
+            else f"The quarters {', '.join(str(report.quarter) for report in failed)}",
+            ("failed checks, the first of them " if failed[1:] else "failed ")
+            + f"{len(first.failed)} of {len(first.checks)} checks: "
             + ", ".join(check.id for check in first.failed),
-            "docs/reference/evaluation.md says what each check means and what to do.",
+            "Read docs/reference/evaluation.md for what each check means and what to do.",
         )
 
 
@@ -122,7 +123,7 @@ def _with_request_log(
     try:
         check = check_requests(Logs(pinned_session()), identity)
     except (AwsMissingError, AwsForbiddenError) as error:
-        say(f"Not checked whether vLLM served the run: {error.where} {error.cause}.")
+        say(f"It could not be checked whether vLLM served the run. {error.sentence}")
         return report
     return replace(report, checks=(*report.checks, check))
 

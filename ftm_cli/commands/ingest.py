@@ -145,14 +145,16 @@ def _quarters(quarter: str | None, *, all_quarters: bool, preview: bool) -> Any:
 
     if quarter is not None and all_quarters:
         raise InputError(
-            "--all-quarters", "was given together with --quarter", "Leave out one of them."
+            "The option --all-quarters",
+            "cannot be given together with --quarter",
+            "Leave out one of them.",
         )
     if quarter is not None:
         return Quarter.parse_range(quarter)
     if all_quarters or preview:
         return None
     raise InputError(
-        "ftm ingest",
+        "The command `ftm ingest`",
         "has no quarter to write to",
         "Add --quarter 2023Q1, a range such as --quarter 2018Q1..2021Q4, or --all-quarters; "
         "`ftm ingest --preview SOURCE` shows which quarters a source holds.",

@@ -99,7 +99,9 @@ def _require_psycopg() -> None:
 
     if find_spec("psycopg") is None:
         raise InputError(
-            "ftm ingest wrds", "needs psycopg", "Install it with pip install 'ftm[wrds]'."
+            "The command `ftm ingest wrds`",
+            "needs the package psycopg",
+            "Run `pip install 'ftm[wrds]'`.",
         )
 
 

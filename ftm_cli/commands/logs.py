@@ -65,9 +65,9 @@ def logs_command(
     chosen = announced_target(target, data)
     if not isinstance(chosen, SupportsLogs):
         raise InputError(
-            f"ftm logs --target {chosen.name}",
-            "has no logs: a run here writes to its own terminal",
-            "Name --target aws or slurm.",
+            f"The command `ftm logs --target {chosen.name}`",
+            "has no logs to show: a run here writes to its own terminal",
+            "Read that terminal, or name --target aws or slurm.",
         )
     is_empty = True
     with contextlib.suppress(KeyboardInterrupt):

@@ -91,7 +91,7 @@ def fetch_command(
         raise InputError(
             f"The model {name}",
             "is not known",
-            "Fetch `bundled` or `hf:OWNER/REPO/FILE.gguf`; `ftm models add` takes a file.",
+            "Fetch `bundled` or `hf:OWNER/REPO/FILE.gguf`, or add a file with `ftm models add`.",
         )
     with progress_listener() as listener:
         if name == BUNDLED:
@@ -154,7 +154,7 @@ def _row(known: Any) -> dict[str, Any]:
     try:
         file = read_gguf(Path(known.path))
     except InputError as error:
-        return row | {"problem": error.cause}
+        return row | {"problem": error.sentence}
     row |= {"size_bytes": file.size, "license": license_of(known, file)}
     concurrent = min(LlmSettings().max_concurrent, 2 * most_slots(file.size))
     plan = plan_server(file, concurrent=concurrent, available=1 << 62)

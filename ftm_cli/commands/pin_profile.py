@@ -46,7 +46,9 @@ def pin_profile_command(
 
     if sum((name is not None, show, clear)) != 1:
         raise InputError(
-            "ftm pin-profile", "needs one of NAME, --show and --clear", "See `ftm pin-profile -h`."
+            "The command `ftm pin-profile`",
+            "needs one of NAME, --show and --clear",
+            "Give one of them; `ftm pin-profile -h` shows examples.",
         )
     if clear:
         _clear(as_json=json_output)
@@ -67,12 +69,13 @@ def _pin(
 
     region = region or region_of(name) or DEFAULT_REGION
     if account_id is not None:
-        checked(Pin(name, account_id, region), "ftm pin-profile")
+        checked(Pin(name, account_id, region), "The pin")
     identity = who_is(name, region)
     if account_id is not None and identity.account_id != account_id:
         raise AwsLoginError(
-            f"profile {name}",
-            f"is of account {identity.account_id}, not {account_id}: nothing was pinned",
+            f"The profile {name}",
+            f"belongs to the account {identity.account_id}, not {account_id}, so nothing was "
+            "pinned",
             "Choose the profile of that account, or correct --account-id.",
         )
     if account_id is None and not yes:
@@ -81,7 +84,7 @@ def _pin(
         confirm_or_decline(
             f"Pin account {identity.account_id} ({identity.arn})?", what="ftm pin-profile"
         )
-    pin = checked(Pin(name, identity.account_id, region), "ftm pin-profile")
+    pin = checked(Pin(name, identity.account_id, region), "The pin")
     write_pin(pin)
     _print(pin.profile, region, identity, as_json=as_json)
 

@@ -67,9 +67,9 @@ def report_command(
     many = quarters is not None or every
     if many and output is not None:
         raise InputError(
-            "ftm report --output",
-            "names one file, but many quarters are asked for",
-            "Leave it out.",
+            "The option --output",
+            "names one file, but several quarters are asked for",
+            "Leave it out, or ask for one quarter.",
         )
     settings = resolve(project_file=Path(PROJECT_FILE)).settings
     pages = []

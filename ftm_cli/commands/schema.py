@@ -33,6 +33,6 @@ def schema_command(
         return
     if command not in SCHEMAS:
         raise InputError(
-            f"command {command}", "has no schema", f"Commands that have: {', '.join(SCHEMAS)}."
+            f"The command {command}", "has no schema", f"Use one of {', '.join(SCHEMAS)}."
         )
     print_json(json_schema(command))

@@ -93,8 +93,8 @@ def _end(test: SmokeTest) -> None:
         return
     failed = [line.item for line in test.checklist if line.passed is False]
     raise ChecksFailedError(
-        f"smoke test of {test.quarter}",
-        f"{len(failed)} of {len(test.checklist)} lines of the checklist failed: "
+        f"The smoke test of {test.quarter}",
+        f"failed {len(failed)} of {len(test.checklist)} lines of the checklist: "
         + "; ".join(failed),
-        "`ftm doctor` shows the cause.",
+        "Run `ftm doctor`, which shows the cause.",
     )

@@ -80,10 +80,16 @@ def themes_command(
     from ftm_core.quality.linking import follow
 
     if theme and plot is None:
-        raise InputError("ftm themes --theme", "names what to plot", "Add --plot FILE.")
+        raise InputError(
+            "The option --theme",
+            "names what to plot, but not where",
+            "Add --plot FILE to the command.",
+        )
     if quarters is None and not every:
         raise InputError(
-            "ftm themes", "needs two quarters or more", "Use --quarters 2016Q3..2017Q1 or --all."
+            "The command `ftm themes`",
+            "needs two quarters or more",
+            "Use --quarters 2016Q3..2017Q1 or --all.",
         )
     thresholds = resolve(project_file=Path(PROJECT_FILE)).settings.quality
     least = thresholds.link_threshold if threshold is None else threshold
@@ -135,8 +141,8 @@ def _selected(
         say(f"{', '.join(skipped)}: skipped, because there are no themes.", style="yellow")
     if not present[1:]:
         raise InputError(
-            f"quarters {quarters or 'of --all'}",
-            f"have themes in {present[0]} alone, and following takes two",
+            f"The choice of quarters ({quarters or '--all'})",
+            f"has themes in {present[0]} alone, but following takes two quarters",
             "Run another quarter, or name more of them.",
         )
     return present, skipped
@@ -157,9 +163,9 @@ def _plot(
     file_format = path.suffix.removeprefix(".").lower()
     if file_format not in FORMATS:
         raise InputError(
-            f"ftm themes --plot {path}",
+            f"The plot file {path}",
             "has no known file type",
-            f"End its name with one of: {', '.join(f'.{kind}' for kind in FORMATS)}.",
+            f"End its name with one of {', '.join(f'.{kind}' for kind in FORMATS)}.",
         )
     require_extra("report", "A plot", ["matplotlib"])
     path = path.resolve()

@@ -50,7 +50,7 @@ def validate_command(
         show_checks(checks)
     if failed:
         raise ChecksFailedError(
-            "ftm validate",
-            f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}",
-            "Each failed check says what to do next.",
+            "The command `ftm validate`",
+            f"found {len(failed)} of {len(checks)} checks failed: {', '.join(failed)}",
+            "Do what each failed check says next.",
         )

@@ -51,7 +51,7 @@ class Prices:
         price = self.instance_hourly.get(instance_type)
         if price is None:
             raise InputError(
-                f"price of {instance_type}",
+                f"The price of {instance_type}",
                 f"is not in {self.source}",
                 f'Add it to {PRICES_FILE} here: [instance_hourly] "{instance_type}" = DOLLARS.',
             )
@@ -212,8 +212,8 @@ def read_prices(folder: Path | None = None) -> Prices:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InputError(
-            f"{own} {'.'.join(str(step) for step in first['loc'])}",
-            f"The value {first['input']!r} has no effect on an estimate: {first['msg']}",
+            f"The value {'.'.join(str(step) for step in first['loc'])} of {own}",
+            f"cannot be {first['input']!r}, which has no effect on an estimate: {first['msg']}",
             "Use a name of ftm_cli/operations/prices.toml. docs/reference/prices.md describes it.",
         ) from error
     return Prices(

@@ -107,8 +107,8 @@ def images_of(settings: DeploySettings) -> ImageUris:
         return ImageUris(settings.map_image_uri, settings.reduce_image_uri)
     if settings.use_external_images or not settings.image_tag or not settings.account_id:
         raise InputError(
-            "images",
-            "are not named yet",
+            "The deployment",
+            "has no images yet",
             "Run `ftm build --push`, or name images that exist with `ftm build --map-image-uri URI "
             "--reduce-image-uri URI`.",
         )
@@ -129,7 +129,9 @@ def deploy_steps(
     only take the URL away and put it back.
     """
     if only is not None and only not in MODULES:
-        raise InputError(f"module {only}", "is not one of ours", f"Use {', '.join(MODULES)}.")
+        raise InputError(
+            f"The module {only}", "does not exist", f"Use one of {', '.join(MODULES)}."
+        )
     steps = []
     both_there = {"batch", "ecs"} <= deployed
     if settings.uses_vllm:
@@ -148,7 +150,9 @@ def deploy_steps(
     if chosen and not ready:
         missing = " and ".join(name for name in chosen[0].needs if name not in deployed)
         raise InputError(
-            f"module {only}", f"needs {missing}, not deployed yet", f"Deploy {missing} first."
+            f"The module {only}",
+            f"needs {missing}, which is not deployed yet",
+            f"Deploy the module {missing} first.",
         )
     return tuple(ready[-1:])
 
@@ -156,7 +160,9 @@ def deploy_steps(
 def destroy_steps(settings: DeploySettings, *, only: str | None = None) -> tuple[Step, ...]:
     """The steps of a destroy: what uses comes down before what is used."""
     if only is not None and only not in MODULES:
-        raise InputError(f"module {only}", "is not one of ours", f"Use {', '.join(MODULES)}.")
+        raise InputError(
+            f"The module {only}", "does not exist", f"Use one of {', '.join(MODULES)}."
+        )
     steps = (
         _step(settings, "stepfunctions", "stepfunctions"),
         # Its load balancer's rules name batch's security group, which could not go before them.
@@ -283,7 +289,7 @@ def _refuse_if_used(only: str | None, deployed: frozenset[str]) -> None:
     users = [name for name in MODULES if only in _NEEDS[name] and name in deployed]
     if users:
         raise InputError(
-            f"module {only}",
+            f"The module {only}",
             f"is used by {' and '.join(users)}",
             "Destroy these first, or everything by leaving --only out.",
         )

@@ -33,7 +33,7 @@ def source_root() -> Path:
     if not (root / "infra").is_dir():
         raise InputError(
             "This installation of ftm",
-            f"lacks the files of a deployment (no folder {root / 'infra'})",
+            f"lacks the files of a deployment: there is no folder {root / 'infra'}",
             "Install ftm again from its wheel, or work in its source folder.",
         )
     return root

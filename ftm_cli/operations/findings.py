@@ -29,8 +29,8 @@ def recorded_failures(storage: Storage, quarter: Quarter) -> Iterator[Finding]:
     yield Finding(
         "failures",
         "problem",
-        f"{report.n_failed_firms} of {report.n_firms} firms failed, wholly or in one topic",
+        f"{report.n_failed_firms} of {report.n_firms} firms failed, wholly or in one topic.",
         tuple(f"{count} × {reason}" for reason, count in commonest),
-        f"`ftm failures --quarter {quarter}` lists them; `ftm run --quarter {quarter}` tries them "
-        "again.",
+        f"List them with `ftm failures --quarter {quarter}`, and try them again with "
+        f"`ftm run --quarter {quarter}`.",
     )

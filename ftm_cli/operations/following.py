@@ -50,16 +50,16 @@ def follow(
             if waited >= waits.login:
                 raise AwsLoginError(
                     error.where,
-                    f"{error.cause}. No new login came in {waited:.0f} s; watching ends, the run "
-                    "itself keeps running",
+                    f"{error.cause}. No new login came in {waited:.0f} s, so watching ends, but "
+                    "the run itself keeps running",
                     error.hint,
                 ) from error
             hint = (
                 f"{error.hint.removesuffix(REPEAT).rstrip('.')}: watching then resumes by itself."
             )
-            yield ConnectionNotice(f"Login lost: {error.where} {error.cause}", hint)
+            yield ConnectionNotice(f"The AWS login was lost. {error.sentence}", hint)
         except (AwsBusyError, StorageRetryableError) as error:
-            yield ConnectionNotice(f"{error.where} {error.cause}")
+            yield ConnectionNotice(error.sentence)
         else:
             if lost_since is not None:
                 lost_since = None

@@ -117,7 +117,9 @@ def log_in(ecr: ECRClient, listener: Listener = ignore) -> str:
         answer = ecr.get_authorization_token()["authorizationData"][0]
     except (ClientError, BotoCoreError) as error:
         raise ImageError(
-            "ECR", f"gives no login ({error})", "Check the pinned profile with `ftm validate`."
+            "The registry ECR",
+            f"gives no login ({error})",
+            "Check the pinned profile with `ftm validate`.",
         ) from error
     user, _, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
     registry = answer["proxyEndpoint"].removeprefix("https://")
@@ -142,7 +144,9 @@ def _exists(ecr: ECRClient, uri: str) -> bool:
     if parts is None:
         if not re.search(r"(:[\w][\w.-]*|@sha256:[0-9a-f]{64})$", uri):
             raise InputError(
-                f"image {uri}", "has neither tag nor digest", "Name exactly one image."
+                f"The image {uri}",
+                "has neither tag nor digest",
+                "Name exactly one image with a tag or a digest.",
             )
         return _docker(["manifest", "inspect", uri], check=False) == 0
     identifier = {"imageTag": parts["tag"]} if parts["tag"] else {"imageDigest": parts["digest"]}
@@ -155,7 +159,7 @@ def _exists(ecr: ECRClient, uri: str) -> bool:
     except ClientError as error:
         if classify(error) is AwsErrorKind.MISSING:
             return False
-        raise translate(error, f"image {uri}") from error
+        raise translate(error, f"The image {uri}") from error
     return True
 
 
@@ -175,7 +179,9 @@ def _docker(
 ) -> int:
     """Run Docker to its end and report each line it prints to the listener."""
     if shutil.which("docker") is None:
-        raise InputError("docker", "is not installed", "Install Docker, or give image URIs.")
+        raise InputError(
+            "Docker", "is not installed", "Install Docker, or give the URIs of images that exist."
+        )
     process = subprocess.Popen(
         ["docker", *arguments],
         cwd=folder,
@@ -201,8 +207,8 @@ def _docker(
         raise
     if check and code != 0:
         raise ImageError(
-            f"docker {arguments[0]}",
-            " / ".join(last) or f"ended with {code}",
+            f"The command `docker {arguments[0]}`",
+            f"failed: {' / '.join(last) or f'it ended with code {code}'}",
             "Correct the cause and repeat the command: finished layers are kept.",
         )
     return code

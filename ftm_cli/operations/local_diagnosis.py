@@ -53,9 +53,9 @@ def diagnose_here(
         yield Finding(
             "runs",
             "note",
-            f"{storage.uri} has no run yet",
+            f"The data location {storage.uri} has no run yet.",
             (),
-            "`ftm ingest sample --quarter 2023Q1`, then `ftm run --quarter 2023Q1`",
+            "Run `ftm ingest sample --quarter 2023Q1`, then `ftm run --quarter 2023Q1`.",
         )
         return
     try:
@@ -64,35 +64,38 @@ def diagnose_here(
             yield _of_run(storage, quarter, identity)
             yield from _of_inputs(resolved, storage, quarter, identity)
         else:
-            what = f"{quarter} has no run yet"
-            yield Finding("run", "note", what, (), f"`ftm run --quarter {quarter}`")
+            what = f"The quarter {quarter} has no run yet."
+            yield Finding("run", "note", what, (), f"Run `ftm run --quarter {quarter}`.")
         yield from recorded_failures(storage, quarter)
     except FtmError as error:
-        yield Finding("run", "problem", f"{error.where} {error.cause}", (), error.hint)
+        yield Finding("run", "problem", error.sentence, (), error.hint)
 
 
 def _of_run(storage: Storage, quarter: Quarter, identity: RunIdentity) -> Finding:
-    again = f"`ftm run --quarter {quarter}` resumes from what is finished."
+    again = f"Run `ftm run --quarter {quarter}`, which resumes from what is finished."
     firms = ProgressReader(storage, quarter).read()
     about = f"run {identity.run_id}"
     evidence = [f"{firms.finished:,} of {firms.firms:,} firms finished, {firms.failed:,} failed"]
     state = state_of(identity)
     if state is RunState.SUCCEEDED:
         evidence.append(f"finished {identity.finished}")
-        next_step = f"`ftm evaluate --quarter {quarter}`"
-        return Finding(about, "ok", "is finished", tuple(evidence), next_step)
+        next_step = f"Check it with `ftm evaluate --quarter {quarter}`."
+        return Finding(about, "ok", "The run is finished.", tuple(evidence), next_step)
     owner = identity.owner
     if owner is None:
-        what = "stopped before its end, with everything finished saved"
+        what = "The run stopped before its end, with everything finished saved."
         return Finding(about, "problem", what, tuple(evidence), again)
     evidence.append(f"leased to process {owner.pid} on {owner.host}, renewed {owner.heartbeat}")
     if state is RunState.RUNNING:
         hung = _no_progress(storage, quarter, owner, evidence)
         if hung is not None:
             return Finding(about, "problem", *hung)
-        next_step = f"`ftm monitor {quarter} --target local`"
-        return Finding(about, "ok", "is running", tuple(evidence), next_step)
-    what = "has a lease whose process no longer exists (killed, or its machine was lost)"
+        next_step = f"Watch it with `ftm monitor {quarter} --target local`."
+        return Finding(about, "ok", "The run is running.", tuple(evidence), next_step)
+    what = (
+        "The run has a lease whose process no longer exists: it was killed, or its machine was "
+        "lost."
+    )
     return Finding(about, "problem", what, tuple(evidence), f"{again} It takes over by itself.")
 
 
@@ -108,15 +111,15 @@ def _no_progress(
         return None
     began = dt.datetime.fromtimestamp(owner.process_started, dt.UTC)
     moved = max(filter(None, (ProgressReader(storage, quarter).last_written(), began)))
-    since = f"no progress since {moved:%Y-%m-%d %H:%M:%S} UTC"
+    since = f"The run has made no progress since {moved:%Y-%m-%d %H:%M:%S} UTC."
     again = f"`ftm run --quarter {quarter}` resumes it"
     end_it = f"end it with `kill {owner.pid}`, or `kill -9 {owner.pid}` if it stays; {again}"
     if is_suspended(owner):
         cause = "cause: its process is suspended (Ctrl-Z, SIGSTOP or a debugger)"
         # A suspended process takes no SIGTERM before it continues.
         step = (
-            f"`kill -CONT {owner.pid}` on {owner.host} lets it continue. To end it instead, run "
-            f"`kill {owner.pid}` before that; {again}."
+            f"Let it continue with `kill -CONT {owner.pid}` on {owner.host}. To end it instead, "
+            f"run `kill {owner.pid}` before that; {again}."
         )
         return since, (*evidence, cause), step
     silent = seconds_since_renewal(owner)
@@ -125,7 +128,7 @@ def _no_progress(
             f"cause: its process exists, but has not renewed the lease for {duration(silent)}; it "
             f"renews every {HEARTBEAT_SECONDS} s unless it hangs or the machine slept"
         )
-        return since, (*evidence, cause), f"Check again in a minute; then {end_it}."
+        return since, (*evidence, cause), f"Check again in a minute, then {end_it}."
     idle = (dt.datetime.now(dt.UTC) - moved).total_seconds()
     if idle > _IDLE_SECONDS:
         cause = (
@@ -161,7 +164,8 @@ def _of_inputs(
         yield Finding(
             "settings",
             "problem",
-            "have changed since the run began, so the next run of the quarter is refused",
+            "The settings have changed since the run began, so the next run of the quarter is "
+            "refused.",
             (changed,),
             f"Restore them (`ftm config` shows where each comes from), or start over: "
             f"`ftm run --quarter {quarter} --restart`.",
@@ -170,7 +174,7 @@ def _of_inputs(
         yield Finding(
             "settings",
             "note",
-            "The run was given other settings than `ftm config` shows now",
+            "The run was given other settings than `ftm config` shows now.",
             tuple(f"{name} = {value!r}" for name, value in by_flag.items()),
             "Give the same flags to resume it.",
         )

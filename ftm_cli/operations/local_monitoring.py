@@ -31,7 +31,7 @@ class LocalMonitor:
         identity = read_identity(self._storage, self._quarter)
         if identity is None:
             raise InputError(
-                f"{self._quarter} in {self._storage.uri}",
+                f"The quarter {self._quarter} in {self._storage.uri}",
                 "has no run yet",
                 f"Start one with `ftm run --quarter {self._quarter}`.",
             )

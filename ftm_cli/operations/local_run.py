@@ -128,10 +128,10 @@ def resolve_local(flags: Mapping[str, Any]) -> ResolvedSettings:
         server, model = _rank(origins["llm.base_url"]), _rank(origins["llm.local_model"])
         if server == model:
             raise InputError(
-                "LLM settings",
+                "The LLM settings",
                 f"name both a server ({without_password(llm.base_url)}) and a model file "
                 f"({llm.local_model})",
-                "Name one of LLM_BASE_URL and LLM_LOCAL_MODEL.",
+                "Set only one of LLM_BASE_URL and LLM_LOCAL_MODEL.",
             )
         if server < model:
             return resolved

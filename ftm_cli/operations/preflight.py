@@ -43,8 +43,7 @@ def run_probes(
         try:
             check = Check(name, True, inspect())
         except FtmError as error:
-            place = "" if error.where == name else f"{error.where}: "
-            check = Check(name, False, f"{place}{error.cause}", error.hint)
+            check = Check(name, False, error.sentence, error.hint)
         listener(StageAdvanced(_STAGE))
         waiting = [later for later, _ in probes[number:]]
         if not check.passed and name == ends_at and waiting:
@@ -86,7 +85,7 @@ def python_version() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
         raise InputError(
-            f"python {version}",
+            f"Python {version}",
             "is not supported",
             "Make the environment with Python 3.11 to 3.13.",
         )
@@ -99,7 +98,7 @@ def transcripts(storage: Storage, quarter: Quarter) -> str:
     missing = missing_chunks(storage, manifest)
     if missing:
         raise InputError(
-            storage.describe(missing[0]),
+            f"The chunk {storage.describe(missing[0])}",
             f"is missing, with {len(missing) - 1} other chunks" if missing[1:] else "is missing",
             f"Run `ftm ingest SOURCE --quarter {quarter}`.",
         )
@@ -150,8 +149,8 @@ def _served_model(llm: LlmSettings) -> str:
         length = asyncio.run(ask())
     except LlmUnavailableError as error:
         raise InputError(
-            f"LLM server {where}",
-            f"does not answer ({error.cause})",
+            f"The LLM server {where}",
+            f"cannot be used. {error.sentence}",
             "Start it, or correct LLM_BASE_URL (`ftm config` shows where it comes from).",
         ) from error
     return f"{llm.model_name} at {where}, {length:,} tokens of context"
@@ -169,8 +168,8 @@ def _free_space(folder: Path) -> str:
     free = shutil.disk_usage(_existing(folder)).free
     if free < FREE_BYTES:
         raise InputError(
-            str(folder),
-            f"has {free / 1024**2:,.0f} MiB free, less than {FREE_BYTES / 1024**2:,.0f}",
+            f"The folder {folder}",
+            f"has {free / 1024**2:,.0f} MiB free, less than {FREE_BYTES / 1024**2:,.0f} MiB",
             "Free some space, or choose another folder with --data.",
         )
     return f"{free / 1024**3:,.1f} GiB free"

@@ -92,7 +92,7 @@ class SmokeTest:
             record("stopped", getattr(error, "where", "") or str(error))
             raise
         except FtmError as error:
-            record("failed", f"{error.where}: {error.cause}")
+            record("failed", error.sentence)
             raise
         except BaseException as error:
             record("failed", f"{type(error).__name__}: {error}")
@@ -110,10 +110,10 @@ class SmokeTest:
                 report = self.evaluation = evaluate(storage, self.quarter, settings)
                 if report.failed:
                     raise ChecksFailedError(
-                        f"quarter {self.quarter}",
-                        f"{len(report.failed)} of {len(report.checks)} checks failed: "
+                        f"The quarter {self.quarter}",
+                        f"failed {len(report.failed)} of {len(report.checks)} checks: "
                         + ", ".join(check.id for check in report.failed),
-                        f"`ftm evaluate --quarter {self.quarter}` shows each with its value.",
+                        f"See the values with `ftm evaluate --quarter {self.quarter}`.",
                     )
                 details.append(f"all {len(report.checks)} checks passed")
         except FtmError as error:
@@ -138,8 +138,9 @@ def require_all(checks: Sequence[Check], details: list[str]) -> None:
     failed = [check for check in checks if not check.passed]
     if failed:
         raise ChecksFailedError(
-            "preflight",
-            "; ".join(f"{check.name}: {check.detail}" for check in failed),
+            "The preflight",
+            f"found {len(failed)} of {len(checks)} checks failed. "
+            + " ".join(check.detail for check in failed),
             failed[0].next_step,
         )
     details.append(f"all {len(checks)} checks passed")

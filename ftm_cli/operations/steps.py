@@ -119,19 +119,23 @@ def _url_in(path: Path, llm: LlmSettings, listener: Listener) -> str:
         if text:
             if text.startswith("failed:"):
                 raise InputError(
-                    "LLM server",
+                    "The LLM server",
                     f"did not start: {text.removeprefix('failed:').strip()}",
                     "Fix what its log names. On Slurm, `vllm_command` in [slurm] of ftm.toml "
                     "starts it, and `ftm logs --target slurm vllm` shows the log.",
                 )
             if not text.startswith(("http://", "https://")):
-                raise InputError(str(path), f"holds {text!r}, which is not a URL", "Remove it.")
+                raise InputError(
+                    f"The file {path}",
+                    f"holds {text!r}, which is not a URL",
+                    "Remove the file, then start the LLM server again.",
+                )
             return text
         if time.monotonic() >= deadline:
             raise LlmUnavailableError(
-                "LLM server",
-                f"has not written its URL to {path} within {llm.health_wait:.0f} s",
-                "See the log of its job; the same step can be started again.",
+                "The LLM server",
+                f"did not write its URL to {path} within {llm.health_wait:.0f} s",
+                "Read the log of its job, then start the same step again.",
             )
         if not is_announced:
             listener(Note(f"waiting for the URL of the LLM server in {path}"))

@@ -127,15 +127,16 @@ class TerraformModule:
         shared = {"TF_DATA_DIR": str((self.folder.parent / ".terraform").absolute())}
         fetch: dict[str, Any] = {"backend": False, "input": False, "lockfile": "readonly"}
         for command, options, hint in (
-            ("init", fetch, "See that Terraform can fetch the locked provider, then repeat."),
+            ("init", fetch, "Make sure that Terraform can fetch the locked provider, then repeat."),
             ("validate", {}, f"Correct the module in {self.folder}."),
         ):
             code, output, errors = self._terraform(shared).cmd(command, no_color=_flag(), **options)
             if code != 0:
-                where, cause = f"terraform {command} of {self.name}", _plain(errors or output)
+                where = f"The command `terraform {command}` of the module {self.name}"
+                cause = _plain(errors or output)
                 if _OTHER_PLATFORM in cause:
                     raise _failure(where, cause)
-                raise TerraformError(where, cause, hint)
+                raise TerraformError(where, f"failed: {cause}", hint)
         return "valid"
 
     @contextlib.contextmanager
@@ -246,10 +247,10 @@ class TerraformModule:
                 raise _failure(f"terraform state of {self.name} in workspace {name}", errors)
             if _holds_managed(text):
                 raise InputError(
-                    f"module {self.name}",
-                    f"The Terraform workspace {name!r} holds resources of an earlier deployment; "
-                    "ftm works in the workspace 'default' alone",
-                    f"In {self.folder}, move them: `TF_WORKSPACE={name} terraform state pull > "
+                    f"The module {self.name}",
+                    f"has resources of an earlier deployment in the Terraform workspace {name!r}, "
+                    "but ftm works in the workspace 'default' alone",
+                    f"Move them in {self.folder}: `TF_WORKSPACE={name} terraform state pull > "
                     "stack.tfstate`, `TF_WORKSPACE=default terraform state push stack.tfstate`, "
                     f"`TF_WORKSPACE=default terraform workspace delete -force {name}`.",
                 )
@@ -270,8 +271,8 @@ class TerraformModule:
             quiet["input"] = False
         code, output, errors = self._terraform().cmd(command, *arguments, **quiet, **options)
         if code not in accepted:
-            where = f"terraform {command} of {self.name}"
-            raise _failure(where, _plain(errors or output) or f"ended with {code}")
+            where = f"The command `terraform {command}` of the module {self.name}"
+            raise _failure(where, _plain(errors or output) or f"it ended with code {code}")
         return code, output
 
 
@@ -332,6 +333,7 @@ def _plain(text: str) -> str:
 
 def _failure(where: str, cause: str) -> TerraformError:
     lowered = cause.lower()
+    cause = f"failed: {cause}"
     if _OTHER_PLATFORM in " ".join(lowered.split()):
         return TerraformError(
             where,

@@ -29,7 +29,7 @@ class CleanTerraform(Terraform):  # type: ignore[misc]
     def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
         if shutil.which("terraform") is None:
             raise InputError(
-                "terraform",
+                "Terraform",
                 "is not installed",
                 "Install Terraform 1.11 or later and put it on the PATH.",
             )

@@ -19,18 +19,18 @@ def terraform_version() -> str:
     """Version of Terraform; raises InputError when it is missing or too old."""
     install = "Install Terraform 1.11 or later and put it on the PATH."
     if shutil.which("terraform") is None:
-        raise InputError("terraform", "is not installed", install)
+        raise InputError("Terraform", "is not installed", install)
     # Warnings, such as of a missing configuration file, go to the other stream.
     done = _run("terraform", "version", "-json")
     try:
         version = str(json.loads(done.stdout)["terraform_version"])
     except (ValueError, KeyError) as error:
         raise InputError(
-            "terraform", f"does not report its version ({_last_line(done)})", install
+            "Terraform", f"does not report its version ({_last_line(done)})", install
         ) from error
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST_TERRAFORM:
-        raise InputError(f"terraform {version}", "is too old", install)
+        raise InputError(f"Terraform {version}", "is too old", install)
     return version
 
 
@@ -38,15 +38,15 @@ def docker_version() -> str:
     """Version of the Docker engine; raises InputError when Docker is missing or not running."""
     if shutil.which("docker") is None:
         raise InputError(
-            "docker",
+            "Docker",
             "is not installed",
             "Install Docker, or name images that exist: `ftm build --map-image-uri ...`.",
         )
     done = _run("docker", "version", "--format", "{{.Server.Version}}")
     if done.returncode != 0:
         raise InputError(
-            "docker",
-            f"has no engine to work with ({_last_line(done)})",
+            "Docker",
+            f"has no running engine ({_last_line(done)})",
             "Start Docker (such as `sudo systemctl start docker`), or point DOCKER_HOST to it.",
         )
     return f"engine {done.stdout.strip()}"
@@ -59,8 +59,8 @@ def unformatted_files(terraform_root: Path) -> str:
     if done.returncode != 0:
         files = ", ".join(done.stdout.split()) or f"files it cannot read ({_last_line(done)})"
         raise InputError(
-            "terraform fmt",
-            f"would change {files}",
+            "The command `terraform fmt`",
+            f"would change the format of {files}",
             f"Run `terraform fmt -recursive {terraform_root}`.",
         )
     return "every file is in Terraform's own format"

@@ -85,7 +85,7 @@ class AwsTarget:
     def plan(self, quarter: Quarter, options: RunOptions) -> QuarterPlan:
         """Batches, time and cost."""
         if options.scale not in get_args(Scale):
-            raise InputError(f"--scale {options.scale}", "is not known", "Use auto or none.")
+            raise InputError(f"The scale {options.scale}", "is not known", "Use auto or none.")
         native = plan_run(
             self.storage(),
             quarter,
@@ -225,7 +225,11 @@ class AwsTarget:
         executions = Executions(self._session)
         found = executions.describe(run)
         if not found.is_running:
-            raise InputError(f"run {run}", f"has ended as {found.status}", "See `ftm runs`.")
+            raise InputError(
+                f"The run {run}",
+                f"has already ended as {found.status}",
+                "Find a run that is running with `ftm runs`.",
+            )
         executions.stop(found, "ftm cancel")
         listener(Note(f"Stopped {found.name}; finished work is saved"))
         return 1
@@ -266,7 +270,9 @@ def bucket_of(data: str) -> str:
     bucket, _, prefix = data.removeprefix("s3://").partition("/")
     if not data.startswith("s3://") or not bucket or prefix.strip("/"):
         raise InputError(
-            f"--data {data}", "is not a whole bucket", "On AWS give s3://BUCKET, or leave it out."
+            f"The data location {data}",
+            "is not a whole bucket",
+            "Give s3://BUCKET on AWS, or leave --data out.",
         )
     return bucket
 

@@ -138,8 +138,8 @@ class ConcurrentRuns:
         if isinstance(error, StopSignal) and native_plan(self._plans[0]).scale == "none":
             names = ", ".join(self._active)
             raise error.interruption(
-                "stopped this command; the runs themselves keep running",
-                f"`ftm monitor` watches them: {names}.",
+                "stopped this command, but the runs themselves keep running",
+                f"Watch them with `ftm monitor`: {names}.",
             ) from error
         with ignore_signals():
             for active in self._active.values():

@@ -27,7 +27,7 @@ def chosen_target(target: str | None) -> TargetName:
         return TargetName(target)
     except ValueError:
         known = " or ".join(TargetName)
-        raise InputError(f"target {target}", "is not known", f"Use {known}.") from None
+        raise InputError(f"The target {target}", "is not known", f"Use {known}.") from None
 
 
 def open_data(
@@ -63,7 +63,7 @@ def chosen_quarter(storage: Storage, quarter: str | None) -> Quarter:
     found = quarters_with_themes(storage)
     if not found:
         raise InputError(
-            storage.uri,
+            f"The data location {storage.uri}",
             "has no finished quarter yet",
             "Run `ftm run --quarter Q` first, or name --data.",
         )

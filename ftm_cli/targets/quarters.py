@@ -35,8 +35,8 @@ def select_quarters(
     """
     if sum((quarter is not None, quarters is not None, every)) != 1:
         raise InputError(
-            "the quarters",
-            "must be named in one way",
+            "The choice of quarters",
+            "is made in more than one way",
             "Use one of --quarter 2023Q1, --quarters 2022Q1..2023Q4 and --all.",
         )
     if quarter is not None:
@@ -45,17 +45,17 @@ def select_quarters(
     missing = [item for item in asked if item not in set(available)]
     if missing and not is_range:
         raise InputError(
-            f"quarters {', '.join(map(str, missing))}",
-            f"have no {what} in {where}",
-            "Leave them out, or bring them in first.",
+            f"The data location {where}",
+            f"has no {what} of {', '.join(map(str, missing))}",
+            "Leave these quarters out, or bring them in first.",
         )
     found = [item for item in asked if item not in set(missing)]
     if not found:
         there = ", ".join(map(str, available)) or "none"
         raise InputError(
-            f"quarters {quarters or 'of --all'}",
-            f"have no {what} in {where}",
-            f"Quarters that do: {there}.",
+            f"The data location {where}",
+            f"has no {what} of {quarters or 'any quarter'}",
+            f"Choose among the quarters that have: {there}.",
         )
     return found
 
@@ -108,7 +108,7 @@ def require_same_inputs(storage: Storage, plans: Sequence[QuarterPlan]) -> None:
             reference = (str(plan.quarter), shared)
         elif shared != reference[1]:
             raise RunRefusedError(
-                f"quarters {reference[0]} and {plan.quarter}",
+                f"The quarters {reference[0]} and {plan.quarter}",
                 "have different settings, models or versions of ftm: "
                 + changes(reference[1], shared),
                 "Run each with the same settings (`ftm config` shows them), or add --restart to "

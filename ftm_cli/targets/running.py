@@ -36,10 +36,10 @@ def run_options(target: Target, flags: Mapping[str, Any], *, restart: bool) -> R
     for name, value in flags.items():
         if value is not None and name not in target.run_flags:
             raise InputError(
-                f"ftm run {name}",
-                f"does not fit --target {target.name}",
-                f"Options of this target: {', '.join(sorted(target.run_flags))}. The settings of "
-                "deployed jobs are changed by `ftm deploy`.",
+                f"The option {name} of `ftm run`",
+                f"does not exist for --target {target.name}",
+                f"Use the options of this target: {', '.join(sorted(target.run_flags))}. The "
+                "settings of deployed jobs are changed by `ftm deploy`.",
             )
     return RunOptions(
         restart=restart,
@@ -85,7 +85,7 @@ def run_quarters(
         return target.execute(plans, options, listener)
     if len(plans) > options.at_once and target.costs_money:
         raise InputError(
-            "ftm run --detach",
+            "The command `ftm run --detach`",
             f"would start {len(plans)} quarters at once, more than {options.at_once}",
             "Leave --detach out, or allow it with --at-once.",
         )

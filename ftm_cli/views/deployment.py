@@ -97,8 +97,8 @@ def raise_if_declined(result: DeployResult, command: str, consequence: str) -> N
     """Raise DeclinedError where the operator declined a step."""
     if not result.complete:
         raise DeclinedError(
-            command,
-            f"You declined a step, so {consequence}",
+            f"The command `{command}`",
+            f"was not finished: you declined a step, so {consequence}",
             f"Run `{command}` again to continue.",
         )
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ftm_cli.console import print_table, say, stderr, stdout
 from ftm_cli.operations.costs import duration
+from ftm_core.contracts.errors import sentence_of
 from ftm_core.contracts.states import RunState
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def show_results(results: Sequence[RunResult], data: str) -> None:
             result.topics,
             result.themes,
             "" if result.seconds is None else duration(result.seconds),
-            f"{result.error.where}: {result.error.cause}" if result.error else "",
+            sentence_of(result.error.where, result.error.cause) if result.error else "",
         )
         for result in results
     ]

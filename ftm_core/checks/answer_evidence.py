@@ -80,7 +80,7 @@ class AnswerEvidence:
                 )
             )
         except LlmRequestError as error:
-            return f"cannot be made again: {error.cause}"
+            return f"cannot be made again: {error.sentence}"
         if made.summary != summary:
             return f"differs from its cached response {made.summary[:60]!r}"
         if made.mode != topic["summary_mode"]:
@@ -123,7 +123,9 @@ class AnswerEvidence:
         answer = self._answers.find(asked)
         if answer is None:
             model = self._llm.model_name
-            raise LlmRequestError("cache", f"there is no cached response of {model}", "Run again.")
+            raise LlmRequestError(
+                "The cache", f"has no response of {model}", "Run the quarter again."
+            )
         return answer
 
 

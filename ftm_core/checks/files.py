@@ -93,7 +93,7 @@ def _read_all(store: QuarterStore, key: str, schema: pa.Schema) -> None:
             pass
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            store.storage.describe(key),
+            f"The table {store.storage.describe(key)}",
             f"is not a readable Parquet file ({error})",
             "Restore it, or produce it again.",
         ) from error

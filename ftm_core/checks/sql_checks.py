@@ -51,13 +51,15 @@ def checks_in(folder: Path) -> list[SqlCheck]:
     found = list(_read_folder(folder, group="custom"))
     if not found:
         raise InputError(
-            f"folder {folder}", "has no .sql file", "Name a folder with checks of your own."
+            f"The folder {folder}", "has no .sql file", "Name a folder with checks of your own."
         )
     taken = {check.id for check in built_in_checks()}
     for check in found:
         if check.id in taken:
             raise InputError(
-                f"{folder / check.id}.sql", "is named like a check of ftm", "Rename the file."
+                f"The file {folder / check.id}.sql",
+                "is named like a check of ftm",
+                "Give the file another name.",
             )
     return found
 
@@ -74,7 +76,9 @@ def run_check(check: SqlCheck, database: QuarterDatabase, parameters: Mapping[st
         return _run(check, database, parameters)
     except InputError as error:
         raise InputError(
-            f"check {check.id}", error.cause, "Correct the statement in its file."
+            f"The check {check.id}",
+            f"failed. {error.sentence.removesuffix('.')}",
+            "Correct the statement in its file.",
         ) from error
 
 
@@ -124,7 +128,7 @@ def _packaged(folder: str) -> Path:
 
 def _read_folder(folder: Path, *, group: str) -> Iterator[SqlCheck]:
     if not folder.is_dir():
-        raise InputError(f"folder {folder}", "does not exist", "Name a folder of .sql files.")
+        raise InputError(f"The folder {folder}", "does not exist", "Name a folder of .sql files.")
     for path in sorted(folder.glob("*.sql")):
         yield parse_check(path.stem, path.read_text(encoding="utf-8"), group=group)
 
@@ -137,13 +141,15 @@ def parse_check(name: str, text: str, *, group: str = "custom") -> SqlCheck:
     statements = [part.strip() for part in "\n".join(lines).split(";\n") if part.strip(" ;\n")]
     if not 1 <= len(statements) <= 2:
         raise InputError(
-            f"check {name}",
-            f"has {len(statements)} statements",
+            f"The check {name}",
+            f"has {len(statements)} statements, not one or two",
             "Write one SELECT that returns violating rows, and at most one for its value.",
         )
     if header.get("group", group) not in GROUPS:
         raise InputError(
-            f"check {name}", f"has group {header['group']}", f"Use one of {', '.join(GROUPS)}."
+            f"The check {name}",
+            f"has the unknown group {header['group']}",
+            f"Use one of {', '.join(GROUPS)}.",
         )
     return SqlCheck(
         id=name,

@@ -15,7 +15,7 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(
-            str(path),
+            f"The file {path}",
             f"cannot be read ({error.strerror})",
             "Install the package that it comes with again.",
         ) from error
@@ -26,7 +26,7 @@ def verify_sha256(path: Path, expected: str, *, repair: str = "install its packa
     actual = sha256_of(path)
     if actual != expected.lower():
         raise InputError(
-            str(path),
-            f"has SHA-256 {actual}, expected {expected.lower()}",
-            f"The file is damaged or is another version: {repair}.",
+            f"The file {path}",
+            f"has the SHA-256 {actual}, but {expected.lower()} is expected",
+            f"It is damaged or of another version: {repair}.",
         )

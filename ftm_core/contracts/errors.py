@@ -17,19 +17,40 @@ class ExitCode(IntEnum):
 
 
 class FtmError(Exception):
-    """A failure shown to the user: where it happened, what happened and what to do next."""
+    """A failure shown to the user: what is wrong with which thing, why, and what to do next.
+
+    ``where`` names the thing as it begins a sentence: ``The file x.csv``, ``The quarter 2023Q1``,
+    ``The command `ftm build```, or a bare option, variable or URI. ``cause`` is a predicate in
+    lower case, which follows it (``has no header row``), or a sentence of its own, which follows it
+    after a colon; the period is added. ``hint`` holds whole sentences, each with its period.
+    """
 
     exit_code: ExitCode = ExitCode.UNEXPECTED
 
     def __init__(self, where: str, cause: str, hint: str) -> None:
-        super().__init__(f"{where}: {cause}. {hint}")
+        super().__init__(where, cause, hint)
         self.where = where
         self.cause = cause
         self.hint = hint
 
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.hint}"
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong with which thing, without the hint."""
+        return sentence_of(self.where, self.cause)
+
     def __reduce__(self) -> tuple[type[FtmError], tuple[str, str, str]]:
         # Errors cross from worker processes; without this, pickle would pass one joined argument.
         return type(self), (self.where, self.cause, self.hint)
+
+
+def sentence_of(where: str, cause: str) -> str:
+    """The sentence that ``where`` and ``cause`` of an FtmError make."""
+    link = " " if cause[:1].islower() else ": "
+    # A cause that ends with the message of another error has its period.
+    return f"{where}{link}{cause.removesuffix('.')}."
 
 
 class InputError(FtmError):

@@ -16,4 +16,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(str(path), f"cannot be read ({error})", "Correct the file.") from error
+        raise InputError(
+            f"The file {path}",
+            f"cannot be read ({error})",
+            "Correct the file so that it is valid TOML.",
+        ) from error

@@ -29,12 +29,12 @@ class Quarter:
         # `$` also matches before a final newline, which must not become part of a key.
         if match is None or text != match.group(0):
             raise InputError(
-                f"quarter {text!r}",
+                f"The quarter {text!r}",
                 "is not a calendar quarter",
                 "Write it as four digits, Q and 1 to 4, for example 2023Q1.",
             )
         if match.group(1) == "0000":
-            raise InputError(f"quarter {text!r}", "has no year 0", "Use a year from 0001 on.")
+            raise InputError(f"The quarter {text!r}", "is in a year 0", "Use a year from 0001 on.")
         return cls(int(match.group(1)), int(match.group(2)))
 
     @classmethod
@@ -45,7 +45,9 @@ class Quarter:
         last = cls.parse(end) if dots else first
         if last < first:
             raise InputError(
-                f"quarters {text!r}", "end before they begin", f"Write {last}..{first}."
+                f"The range {text!r}",
+                "ends before it begins",
+                f"Write the range as {last}..{first}.",
             )
         quarters = [first]
         while quarters[-1] < last:
@@ -89,15 +91,15 @@ def parse_quarters(text: str) -> tuple[list[Quarter], bool]:
     first, last = Quarter.parse(match["first"]), Quarter.parse(match["last"])
     if first > last:
         raise InputError(
-            f"quarters {text!r}", "end before they begin", "Write the earlier quarter first."
+            f"The range {text!r}", "ends before it begins", "Write the earlier quarter first."
         )
     found = [first]
     while found[-1] < last:
         found.append(found[-1].next())
         if len(found) > MAX_QUARTERS:
             raise InputError(
-                f"quarters {text!r}",
-                f"are more than {MAX_QUARTERS}",
+                f"The range {text!r}",
+                f"holds more than {MAX_QUARTERS} quarters",
                 "Check the years, or run the command for a part of them.",
             )
     return found, True

@@ -196,8 +196,8 @@ def _unreadable(where: str, error: ValidationError) -> InputError:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(step) for step in first["loc"])
     return InputError(
-        f"{where} {place}".rstrip(),
-        f"is not a valid record ({first['msg']})",
+        f"The file {where}",
+        f"is not a valid record ({f'{place}: ' if place else ''}{first['msg']})",
         "It is damaged or was made by another version: restore it, or start the quarter again "
         "with --restart.",
     )

@@ -233,8 +233,9 @@ def table_from_rows(
         if set(row) != names:
             missing, extra = sorted(names - set(row)), sorted(set(row) - names)
             raise InputError(
-                f"{where} row {number}",
-                f"columns differ from the schema (missing {missing}, unknown {extra})",
+                f"The table {where}",
+                f"has other columns than its schema in row {number} "
+                f"(missing {missing}, unknown {extra})",
                 "Pass exactly the columns of the table's schema.",
             )
     arrays = []
@@ -245,8 +246,8 @@ def table_from_rows(
             arrays.append(pa.array(values, type=field.type))
         except (pa.ArrowException, OverflowError, TypeError) as error:
             raise InputError(
-                f"{where} column {field.name}",
-                f"a value is not {field.type} ({error})",
+                f"The column {field.name} of {where}",
+                f"has a value that is not {field.type} ({error})",
                 "Correct the value in the source.",
             ) from error
     return stamp(pa.Table.from_arrays(arrays, schema=schema), schema, run_id=run_id, where=where)
@@ -279,9 +280,9 @@ def stamp(table: pa.Table, schema: pa.Schema, *, run_id: str, where: str) -> pa.
     for field in schema:
         if not field.nullable and table.column(field.name).null_count:
             raise InputError(
-                f"{where} column {field.name}",
-                f"{table.column(field.name).null_count} values are null",
-                "This column is required: give every row a value.",
+                f"The column {field.name} of {where}",
+                f"is required, but has null values ({table.column(field.name).null_count})",
+                "Give every row a value.",
             )
     return table.cast(schema).replace_schema_metadata(
         {VERSION_KEY: SCHEMA_VERSION.encode(), RUN_KEY: run_id.encode()}
@@ -292,16 +293,16 @@ def check_columns(table: pa.Table, schema: pa.Schema, *, where: str) -> None:
     """Raise InputError unless ``table`` has the columns and types of ``schema``, in its order."""
     if table.schema.names != schema.names:
         raise InputError(
-            where,
-            f"has columns {table.schema.names}, expected {schema.names}",
+            f"The table {where}",
+            f"has the columns {table.schema.names}, but {schema.names} are expected",
             "Produce the table again with this version of ftm.",
         )
     for field in schema:
         actual = table.schema.field(field.name).type
         if actual != field.type:
             raise InputError(
-                f"{where} column {field.name}",
-                f"is {actual}, expected {field.type}",
+                f"The column {field.name} of {where}",
+                f"is of type {actual}, but {field.type} is expected",
                 "Produce the table again with this version of ftm.",
             )
 
@@ -315,15 +316,15 @@ def metadata_of(schema: pa.Schema, *, where: str) -> TableMetadata:
     metadata = schema.metadata or {}
     if VERSION_KEY not in metadata or RUN_KEY not in metadata:
         raise InputError(
-            where,
-            "carries no ftm.schema_version and ftm.run_id",
-            "This file was not written by ftm, or another tool rewrote it: produce it again.",
+            f"The table {where}",
+            "has no ftm.schema_version and ftm.run_id in its metadata",
+            "It was not written by ftm, or another tool rewrote it: produce it again.",
         )
     version = metadata[VERSION_KEY].decode()
     if version != SCHEMA_VERSION:
         raise InputError(
-            where,
-            f"has schema version {version}, this ftm reads {SCHEMA_VERSION}",
+            f"The table {where}",
+            f"has schema version {version}, but this ftm reads {SCHEMA_VERSION}",
             "Produce it again with this ftm, or read it with the ftm that wrote it.",
         )
     return TableMetadata(version, metadata[RUN_KEY].decode())

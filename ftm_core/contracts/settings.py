@@ -282,7 +282,9 @@ def resolve(
     for full in sorted((set(flags) | set(in_file)) - known):
         origin = "flag" if full in flags else str(project_file)
         raise InputError(
-            f"setting {full} ({origin})", "is not a setting", "`ftm config` lists all of them."
+            f"The setting {full} ({origin})",
+            "does not exist",
+            "Use a name that `ftm config` lists.",
         )
     return _validated(values, origins)
 
@@ -294,9 +296,9 @@ def _split_thresholds(in_file: dict[str, Any]) -> tuple[dict[str, Any], dict[str
     unknown = sorted(of_quality - set(QualityThresholds.model_fields))
     if unknown:
         raise InputError(
-            f"{PROJECT_FILE} [quality] {unknown[0]}",
-            "There is no threshold of this name",
-            "`ftm config --thresholds` lists all of them.",
+            f"The threshold {unknown[0]} in [quality] of {PROJECT_FILE}",
+            "does not exist",
+            "Use a name that `ftm config --thresholds` lists.",
         )
     thresholds = {name: in_file[prefix + name] for name in of_quality}
     return thresholds, {name: in_file[name] for name in in_file if not name.startswith(prefix)}
@@ -310,9 +312,9 @@ def _validated(values: dict[str, dict[str, Any]], origins: list[SettingOrigin]) 
         full = ".".join(str(step) for step in first["loc"][:2])
         origin = next((item.origin for item in origins if item.name == full), PROJECT_FILE)
         raise InputError(
-            f"setting {full} ({origin})",
-            f"{first['input']!r} does not fit: {first['msg']}",
-            "`ftm config` shows each setting with its meaning.",
+            f"The setting {full} ({origin})",
+            f"cannot be {first['input']!r}: {first['msg']}",
+            "Correct the value: `ftm config` shows each setting with its meaning.",
         ) from error
     final = tuple(
         SettingOrigin(
@@ -339,7 +341,7 @@ def _read_project_file(path: Path | None) -> dict[str, Any]:
             found.update({f"{group}.{name}": value for name, value in table.items()})
         elif group not in {"aws", "local", "slurm"}:
             raise InputError(
-                f"{path} [{group}]",
+                f"The table [{group}] of {path}",
                 "is not a table of settings",
                 f"Use one of {', '.join(sorted(groups))}.",
             )

@@ -90,7 +90,7 @@ class QuarterDatabase:
             statements = self._connection.extract_statements(text)
             if [one.type.name for one in statements] != ["SELECT"]:
                 raise InputError(
-                    f"query {_short(text)!r}",
+                    f"The query {_short(text)!r}",
                     "is not one SELECT statement",
                     "Write one SELECT; the tables of a quarter cannot be changed.",
                 )
@@ -149,13 +149,13 @@ class QuarterDatabase:
             yield
         except duckdb.OutOfMemoryException as error:
             raise StorageError(
-                f"temporary folder {self._folder}",
+                f"The temporary folder {self._folder}",
                 f"could not hold the intermediate rows of a query ({error})",
                 "Free some space there, or point TMPDIR to a larger disk.",
             ) from error
         except duckdb.Error as error:
             raise InputError(
-                f"query {_short(text)!r}",
+                f"The query {_short(text)!r}",
                 f"was refused by DuckDB ({str(error).strip()})",
                 "Correct the query; docs/reference/tables.md lists the tables and their columns.",
             ) from error

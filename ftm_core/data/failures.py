@@ -64,7 +64,7 @@ def collect_failures(storage: Storage, quarter: Quarter) -> FailuresReport:
     plan = read_plan(storage, quarter)
     if plan is None:
         raise InputError(
-            f"quarter {quarter} in {storage.uri}",
+            f"The quarter {quarter} in {storage.uri}",
             "has no run",
             f"Run `ftm run --quarter {quarter}` first, or name the right --data.",
         )
@@ -81,7 +81,9 @@ def latest_run_quarter(storage: Storage) -> Quarter:
     found = quarters_with_runs(storage)
     if not found:
         raise InputError(
-            storage.uri, "has no run yet", "Run `ftm run --quarter Q` first, or name --data."
+            f"The data location {storage.uri}",
+            "has no run yet",
+            "Run `ftm run --quarter Q` first, or name --data.",
         )
     return found[-1]
 

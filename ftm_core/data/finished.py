@@ -50,15 +50,16 @@ def open_finished(storage: Storage, quarter: Quarter) -> FinishedQuarter:
     plan = read_plan(storage, quarter)
     if identity is None or plan is None:
         raise InputError(
-            f"quarter {quarter} in {storage.uri}",
+            f"The quarter {quarter} in {storage.uri}",
             "has no run",
             f"Run `ftm run --quarter {quarter}` first, or name the right --data.",
         )
     output = read_map_output(storage, quarter, plan, identity.run_id)
     if _reduced_from(storage, quarter) != (identity.run_id, output.fingerprint):
         raise InputError(
-            f"quarter {quarter} in {storage.uri}",
-            "is not finished: its themes and tables are not made from its present topics",
+            f"The quarter {quarter} in {storage.uri}",
+            "is not finished: its themes and tables were made from other topics than its present "
+            "ones",
             f"Run `ftm run --quarter {quarter}` to finish it.",
         )
     manifest = read_manifest(storage, quarter)

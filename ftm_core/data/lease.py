@@ -113,8 +113,8 @@ def acquire(
         _refuse_if_owned(quarter, present.owner, owner)
         if not restart and present.fingerprint != fresh.fingerprint:
             raise RunRefusedError(
-                f"quarter {quarter}",
-                "cannot be resumed: inputs changed since its run started: "
+                f"The quarter {quarter}",
+                "cannot be resumed, because inputs changed since its run started: "
                 + changes(present.inputs, inputs),
                 "Restore them to resume, or pass --restart to clear the quarter and start over "
                 "(cached LLM responses are kept).",
@@ -132,7 +132,9 @@ def acquire(
         if storage.replace(key, to_json(fresh), version=version):
             return fresh
     raise RunRefusedError(
-        f"quarter {quarter}", "is being acquired by other runs", "Wait for them to end."
+        f"The quarter {quarter}",
+        "is being acquired by other runs",
+        "Wait for them to end, then run the same command again.",
     )
 
 
@@ -162,8 +164,8 @@ def _refuse_if_owned(quarter: Quarter, present: LeaseOwner | None, mine: LeaseOw
         # The same run, planned again after its first container was lost.
         return
     raise RunRefusedError(
-        f"quarter {quarter}",
-        f"is leased to run {present.run_name} (process {present.pid} on "
+        f"The quarter {quarter}",
+        f"is leased to the run {present.run_name} (process {present.pid} on "
         f"{present.host}, last renewed {present.heartbeat})",
         "Wait for that run to end, or stop it first.",
     )
@@ -191,7 +193,7 @@ def require_lease(storage: Storage, quarter: Quarter, run_name: str) -> RunIdent
     present = read_identity(storage, quarter)
     if present is None:
         raise InputError(
-            f"quarter {quarter}", "has no run", "Run the plan step first: it starts the run."
+            f"The quarter {quarter}", "has no run", "Run the plan step first: it starts the run."
         )
     _require_owner(quarter, present, run_name)
     return present
@@ -199,10 +201,10 @@ def require_lease(storage: Storage, quarter: Quarter, run_name: str) -> RunIdent
 
 def _require_owner(quarter: Quarter, present: RunIdentity, run_name: str) -> LeaseOwner:
     if present.owner is None or present.owner.run_name != run_name:
-        other = present.owner.run_name if present.owner else "nobody"
+        other = f"the run {present.owner.run_name}" if present.owner else "nobody"
         raise RunRefusedError(
-            f"quarter {quarter}",
-            f"is leased to {other}, not to {run_name}",
+            f"The quarter {quarter}",
+            f"is leased to {other}, not to the run {run_name}",
             "Start the pipeline again for this quarter once that run has ended.",
         )
     return present.owner
@@ -316,7 +318,7 @@ def _update(
         if storage.replace(key, to_json(updated), version=version):
             return
     raise StorageRetryableError(
-        storage.describe(key),
-        f"was changed by others {_ATTEMPTS} times in a row",
+        f"The file {storage.describe(key)}",
+        f"was changed by other processes {_ATTEMPTS} times in a row",
         "Run the same command again.",
     )

@@ -82,8 +82,8 @@ def read_map_output(
             checkpoints.append(checkpoint)
         if missing:
             raise InputError(
-                f"batch {batch.batch_id}",
-                f"is not finished ({len(missing)} firms pending)",
+                f"The batch {batch.batch_id}",
+                f"is not finished: {len(missing)} firms are pending",
                 f"Run `ftm run --quarter {quarter}` to finish the map first.",
             )
         failures.extend(batch_failures)

@@ -160,8 +160,8 @@ def extend_panel(
         if _write(storage, extended, version):
             return Panel(storage, list(stores), extended)
     raise StorageRetryableError(
-        storage.describe(keys.panel_themes()),
-        "was changed by others all the time",
+        f"The file {storage.describe(keys.panel_themes())}",
+        "was changed by other processes again and again",
         "Run the same command again.",
     )
 
@@ -175,9 +175,9 @@ def cosines(one: Directions, other: Directions) -> Directions:
         return np.zeros((len(one), len(other)), np.float32)
     if one.shape[1] != other.shape[1]:
         raise InputError(
-            f"Themes of {one.shape[1]} and of {other.shape[1]} dimensions",
+            f"The themes of {one.shape[1]} and of {other.shape[1]} dimensions",
             "cannot be compared: their quarters were run with different embedding models",
-            "Run the quarters with one EMBEDDING_MODEL_NAME.",
+            "Run all quarters with the same EMBEDDING_MODEL_NAME.",
         )
     return np.asarray((one @ other.T).round(5), np.float32)
 
@@ -218,7 +218,7 @@ def _with_quarter(links: pa.Table, quarter: Quarter, store: QuarterStore) -> pa.
         return links
     if present:
         raise InputError(
-            f"panel in {store.storage.uri}",
+            f"The panel in {store.storage.uri}",
             f"holds the themes of {quarter} as of run {present.pop()}, but the quarter was run "
             f"again as {run_id}",
             "Start the panel over with --rebuild (`open_panel(..., rebuild=True)`): its IDs may "
@@ -275,7 +275,7 @@ def _parse(data: bytes) -> pa.Table:
         return pq.read_table(io.BytesIO(data)).cast(schemas.PANEL_THEMES)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
-            keys.panel_themes(),
+            f"The file {keys.panel_themes()}",
             f"is not a readable panel ({error})",
             "Restore the file, or start the panel over with --rebuild: its IDs may change.",
         ) from error

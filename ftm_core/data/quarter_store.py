@@ -144,7 +144,7 @@ class QuarterStore:
         found = self.find_run()
         if found is None:
             raise InputError(
-                f"quarter {self.quarter} in {self.storage.uri}",
+                f"The quarter {self.quarter} in {self.storage.uri}",
                 "has no run",
                 f"Run `ftm run --quarter {self.quarter}` first, or name the right --data.",
             )
@@ -307,8 +307,8 @@ class QuarterStore:
         if name == "map_sentences":
             return PARTED_TABLES[name], self.finished.output.sentence_keys()
         raise InputError(
-            f"table {name}",
-            f"is not a table of {self.quarter}",
+            f"The table {name}",
+            f"does not exist in the quarter {self.quarter}",
             f"Use one of {', '.join([*TABLES, *PARTED_TABLES])}.",
         )
 

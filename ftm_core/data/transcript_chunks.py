@@ -31,13 +31,15 @@ def read_manifest(storage: Storage, quarter: Quarter) -> records.Manifest:
     manifest = find_manifest(storage, quarter)
     if manifest is None:
         raise InputError(
-            f"{storage.uri} {quarter}",
+            f"The quarter {quarter} in {storage.uri}",
             "has no ingested transcripts",
             f"Run `ftm ingest SOURCE --quarter {quarter}` first.",
         )
     if manifest.quarter != str(quarter):
         raise InputError(
-            f"{storage.uri} {quarter}", f"has the manifest of {manifest.quarter}", _AGAIN
+            f"The quarter {quarter} in {storage.uri}",
+            f"has the manifest of {manifest.quarter}",
+            _AGAIN,
         )
     return manifest
 
@@ -67,7 +69,7 @@ def iterate_firms(
         chunk = manifest.firm_to_chunk.get(firm_id)
         if chunk is None or not 0 <= chunk < len(manifest.chunks):
             raise InputError(
-                f"firm {firm_id}", f"is not in the transcripts of {manifest.quarter}", _AGAIN
+                f"The firm {firm_id}", f"is not in the transcripts of {manifest.quarter}", _AGAIN
             )
         wanted.setdefault(chunk, []).append(firm_id)
     for number in sorted(wanted):
@@ -83,7 +85,9 @@ def _firms_of_chunk(
     where = storage.describe(chunk.key)
     data = storage.read(chunk.key)
     if hashlib.sha256(data).hexdigest() != chunk.sha256:
-        raise InputError(where, "does not have the checksum that the manifest gives it", _AGAIN)
+        raise InputError(
+            f"The file {where}", "does not have the checksum that the manifest gives it", _AGAIN
+        )
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         schemas.metadata_of(file.schema_arrow, where=where)
@@ -91,11 +95,13 @@ def _firms_of_chunk(
         groups = _row_groups_by_firm(file)
         for firm_id in firm_ids:
             if firm_id not in groups:
-                raise InputError(where, f"does not hold firm {firm_id}", _AGAIN)
+                raise InputError(f"The file {where}", f"does not hold the firm {firm_id}", _AGAIN)
             chosen = list(columns) if columns is not None else None
             yield firm_id, file.read_row_groups(groups[firm_id], columns=chosen)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(where, f"is not a readable Parquet file ({error})", _AGAIN) from error
+        raise InputError(
+            f"The file {where}", f"is not a readable Parquet file ({error})", _AGAIN
+        ) from error
 
 
 def _row_groups_by_firm(file: pq.ParquetFile) -> dict[str, list[int]]:

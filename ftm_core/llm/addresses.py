@@ -65,7 +65,7 @@ def parse_address(base_url: str, api_key: str) -> Address:
         usable = False
     if not usable:
         raise InputError(
-            f"LLM base URL {without_password(base_url)!r}",
+            f"The LLM base URL {without_password(base_url)!r}",
             "is not an http or https URL",
             "Set LLM_BASE_URL, for example to http://127.0.0.1:8000/v1.",
         )
@@ -73,7 +73,9 @@ def parse_address(base_url: str, api_key: str) -> Address:
     if api_key:
         if not re.fullmatch(r"[\x21-\x7e]+", api_key):
             raise InputError(
-                "LLM_API_KEY", "holds a character that no header may hold", "Give the bare key."
+                "The key in LLM_API_KEY",
+                "holds a character that no HTTP header may hold",
+                "Set the variable to the key alone, without quotes or spaces.",
             )
         authorization = f"Bearer {api_key}"
     elif url.userinfo:
@@ -97,9 +99,9 @@ def proxy_fault(error: Exception) -> InputError:
     if certificates or isinstance(error, OSError):
         names = certificates or ["SSL_CERT_FILE"]
         return InputError(
-            f"environment variable {names[0]}",
+            f"The environment variable {names[0]}",
             f"names {os.environ.get(names[0], '')!r}, which cannot be read ({error})",
-            "Correct it, or unset it.",
+            "Set it to a file that can be read, or unset it.",
         )
     named = [
         variable
@@ -108,7 +110,7 @@ def proxy_fault(error: Exception) -> InputError:
         if os.environ.get(variable)
     ]
     return InputError(
-        f"environment variable {' or '.join(named) or 'of a proxy'}",
+        f"The environment variable {' or '.join(named) or 'of a proxy'}",
         f"cannot be used for the LLM server ({error})",
         "Correct it, or unset it; socks proxies need the package httpx[socks].",
     )

@@ -197,7 +197,7 @@ def _translated() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StorageError(
-            f"temporary folder {tempfile.gettempdir()}",
+            f"The temporary folder {tempfile.gettempdir()}",
             f"could not hold the LLM's answers ({error})",
             "Free some space there, or point SQLITE_TMPDIR elsewhere, and run the same command "
             "again; finished work is kept.",

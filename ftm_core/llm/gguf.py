@@ -80,8 +80,8 @@ def _read(file: BinaryIO, path: Path, size: int) -> GgufModel:
     if version not in _VERSIONS:
         raise InputError(
             f"The model file {path}",
-            f"has GGUF version {version}, this ftm reads {_VERSIONS}",
-            "Convert it with a present llama.cpp.",
+            f"has GGUF version {version}, but this ftm reads {' and '.join(map(str, _VERSIONS))}",
+            "Convert it with a current release of llama.cpp.",
         )
     if max(n_tensors, n_values) > _MOST_ENTRIES:
         raise _damaged(path, "has a damaged header")
@@ -91,7 +91,7 @@ def _read(file: BinaryIO, path: Path, size: int) -> GgufModel:
         values[key] = _value(file, struct.unpack("<I", _exactly(file, 4))[0])
     end = _end_of_tensors(file, n_tensors, int(values.get("general.alignment", _ALIGNMENT)))
     if size < end:
-        raise _damaged(path, f"is truncated: {size:,} of {end:,} bytes")
+        raise _damaged(path, f"is truncated: it has {size:,} of {end:,} bytes")
     return _model(path, size, values)
 
 

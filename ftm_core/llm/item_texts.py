@@ -165,8 +165,8 @@ async def _chosen(prompt: Prompt, offered: Sequence[str], ask: Ask) -> tuple[str
     index = prompts.choice_of(answer, len(offered))
     if index is None:
         raise LlmRequestError(
-            "answer of the LLM",
-            f"chooses none of {len(offered)} candidates ({answer.text[:80]!r})",
+            "The answer of the LLM",
+            f"chooses none of the {len(offered)} candidates ({answer.text[:80]!r})",
             "Use a model that follows instructions, or a server with structured output.",
         )
     return offered[index], answer

@@ -75,12 +75,12 @@ class FileJournal:
     def _translated(self, error: OSError) -> StorageError:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return StorageError(
-                str(self._path),
+                f"The file {self._path}",
                 "could not be written: the disk is full",
                 "Free some space and run the same command again; finished work is kept.",
             )
         return StorageError(
-            str(self._path),
+            f"The file {self._path}",
             f"could not be written ({error.strerror})",
             "Check the path and its permissions.",
         )

@@ -113,7 +113,7 @@ def plan_server(file: GgufModel, *, concurrent: int, available: int | None = Non
     if memory > available:
         raise InputError(
             f"The model file {file.path}",
-            f"needs {_gib(memory)} of memory, and {_gib(available)} are free",
+            f"needs {_gib(memory)} of memory, but only {_gib(available)} are free",
             "Use a smaller model or a smaller quantization, or name a server with LLM_BASE_URL.",
         )
     return ServerPlan(slots, slot_context, len(os.sched_getaffinity(0)), memory)
@@ -146,7 +146,9 @@ def known_models() -> list[KnownModel]:
             models += [KnownModel(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
         except (ValueError, TypeError, OSError) as error:
             raise InputError(
-                str(path), f"cannot be read ({error})", "Remove it and add the models again."
+                f"The file {path}",
+                f"cannot be read ({error})",
+                "Remove it and add the models again.",
             ) from error
     return models
 
@@ -168,7 +170,7 @@ def add_model(path: Path) -> KnownModel:
     if path.stem in listed and listed[path.stem].sha256 != sha256:
         raise InputError(
             f"The model {path.stem}",
-            "is already there with other content",
+            "is already listed with other content",
             f"Run `ftm models remove {path.stem}` first, or rename the file.",
         )
     if not target.exists() or not target.samefile(path):
@@ -192,7 +194,7 @@ def remove_model(name: str) -> KnownModel:
     found = next((known for known in known_models() if known.name == name), None)
     if found is None:
         names = ", ".join(known.name for known in known_models()) or "none"
-        raise InputError(f"The model {name}", "is not known", f"Known are: {names}.")
+        raise InputError(f"The model {name}", "is not known", f"Use one of {names}.")
     path = Path(found.path)
     if path.is_relative_to(models_folder()):
         path.unlink(missing_ok=True)
@@ -241,7 +243,7 @@ def _download(name: str, repository: str, file: str, revision: str) -> KnownMode
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise InputError(
             f"The model {name}",
-            f"is not at {os.environ.get('HF_ENDPOINT', 'the Hugging Face Hub')} "
+            f"does not exist at {os.environ.get('HF_ENDPOINT', 'the Hugging Face Hub')} "
             f"(revision {revision or 'newest'}), or needs a token",
             "Correct owner, repository and revision, or set HF_TOKEN.",
         ) from error

@@ -160,9 +160,9 @@ class LocalServer:
     def _not_started(self, what: str) -> FtmError:
         log = self._log_path().read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
         return FtmError(
-            "local LLM server",
+            "The local LLM server",
             f"{what}; its log ends:\n{log}\n",
-            "Try again, or give another server's URL with --llm-base-url.",
+            "Run the command again, or give another server's URL with --llm-base-url.",
         )
 
     def _log_path(self) -> Path:

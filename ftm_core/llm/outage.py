@@ -85,7 +85,7 @@ class SharedRecovery:
             return False
         self._n_outages += 1
         n_polls = 0
-        logger.warning("%s: %s", self._where, reason)
+        logger.warning("%s is unhealthy: %s", self._where, reason)
         while True:
             elapsed = self._clock() - began
             if elapsed >= self._limit:
@@ -103,7 +103,7 @@ class SharedRecovery:
                 logger.warning("vLLM recovered after %.1fs", self._clock() - began)
                 return True
             if latest != reason:
-                logger.warning("%s: %s", self._where, latest)
+                logger.warning("%s is unhealthy: %s", self._where, latest)
             reason = latest
 
     async def _probe_twice(self) -> str | None:

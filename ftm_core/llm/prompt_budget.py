@@ -72,7 +72,7 @@ def _cut_to(prompt: Prompt, size: int) -> Prompt:
     user = "\n\n".join(blocks)
     if not user.strip():
         raise LlmRequestError(
-            "prompt",
+            "The prompt",
             "does not fit the model's context: its fixed text and the answer fill it",
             "Lower LLM_SUMMARY_MAX_TOKENS and LLM_THEME_MAX_TOKENS, or serve a longer context.",
         )

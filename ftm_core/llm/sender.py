@@ -62,7 +62,12 @@ class ServerRefusalError(LlmRequestError):
     """
 
     def __init__(self, where: str, reason: str, status: int) -> None:
-        super().__init__(where, reason, "This item alone failed; the next run retries it.")
+        super().__init__(
+            where,
+            f"refused the request ({reason})",
+            "This item alone failed; the next run retries it.",
+        )
+        self.reason = reason
         self.status = status
 
 
@@ -108,7 +113,7 @@ class Sender:
         self._was_reached = False
         self.recovery = SharedRecovery(
             self._probe,
-            where=f"LLM server {server}",
+            where=f"The LLM server {server}",
             limit=longest_wait,
             poll=poll,
             clock=timing.clock,
@@ -142,9 +147,7 @@ class Sender:
             elif await self._met_outage(n_outages):
                 attempts.outages += 1
                 if attempts.outages >= MAX_OUTAGES:
-                    raise self._failed(
-                        f"the server went down each of the {MAX_OUTAGES} times it was asked"
-                    )
+                    raise self._failed(f"went down each of the {MAX_OUTAGES} times it was asked")
             else:
                 await self._back_off(problem, attempts)
 
@@ -176,15 +179,17 @@ class Sender:
         status = response.status_code
         if response.is_redirect:
             raise InputError(
-                f"LLM server {self._server}",
-                f"answers {url} with a redirect to {response.headers.get('location', 'nowhere')}",
+                f"The LLM server {self._server}",
+                f"redirects {url} to {response.headers.get('location', 'nowhere')}",
                 "Set LLM_BASE_URL to the address that it redirects to.",
             )
         if status == 429:
             pause = wire.retry_after(response, now=self._timing.now())
             raise _ThrottledError(wire.reason_of(response), pause)
         if wire.blames_request(response):
-            raise ServerRefusalError(f"LLM server {self._server}", wire.reason_of(response), status)
+            raise ServerRefusalError(
+                f"The LLM server {self._server}", wire.reason_of(response), status
+            )
         if status >= 500 or status == 408:
             pause = wire.retry_after(response, now=self._timing.now())
             raise _TransientError(wire.reason_of(response), pause=pause or 0.0)
@@ -193,17 +198,17 @@ class Sender:
         except wire.MalformedAnswerError as error:
             raise _TransientError(str(error)) from error
         except RefusedAnswerError as error:
-            raise self._failed(f"the answer {error}") from error
+            raise self._failed(f"sent an answer that {error}") from error
         except wire.RejectedRequestError as error:
             raise ServerRefusalError(
-                f"LLM server {self._server}", str(error), error.status
+                f"The LLM server {self._server}", str(error), error.status
             ) from error
 
     def _refuse_if_lasting(self, error: httpx.HTTPError) -> None:
         """Raise InputError for a fault of the address that no waiting can end."""
         if not self._was_reached and (reason := lasting_fault(error)):
             raise InputError(
-                f"LLM server {self._server}",
+                f"The LLM server {self._server}",
                 f"cannot be reached: {reason}",
                 "Correct LLM_BASE_URL (`ftm config` shows where it comes from).",
             ) from error
@@ -221,7 +226,7 @@ class Sender:
         attempts.timeouts += fault.timed_out
         if attempts.failed >= MAX_ATTEMPTS or attempts.timeouts >= MAX_TIMEOUTS:
             raise self._failed(
-                f"failed {attempts.failed} times although the server is healthy, at last: {fault}"
+                f"failed {attempts.failed} times although it is healthy; the last failure: {fault}"
             )
         pause = min(MAX_BACKOFF, INITIAL_BACKOFF * 2 ** (attempts.failed - 1))
         await self._timing.sleep(max(pause, min(fault.pause, MAX_BACKOFF)))
@@ -261,5 +266,7 @@ class Sender:
 
     def _failed(self, cause: str) -> LlmRequestError:
         return LlmRequestError(
-            f"LLM server {self._server}", cause, "This item alone failed; the next run retries it."
+            f"The LLM server {self._server}",
+            cause,
+            "This item alone failed; the next run retries it.",
         )

@@ -47,7 +47,9 @@ class Browser:
         theme = next((row for row in self.themes() if row["theme_id"] == theme_id), None)
         if theme is None:
             raise InputError(
-                f"theme {theme_id}", f"is not in {self._quarter}", "`ftm browse` lists all themes."
+                f"The theme {theme_id}",
+                f"is not in the quarter {self._quarter}",
+                "Use an ID that `ftm browse` lists.",
             )
         topics = {row["topic_id"]: row for row in self._rows("topics")}
         members = [
@@ -62,9 +64,9 @@ class Browser:
         topic = next((row for row in self._rows("topics") if row["topic_id"] == topic_id), None)
         if topic is None:
             raise InputError(
-                f"topic {topic_id}",
-                f"is not in {self._quarter}",
-                "`ftm browse THEME_ID` lists the topics of a theme.",
+                f"The topic {topic_id}",
+                f"is not in the quarter {self._quarter}",
+                "Use an ID that `ftm browse THEME_ID` lists for a theme.",
             )
         return TopicView(topic, tuple(self._sentences(topic["sentence_ids"])))
 

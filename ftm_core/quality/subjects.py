@@ -67,16 +67,20 @@ def read_subjects(path: Path) -> list[Subject]:
     for row in reader:
         if not row:
             continue
-        where = f"The patterns file {path}, line {reader.line_num}"
+        where = f"Line {reader.line_num} of the patterns file {path}"
         if len(row) != 2 or not row[0].strip() or not row[1]:
             raise InputError(
-                where, f"has {len(row)} fields", "Give each line a name and a regular expression."
+                where,
+                f"must have two fields, but has {len(row)}",
+                "Give each line a name and a regular expression.",
             )
         try:
             pattern = re.compile(row[1], re.IGNORECASE)
         except re.error as error:
             raise InputError(
-                where, f"has an invalid regular expression ({error})", "Correct the expression."
+                where,
+                f"has an invalid regular expression ({error})",
+                "Correct the regular expression.",
             ) from error
         if pattern.search(""):
             raise InputError(

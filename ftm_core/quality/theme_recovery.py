@@ -78,8 +78,10 @@ def read_key(path: Path) -> Key:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"key {path}", f"cannot be read ({error})", "Name a CSV file.") from error
-    return _parse(text, f"key {path}")
+        raise InputError(
+            f"The key file {path}", f"cannot be read ({error})", "Name a CSV file."
+        ) from error
+    return _parse(text, f"key file {path}")
 
 
 def _parse(text: str, where: str) -> Key:
@@ -87,16 +89,18 @@ def _parse(text: str, where: str) -> Key:
     missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise InputError(
-            where, f"lacks the columns {', '.join(missing)}", f"Give it {', '.join(_COLUMNS)}."
+            f"The {where}",
+            f"lacks the columns {', '.join(missing)}",
+            f"Give it the columns {', '.join(_COLUMNS)}.",
         )
     key: Key = {}
     for row in reader:
         position = row["position"] or ""
         if not position.isdecimal() or not row["planted_theme"]:
             raise InputError(
-                f"{where} line {reader.line_num}",
-                "has no whole position or no planted theme",
-                "Correct the line.",
+                f"Line {reader.line_num} of the {where}",
+                "has no whole number as its position, or no planted theme",
+                "Correct the line of the file.",
             )
         key[row["transcript_id"], int(position)] = row["planted_theme"]
     return key
@@ -119,7 +123,9 @@ def compare(
     common = sorted(set(key) & set(theme_of))
     if not common:
         raise InputError(
-            "key", "names no sentence of this quarter", "Name the key of this very quarter."
+            "The key file",
+            "names no sentence of this quarter",
+            "Name the key file of this quarter.",
         )
     themes = _groups(key, {place: theme_of[place] for place in common})
     topics = _groups(key, {place: topic_of[place] for place in common})

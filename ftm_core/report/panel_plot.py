@@ -40,9 +40,9 @@ def find_themes(panel: Panel, asked: Sequence[str]) -> list[str]:
         largest = _largest(themes)
         if not largest:
             raise InputError(
-                "themes of these quarters",
-                "have no subject among them that could be plotted",
-                "Name a theme with --theme; `ftm browse --procedure` lists those of all kinds.",
+                "The list of themes of these quarters",
+                "has no subject that could be plotted",
+                "Name a theme with --theme: `ftm browse --procedure` lists those of all kinds.",
             )
         return largest
     return list(dict.fromkeys(_named(themes, name) for name in asked))
@@ -93,18 +93,18 @@ def _named(themes: pd.DataFrame, name: str) -> str:
         return str(found["panel_theme_id"].iloc[0])
     if not len(found):
         raise InputError(
-            f"theme {name!r}",
+            f"The theme {name!r}",
             "is neither the ID of a theme of these quarters nor in the name or keywords of one",
-            "`ftm export --quarters A..B --format csv` lists them in panel_themes.csv.",
+            "Find its ID in panel_themes.csv of `ftm export --quarters A..B --format csv`.",
         )
     largest = found.sort_values("n_firms", ascending=False).head(_MOST_CANDIDATES)
     listed = "; ".join(
         f"{row.panel_theme_id} {row.panel_theme_name}" for row in largest.itertuples()
     )
     raise InputError(
-        f"theme {name!r}",
+        f"The theme {name!r}",
         f"is in the name or keywords of {len(found)} themes",
-        f"Name one by its ID: {listed}.",
+        f"Name one of them by its ID: {listed}.",
     )
 
 

@@ -40,8 +40,8 @@ def vectors_of(storage: Storage, output: MapOutput, topic_ids: Sequence[str]) ->
     if places.null_count:
         missing = topic_ids[places.is_null().to_pylist().index(True)]
         raise InputError(
-            f"topic {missing}",
+            f"The topic {missing}",
             "is not in the map output",
-            f"Run `ftm run --quarter {output.quarter} --restart`.",
+            f"Run `ftm run --quarter {output.quarter} --restart` to make both again.",
         )
     return read_vectors(found.take(places))

@@ -89,7 +89,7 @@ def checked_key(key: str) -> str:
         or "\\" in key
     ):
         raise InputError(
-            f"key {key!r}",
+            f"The key {key!r}",
             "is not a plain relative path",
             "Use names separated by single slashes, without dots alone or control characters.",
         )

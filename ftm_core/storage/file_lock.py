@@ -68,7 +68,7 @@ def _exclusive_file(path: Path, where: str, *, has_flock: bool) -> Iterator[None
             if time.monotonic() > began + _WAIT_SECONDS:
                 raise StorageRetryableError(
                     where,
-                    f"The lock file {path} stayed held for {_WAIT_SECONDS:.0f} s",
+                    f"cannot be locked: the lock file {path} stayed held for {_WAIT_SECONDS:.0f} s",
                     "Run the same command again later.",
                 )
             time.sleep(_POLL_SECONDS)

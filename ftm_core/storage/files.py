@@ -21,13 +21,16 @@ _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR})
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Cause and remedy of errors that a user can do something about.
 _KNOWN = {
-    errno.EISDIR: ("It is a folder, not a file", "Name a file in it."),
-    errno.EROFS: ("Its file system is read-only", "Choose a folder that can be written."),
-    errno.EACCES: ("Permission was denied", "Check its owner and permissions."),
-    errno.EPERM: ("Permission was denied", "Check its owner and permissions."),
-    errno.ENAMETOOLONG: ("Its name is too long for the file system", "Choose a shorter name."),
-    errno.EMFILE: ("This process has too many files open", "Raise the limit (`ulimit -n`)."),
-    errno.ESTALE: ("The file server no longer knows it", "Mount the folder again, then repeat."),
+    errno.EISDIR: ("is a folder, not a file", "Name a file in it."),
+    errno.EROFS: ("is on a read-only file system", "Choose a folder that can be written."),
+    errno.EACCES: ("cannot be accessed: permission was denied", "Check its owner and permissions."),
+    errno.EPERM: ("cannot be accessed: permission was denied", "Check its owner and permissions."),
+    errno.ENAMETOOLONG: (
+        "has a name that is too long for the file system",
+        "Choose a shorter name.",
+    ),
+    errno.EMFILE: ("cannot be opened: too many files are open", "Raise the limit (`ulimit -n`)."),
+    errno.ESTALE: ("is no longer known to its file server", "Mount the folder again, then repeat."),
 }
 
 
@@ -41,9 +44,11 @@ def output_file(descriptor: int, where: str) -> IO[bytes]:
 
 def scratch_file(where: str) -> IO[bytes]:
     """A temporary file without a name, so that a killed process leaves none, to fill and reread."""
-    with translated(f"temporary file for {where}"):
+    with translated(f"The temporary file for {where}"):
         with tempfile.TemporaryFile(buffering=0) as unnamed:
-            raw = _TranslatingFile(os.dup(unnamed.fileno()), f"temporary file for {where}", "r+b")
+            raw = _TranslatingFile(
+                os.dup(unnamed.fileno()), f"The temporary file for {where}", "r+b"
+            )
         return io.BufferedRandom(raw)
 
 
@@ -73,7 +78,7 @@ def check_output_file(path: Path) -> None:
     """
     check_output_folder(path.parent)
     if path.is_dir():
-        raise InputError(str(path), *_KNOWN[errno.EISDIR])
+        raise InputError(f"The path {path}", *_KNOWN[errno.EISDIR])
 
 
 def check_output_folder(folder: Path) -> None:
@@ -82,18 +87,24 @@ def check_output_folder(folder: Path) -> None:
         str(folder).encode()
         there = next(part for part in (folder, *folder.parents) if part.exists())
     except UnicodeEncodeError as error:
-        where = f"folder {str(folder)!a}"
-        raise InputError(where, "Its name is not valid UTF-8", "Name another place.") from error
+        where = f"The folder {str(folder)!a}"
+        raise InputError(
+            where, "has a name that is not valid UTF-8", "Choose a folder that can be written."
+        ) from error
     except OSError as error:
-        cause, hint = _KNOWN.get(error.errno or 0, (f"It cannot be used ({error.strerror})", ""))
-        raise InputError(str(folder), cause, hint or "Name another place.") from error
+        cause, hint = _KNOWN.get(error.errno or 0, (f"cannot be used ({error.strerror})", ""))
+        raise InputError(
+            f"The folder {folder}", cause, hint or "Choose a folder that can be written."
+        ) from error
     if not there.is_dir():
-        raise InputError(str(there), "It is a file, not a folder", "Name another place.")
+        raise InputError(
+            f"The path {there}", "is a file, not a folder", "Choose a folder that can be written."
+        )
     # Capabilities of this process count, which access(2) by itself leaves out.
     effective = os.access in os.supports_effective_ids
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
         read_only = os.statvfs(there).f_flag & os.ST_RDONLY
-        raise InputError(str(there), *_KNOWN[errno.EROFS if read_only else errno.EACCES])
+        raise InputError(f"The folder {there}", *_KNOWN[errno.EROFS if read_only else errno.EACCES])
 
 
 def storage_error(error: OSError, where: str) -> StorageError:

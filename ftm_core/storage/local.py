@@ -58,13 +58,13 @@ class LocalStorage:
     def exists(self, key: str) -> bool:
         """Whether the file is there."""
         path = self._path(key)
-        with translated(str(path)):
+        with translated(f"The file {path}"):
             return path.is_file()
 
     def size(self, key: str) -> int:
         """Size of the file in bytes."""
         path = self._existing(key)
-        with translated(str(path)):
+        with translated(f"The file {path}"):
             return path.stat().st_size
 
     def modified(self, key: str) -> dt.datetime:
@@ -89,7 +89,7 @@ class LocalStorage:
         """The whole file."""
         path = self._path(key)
         try:
-            with translated(str(path)):
+            with translated(f"The file {path}"):
                 return path.read_bytes()
         except StorageError:
             # A folder is no object.
@@ -105,7 +105,7 @@ class LocalStorage:
     def open_input(self, key: str) -> Iterator[pa.NativeFile]:
         """The file, read and not mapped: a file server's error in a mapping kills the process."""
         path = self._existing(key)
-        with translated(str(path)):
+        with translated(f"The file {path}"):
             source = pa.OSFile(str(path))
         with source:
             yield source
@@ -117,7 +117,7 @@ class LocalStorage:
         with self._unfinished(path) as (temporary, file):
             yield file
             _finish(file, path)
-            with translated(str(path)):
+            with translated(f"The file {path}"):
                 temporary.replace(path)
                 _sync_folder(path.parent)
 
@@ -132,7 +132,7 @@ class LocalStorage:
         with self._unfinished(path) as (temporary, file):
             file.write(data)
             _finish(file, path)
-            with translated(str(path)):
+            with translated(f"The file {path}"):
                 try:
                     path.hardlink_to(temporary)
                 except FileExistsError:
@@ -169,13 +169,13 @@ class LocalStorage:
             return True
 
     def _locked(self, path: Path) -> contextlib.AbstractContextManager[None]:
-        return file_lock(path.with_name(f"{TEMPORARY_PREFIX}{path.name}.lock"), str(path))
+        return file_lock(path.with_name(f"{TEMPORARY_PREFIX}{path.name}.lock"), f"The file {path}")
 
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
         path = self._path(key)
         if self.exists(key):
-            with contextlib.suppress(ObjectMissingError), translated(str(path)):
+            with contextlib.suppress(ObjectMissingError), translated(f"The file {path}"):
                 path.unlink()
 
     def _path(self, key: str) -> Path:
@@ -184,21 +184,23 @@ class LocalStorage:
     def _existing(self, key: str) -> Path:
         if not self.exists(key):
             raise ObjectMissingError(
-                self.describe(key), "does not exist", "Run the step that makes it first."
+                f"The file {self.describe(key)}",
+                "does not exist",
+                "Run the step that makes it first.",
             )
         return self._path(key)
 
     @contextlib.contextmanager
     def _unfinished(self, path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
         """A temporary file beside ``path``, gone when the block ends unless renamed by then."""
-        with translated(str(path)):
+        with translated(f"The file {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sweep(path.parent)
             descriptor, name = tempfile.mkstemp(
                 prefix=TEMPORARY_PREFIX, suffix=_SUFFIX_UNFINISHED, dir=path.parent
             )
         try:
-            with output_file(descriptor, str(path)) as file:
+            with output_file(descriptor, f"The file {path}") as file:
                 yield Path(name), file
         finally:
             with contextlib.suppress(OSError):
@@ -219,7 +221,7 @@ class LocalStorage:
 def _finish(file: IO[bytes], path: Path) -> None:
     """Bring a written file to the disk, readable as other files are."""
     file.flush()
-    with translated(str(path)):
+    with translated(f"The file {path}"):
         with _where_supported():
             os.fsync(file.fileno())
         with _where_supported():
@@ -254,24 +256,26 @@ def _absolute(root: Path) -> Path:
     except UnicodeEncodeError as error:
         # Arrow and DuckDB take names in UTF-8 alone.
         raise InputError(
-            f"folder {str(root)!a}", "Its name is not valid UTF-8", "Rename it, or choose another."
+            f"The folder {str(root)!a}",
+            "has a name that is not valid UTF-8",
+            "Rename it, or choose another.",
         ) from error
     except RuntimeError as error:
         # Path.resolve() has no error of its own for links that lead to each other.
         if not str(root).startswith("~"):
             raise InputError(
-                f"folder {root}",
-                "Its symbolic links lead to each other in a circle",
+                f"The folder {root}",
+                "cannot be found: its symbolic links lead to each other in a circle",
                 "Correct the links, or choose another folder.",
             ) from error
         raise InputError(
-            f"folder {root}",
-            f"The home folder is not known ({error})",
+            f"The folder {root}",
+            f"cannot be found: the home folder is not known ({error})",
             "Set HOME, or give the folder without ~.",
         ) from error
 
 
 def _raise_unless_gone(error: OSError) -> None:
     """A folder that is not there lists as empty; one that cannot be read is an error."""
-    with contextlib.suppress(ObjectMissingError), translated(str(error.filename)):
+    with contextlib.suppress(ObjectMissingError), translated(f"The folder {error.filename}"):
         raise error

@@ -27,10 +27,14 @@ def open_storage(uri: str, *, s3_client: Callable[[], S3Client] | None = None) -
     if uri.startswith("s3://"):
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         if not bucket:
-            raise InputError(uri, "names no bucket", "Write s3://bucket or s3://bucket/prefix.")
+            raise InputError(
+                f"The URI {uri}", "names no bucket", "Write s3://bucket or s3://bucket/prefix."
+            )
         if s3_client is None:
             raise InputError(
-                uri, "needs AWS access", "Pin a profile with `ftm pin-profile NAME` first."
+                f"The bucket {uri}",
+                "needs AWS access",
+                "Pin a profile with `ftm pin-profile NAME` first.",
             )
         # Jobs have these packages alone: the rest of the extra serves the command line.
         require_extra("aws", f"The bucket {bucket}", S3_MODULES)
@@ -38,7 +42,11 @@ def open_storage(uri: str, *, s3_client: Callable[[], S3Client] | None = None) -
 
         return S3Storage(s3_client(), bucket, prefix)
     if not uri:
-        raise InputError("--data", "is empty", "Pass a folder or s3://bucket.")
+        raise InputError("The option --data", "is empty", "Pass a folder or s3://bucket.")
     if "://" in uri and not uri.startswith("file://"):
-        raise InputError(uri, "is neither a folder nor an s3:// URI", "Use one of these two.")
+        raise InputError(
+            f"The data location {uri}",
+            "is neither a folder nor an s3:// URI",
+            "Use one of these two.",
+        )
     return LocalStorage(Path(uri.removeprefix("file://")))

@@ -29,8 +29,8 @@ def probe(storage: Storage) -> None:
     except StorageError as error:
         if error.exit_code != StorageError.exit_code:
             raise
-        cause = f"It cannot hold a quarter: {error.cause}"
-        raise InputError(storage.uri, cause, error.hint) from error
+        cause = f"cannot hold a quarter. {error.sentence.removesuffix('.')}"
+        raise InputError(f"The data location {storage.uri}", cause, error.hint) from error
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def _place(storage: Storage) -> Iterator[Storage]:
     root = Path(storage.uri)
     check_output_folder(root)
     there = next(part for part in (root, *root.parents) if part.exists())
-    with translated(str(there)):
+    with translated(f"The folder {there}"):
         folder = tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}probe-", dir=there)
     try:
         yield LocalStorage(Path(folder))
@@ -54,8 +54,8 @@ def _try_out(storage: Storage, key: str, uri: str) -> None:
     def expect(holds: bool, what: str) -> None:
         if not holds:
             raise InputError(
-                uri,
-                f"It fails at {what}, which a run relies on",
+                f"The data location {uri}",
+                f"fails at {what}, which a run relies on",
                 "Choose another folder or bucket with --data.",
             )
 

@@ -172,7 +172,9 @@ class S3Storage:
         found = self._listed(key)
         if found is None:
             raise ObjectMissingError(
-                self.describe(key), "does not exist", "Run the step that makes it first."
+                f"The file {self.describe(key)}",
+                "does not exist",
+                "Run the step that makes it first.",
             )
         return found
 
@@ -212,7 +214,9 @@ class S3Storage:
             else:
                 return True
         raise StorageRetryableError(
-            where, "is being written by others without end", "Run the same command again later."
+            f"The file {where}",
+            "is being written by others without end",
+            "Run the same command again later.",
         )
 
     def _writer_of(self, key: str) -> str | None:

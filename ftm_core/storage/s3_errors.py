@@ -73,15 +73,18 @@ def translated(where: str) -> Iterator[None]:
 def translate(error: Exception, where: str) -> StorageError:
     """The storage error that says what ``error`` means and what to do."""
     kind = classify(error)
+    where = f"The {'file' if '/' in where.removeprefix('s3://') else 'bucket'} {where}"
     if isinstance(error, boto.ClientError):
         return _of_response(error, kind, where)
     if kind is AwsErrorKind.UNREACHABLE or isinstance(error, _LINK_ERRORS):
-        return StorageRetryableError(where, f"was out of reach ({error})", _LATER_HINT)
+        return StorageRetryableError(where, f"could not be reached ({error})", _LATER_HINT)
     if kind is AwsErrorKind.LOGIN:
-        return StorageAccessError(where, f"has no valid AWS login ({error})", _LOGIN_HINT)
+        return StorageAccessError(
+            where, f"cannot be accessed without a valid AWS login ({error})", _LOGIN_HINT
+        )
     return StorageError(
         where,
-        f"failed in the AWS library ({type(error).__name__}: {error})",
+        f"could not be accessed: the AWS library failed ({type(error).__name__}: {error})",
         "Check the AWS configuration of the pinned profile.",
     )
 
@@ -90,19 +93,24 @@ def _of_response(error: boto.ClientError, kind: AwsErrorKind, where: str) -> Sto
     code = error_code(error)
     answer = f"{code or http_status(error)}: {error_message(error)}"
     if code in _BUCKET_HINTS:
-        return StorageAccessError(where, f"cannot be used ({answer})", _BUCKET_HINTS[code])
+        return StorageAccessError(where, f"cannot be accessed ({answer})", _BUCKET_HINTS[code])
     if kind is AwsErrorKind.MISSING:
         return ObjectMissingError(where, "does not exist", "Run the step that makes it first.")
     if kind is AwsErrorKind.CLOCK:
-        return StorageAccessError(where, f"refused the time of this machine ({answer})", CLOCK_HINT)
+        cause = f"could not be accessed: AWS refused the time of this machine ({answer})"
+        return StorageAccessError(where, cause, CLOCK_HINT)
     if kind is AwsErrorKind.LOGIN:
         return StorageAccessError(
-            where, f"was refused, the login is not valid ({answer})", _LOGIN_HINT
+            where, f"could not be accessed: AWS refused the login ({answer})", _LOGIN_HINT
         )
     if kind is AwsErrorKind.FORBIDDEN:
         return StorageAccessError(
-            where, f"was refused ({answer})", "Ask for read and write access to this bucket."
+            where,
+            f"could not be accessed: AWS denied permission ({answer})",
+            "Ask for read and write access to this bucket.",
         )
     if kind is AwsErrorKind.BUSY:
-        return StorageRetryableError(where, f"is overloaded or failing ({answer})", _LATER_HINT)
-    return StorageError(where, f"was refused ({answer})", "Check the request against the bucket.")
+        cause = f"could not be accessed: AWS is overloaded or failing ({answer})"
+        return StorageRetryableError(where, cause, _LATER_HINT)
+    cause = f"could not be accessed: AWS refused the request ({answer})"
+    return StorageError(where, cause, "Check the request against the bucket.")

@@ -99,9 +99,9 @@ class RangedFile(io.RawIOBase):
         _, data = _get(self._client, request, where=self._where, pause=self._pause)
         if len(data) != end - position + 1:
             raise StorageError(
-                self._where,
+                f"The file {self._where}",
                 f"gave {len(data)} bytes for the range {position}-{end}",
-                "The store does not honour ranges: use one that does.",
+                "The store does not support requests for a range: use one that does.",
             )
         self._buffer, self._buffer_start = data, position
 
@@ -141,7 +141,7 @@ def _get(
             return response, data
         broken = ValueError("its content does not match its checksum")
     raise StorageRetryableError(
-        where,
+        f"The file {where}",
         f"could not be read whole in {READ_ATTEMPTS} attempts ({broken})",
         "Run the same command again later; finished work is kept.",
     ) from broken
@@ -150,7 +150,7 @@ def _get(
 def _refused(error: ClientError, where: str) -> StorageError:
     if error_code(error) in {"PreconditionFailed", "412"}:
         return StorageRetryableError(
-            where, "was replaced while it was read", "Run the same command again."
+            f"The file {where}", "was replaced while it was read", "Run the same command again."
         )
     return translate(error, where)
 

@@ -81,7 +81,7 @@ def _check(file: pq.ParquetFile, schema: pa.Schema, where: str, run_id: str | No
     metadata = schemas.metadata_of(file.schema_arrow, where=where)
     if run_id is not None and metadata.run_id != run_id:
         raise InputError(
-            where,
+            f"The table {where}",
             f"was written by run {metadata.run_id}, not by {run_id}",
             "It is stale: run the quarter again.",
         )
@@ -102,7 +102,7 @@ def _parquet(storage: Storage, key: str) -> Iterator[pq.ParquetFile]:
             yield pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=True)
         except (pa.ArrowException, OSError) as error:
             raise InputError(
-                storage.describe(key),
+                f"The table {storage.describe(key)}",
                 f"is not a readable Parquet file ({error})",
                 "Restore it, or produce it again.",
             ) from error

@@ -171,7 +171,7 @@ class _Work:
         for point in self.copies.output.checkpoints:
             table = self._batch_topics(point)
             self._require_known_calls(table, point)
-            _require_unique(table["topic_id"], f"topics of batch {point.batch_id}")
+            _require_unique(table["topic_id"], f"The topics of the batch {point.batch_id}")
             _count_calls(table, self.counts.topics)
             themes = self.index.themes_of(table)
             self.counts.topics_in_themes += len(themes) - themes.null_count
@@ -224,15 +224,15 @@ class _Work:
         try:
             return self.manifest.firm_to_chunk[firm_id]
         except KeyError:
-            cause = "is in the map output, not in the transcripts"
-            raise damaged(f"firm {firm_id}", cause) from None
+            cause = "is in the map output, but not in the transcripts"
+            raise damaged(f"The firm {firm_id}", cause) from None
 
     def _require_known_calls(self, table: pa.Table, point: Checkpoint) -> None:
         """Every row's call must be one of the transcripts: no date comes from anywhere else."""
         for firm, day in _calls_in(table):
             if (firm, day) not in self.calls:
                 raise damaged(
-                    f"batch {point.batch_id} firm {firm}",
+                    f"The firm {firm} of the batch {point.batch_id}",
                     f"has rows of a call on {day}, which the transcripts do not have",
                 )
 
@@ -248,9 +248,9 @@ def read_calls(
         for call in sorted(distinct.to_pylist(), key=lambda row: row["earnings_call_date"]):
             key = (firm_id, call["earnings_call_date"])
             if not output.quarter.contains(key[1]):
-                raise damaged(f"firm {firm_id}", f"has a call on {key[1]}, not in the quarter")
+                raise damaged(f"The firm {firm_id}", f"has a call on {key[1]}, outside the quarter")
             if key in calls:
-                raise damaged(f"firm {firm_id}", f"has two sets of identifiers on {key[1]}")
+                raise damaged(f"The firm {firm_id}", f"has two sets of identifiers on {key[1]}")
             calls[key] = call
     return calls
 

@@ -118,19 +118,21 @@ def _export(
     sources: Sequence[_Exported], kind: str, name: str, folder: Path, listener: Listener
 ) -> list[ExportedTable]:
     if kind not in FORMATS:
-        raise InputError(f"format {kind}", "is not known", f"Use one of {', '.join(FORMATS)}.")
+        raise InputError(f"The format {kind}", "is not known", f"Use one of {', '.join(FORMATS)}.")
     check_output_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        cause = f"The folder cannot be made ({error.strerror})"
-        raise InputError(str(folder), cause, "Name another place.") from error
+        cause = f"cannot be made ({error.strerror})"
+        raise InputError(
+            f"The folder {folder}", cause, "Choose a folder that can be written."
+        ) from error
     listener(StageStarted(STAGE, len(sources), "tables"))
     started = time.monotonic()
     try:
         exported = FORMATS[kind](sources, folder, name, listener)
     except OSError as error:
-        raise storage_error(error, str(folder)) from error
+        raise storage_error(error, f"The folder {folder}") from error
     listener(StageFinished(STAGE, time.monotonic() - started))
     return exported
 
@@ -242,10 +244,10 @@ def _duckdb_errors(path: Path) -> Iterator[None]:
         message = str(error)
         if "No space left" in message or "not enough free disk space" in message.lower():
             full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            raise storage_error(full, str(path)) from error
+            raise storage_error(full, f"The file {path}") from error
         raise StorageError(
-            str(path),
-            f"DuckDB could not write it ({message})",
+            f"The file {path}",
+            f"could not be written by DuckDB ({message})",
             "Free memory and disk space, or choose another format with --format.",
         ) from error
 

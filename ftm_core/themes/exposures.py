@@ -138,8 +138,8 @@ def _call(calls: Mapping[CallKey, Mapping[str, Any]], row: dict[str, Any]) -> Ma
     key = (row["firm_id"], row["earnings_call_date"])
     if key not in calls:
         raise InputError(
-            f"call {row['transcript_id']} of firm {row['firm_id']}",
-            f"is in the map output with date {key[1]}, but not in the transcripts",
+            f"The call {row['transcript_id']} of firm {row['firm_id']}",
+            f"is in the map output with the date {key[1]}, but not in the transcripts",
             "Run the quarter again with --restart (LLM answers are kept).",
         )
     return calls[key]

@@ -63,7 +63,7 @@ def _themes_of(store: QuarterStore, copies: PartCopies) -> tuple[SentenceThemes,
     for row in contributions.to_pylist():
         topic, theme = row["topic_id"], row["theme_id"]
         if cause := _contradiction(row, themes_by_id, firm_of, by_topic):
-            raise damaged(f"theme_contributions of {store.quarter}", cause)
+            raise damaged(f"The table theme_contributions of {store.quarter}", cause)
         by_topic.setdefault(topic, []).append((theme, row["n_sentences"]))
     # Contributions come by theme, largest first, so the first of equals is the larger theme.
     own = {topic: max(rows, key=lambda row: row[1])[0] for topic, rows in by_topic.items()}

@@ -103,9 +103,9 @@ async def _reduce(context: ReduceContext, store: QuarterStore, folder: Path) -> 
     await asyncio.to_thread(store.write_theme_failures, failures)
     if failures:
         raise ChecksFailedError(
-            f"themes of {quarter}",
-            f"{len(failures)} of {len(theme_ids)} themes could not be described; the first: "
-            f"{failures[0].error_message}",
+            f"The themes of {quarter}",
+            f"could not all be described: {len(failures)} of {len(theme_ids)} failed. The first "
+            f"failed with: {failures[0].error_message}",
             "Run the same command again: all other answers are kept.",
         )
     named = [item for item in described if isinstance(item, ThemeText)]
@@ -140,10 +140,10 @@ def judge_failures(output: MapOutput, settings: Settings) -> None:
     failed, allowed = len(output.failed_firms), settings.map.max_failure_rate
     if output.n_firms and failed / output.n_firms > allowed:
         raise ChecksFailedError(
-            f"map of {output.quarter}",
-            f"{failed} of {output.n_firms} firms failed, more than the tolerated {allowed:.0%}",
-            "`ftm failures` lists them with their reasons; fix the cause and run again. Finished "
-            "firms are kept.",
+            f"The map of {output.quarter}",
+            f"has {failed} failed firms of {output.n_firms}, more than the tolerated {allowed:.0%}",
+            "Fix the cause and run again: `ftm failures` lists the firms with their reasons. "
+            "Finished firms are kept.",
         )
 
 
@@ -187,8 +187,8 @@ async def _unless_stopped(work: asyncio.Task[_Result], context: ReduceContext) -
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             raise InterruptedRunError(
-                f"reduce of {context.output.quarter}",
-                "was asked to stop; every answer so far is kept",
+                f"The reduce of {context.output.quarter}",
+                "was asked to stop, and every answer so far is kept",
                 "Run the same command again to resume.",
             )
         return await work

@@ -72,7 +72,7 @@ def _rows(
         members = [_nested(row) for row in spoken if row["theme_id"] == theme_id]
         if len(members) != n_sentences:
             raise damaged(
-                f"topic {topic['topic_id']}",
+                f"The topic {topic['topic_id']}",
                 f"contributes {n_sentences} sentences to {theme_id}, but has {len(members)} in it",
             )
         yield {
@@ -98,9 +98,9 @@ def _sentences_of(
     topic: Mapping[str, Any], texts: Mapping[str, Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     wanted = topic["sentence_ids"]
-    where = f"topic {topic['topic_id']}"
+    where = f"The topic {topic['topic_id']}"
     if not wanted or len(wanted) != topic["n_sentences"] or len(set(wanted)) != len(wanted):
-        raise damaged(where, f"says {topic['n_sentences']} sentences, but names {len(wanted)}")
+        raise damaged(where, f"counts {topic['n_sentences']} sentences, but names {len(wanted)}")
     spoken = []
     for sentence_id in wanted:
         row = texts.get(sentence_id)
@@ -110,7 +110,9 @@ def _sentences_of(
             row["local_topic_id"],
             row["earnings_call_date"],
         ):
-            raise damaged(where, f"names sentence {sentence_id}, which is not among its sentences")
+            raise damaged(
+                where, f"names the sentence {sentence_id}, which is not among its sentences"
+            )
         spoken.append(row)
     return spoken
 
@@ -129,6 +131,6 @@ def damaged(where: str, cause: str) -> InputError:
     return InputError(
         where,
         cause,
-        "The quarter's files do not belong together: run it again with --restart (LLM answers "
-        "are kept).",
+        "The files of the quarter do not belong together: run it again with --restart (LLM "
+        "answers are kept).",
     )

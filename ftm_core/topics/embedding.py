@@ -93,7 +93,7 @@ def _load_full(settings: EmbeddingSettings) -> SentenceTransformerEmbedder:
         model = SentenceTransformer(source or settings.model_name, **options)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"embedding model {settings.model_name}",
+            f"The embedding model {settings.model_name}",
             f"cannot be loaded ({error})",
             "Set EMBEDDING_MODEL_NAME to a sentence-transformers model or a folder holding one.",
         ) from error
@@ -112,8 +112,10 @@ def named_model(settings: EmbeddingSettings) -> str:
         return f"{name}, found or fetched when the run begins"
     if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
         raise InputError(
-            f"embedding model {name}",
-            "The folder does not exist" if not path.is_dir() else "The folder holds no model",
+            f"The embedding model {name}",
+            "is a folder that does not exist"
+            if not path.is_dir()
+            else "is a folder without a model",
             "Set EMBEDDING_MODEL_NAME to a sentence-transformers model or a folder holding one.",
         )
     return f"{name}, a folder that holds a model"
@@ -122,8 +124,8 @@ def named_model(settings: EmbeddingSettings) -> str:
 def _check_precision(settings: EmbeddingSettings) -> None:
     if settings.precision == "int8" and settings.model_name != BUNDLED_MODEL:
         raise InputError(
-            f"embedding model {settings.model_name}",
-            f"cannot be run in 8-bit integers; only {BUNDLED_MODEL} can",
+            f"The embedding model {settings.model_name}",
+            f"cannot run in 8-bit integers; only {BUNDLED_MODEL} can",
             "Set EMBEDDING_PRECISION=auto or float32.",
         )
 

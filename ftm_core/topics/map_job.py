@@ -179,8 +179,8 @@ class _MapJob:
                 await self._take(task.result())
             if stop.done():
                 raise InterruptedRunError(
-                    f"batch {self._batch.batch_id}",
-                    "was asked to stop; everything finished is saved",
+                    f"The batch {self._batch.batch_id}",
+                    "was asked to stop, and everything finished is saved",
                     "Run the same command again to resume.",
                 )
             if len(tasks) <= until:
@@ -219,8 +219,9 @@ class _MapJob:
             reason = f"{self._n_failed} of {self._n_seen} firms failed"
         if failures and reason:
             raise ChecksFailedError(
-                f"batch {self._batch.batch_id}",
-                f"stopped, since {reason}; the last: {failures[-1].error_message}",
+                f"The batch {self._batch.batch_id}",
+                f"stopped, because {reason}. The last one failed with: "
+                f"{failures[-1].error_message}",
                 "Fix the cause and run the same command again: finished firms are kept, failed "
                 "ones are retried. `ftm failures` lists them.",
             )

@@ -33,9 +33,10 @@ def ensure_numba_cache() -> None:
     if given:
         if not _is_writable(Path(given), make=True):
             raise InputError(
-                _VARIABLE,
-                f"The folder {given} cannot be written, so numba cannot keep compiled code",
-                f"Correct or unset {_VARIABLE}.",
+                f"The environment variable {_VARIABLE}",
+                f"names the folder {given}, which cannot be written: numba needs it for compiled "
+                "code",
+                f"Set {_VARIABLE} to a folder that can be written, or unset it.",
             )
         return
     if caches and all(_is_writable(cache) for cache in caches):
@@ -107,7 +108,7 @@ def _temporary_folder() -> Path:
         return Path(tempfile.mkdtemp(prefix="ftm-numba-"))
     except OSError as error:
         raise InputError(
-            "temporary folder",
-            f"numba cannot keep compiled code in it ({error.strerror or error})",
+            "The temporary folder",
+            f"cannot hold the compiled code of numba ({error.strerror or error})",
             f"Set TMPDIR or {_VARIABLE} to a folder that can be written.",
         ) from error

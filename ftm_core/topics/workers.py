@@ -61,8 +61,8 @@ class ModelWorkers:
         except OSError as error:
             # Their queues have semaphores, which live in shared memory.
             raise InputError(
-                "topic-model processes",
-                f"The shared memory /dev/shm cannot be used ({error.strerror})",
+                "The shared memory /dev/shm",
+                f"cannot be used by the topic-model processes ({error.strerror})",
                 "Free or enlarge it; for a container, with --shm-size 64m or more.",
             ) from error
         self._children: list[multiprocessing.process.BaseProcess] = []
@@ -114,8 +114,8 @@ class ModelWorkers:
             if not self._has_worked:
                 self._raise_if_unable_to_start()
             raise RetryableError(
-                "a topic-model process",
-                "died (killed, or out of memory)",
+                "A topic-model process",
+                "died: it was killed, or memory ran out",
                 "Run the same command again: finished firms are kept. With little memory, lower "
                 "MAP_WORKERS.",
             ) from error
@@ -132,8 +132,8 @@ class ModelWorkers:
                 f"ended with code {code}" if code > 0 else f"crashed ({signal.Signals(-code).name})"
             )
             raise InputError(
-                "a topic-model process",
-                f"It {how} as it started",
+                "A topic-model process",
+                f"{how} as it started",
                 "Run `ftm validate`. If that passes, make the Python environment again: a package "
                 "in it is damaged, or made for another CPU.",
             )
@@ -208,14 +208,14 @@ def _load_models(settings: Settings, embeds: bool) -> None:
 
 def _unable_to_start(error: Exception) -> FtmError:
     """What ``error`` means for whoever started the run."""
-    where = "a topic-model process"
+    where = "A topic-model process"
     if isinstance(error, MemoryError):
-        return RetryableError(where, "It ran out of memory", "Lower MAP_WORKERS, then repeat.")
-    cause = f"It cannot start ({type(error).__name__}: {error})"
+        return RetryableError(where, "ran out of memory", "Lower MAP_WORKERS, then repeat.")
+    cause = f"cannot start ({type(error).__name__}: {error})"
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return InputError(
             where,
-            f"It cannot start: the temporary folder {tempfile.gettempdir()} is full",
+            f"cannot start: the temporary folder {tempfile.gettempdir()} is full",
             "Free some space there, or set TMPDIR to another folder.",
         )
     if isinstance(error, ImportError):

@@ -131,7 +131,11 @@ class ChunkWriter:
         if self._open.n_firms:
             self._commit()
         if not self._chunks:
-            raise InputError(source, f"holds no transcript of {self._quarter}", "Check the source.")
+            raise InputError(
+                f"The source {source}",
+                f"holds no transcript of {self._quarter}",
+                "Check the dates of the calls in the source.",
+            )
         manifest = records.Manifest(
             quarter=str(self._quarter),
             source=source,
@@ -149,7 +153,7 @@ class ChunkWriter:
         return manifest
 
     def _check(self, firm: FirmTranscripts) -> None:
-        where = f"firm {firm.firm_id}"
+        where = f"The firm {firm.firm_id}"
         if firm.firm_id in self._firm_to_chunk:
             raise InputError(where, "was added before", "Add all of a firm's calls at once.")
         if not firm.calls:
@@ -157,10 +161,12 @@ class ChunkWriter:
         names = set()
         for call in firm.calls:
             name = _call_name(firm.firm_id, call.transcript_id)
-            place = f"{where} call {call.transcript_id}"
+            place = f"The call {call.transcript_id} of firm {firm.firm_id}"
             if name in self._calls or name in names:
                 raise InputError(
-                    place, "would give sentence ids that are in use", "Make the ids unambiguous."
+                    place,
+                    "would give sentence ids that are in use",
+                    "Give each call a transcript_id of its own.",
                 )
             names.add(name)
             if not call.sentences:
@@ -172,7 +178,9 @@ class ChunkWriter:
                     "Ingest it into its own quarter.",
                 )
             if len({sentence.position for sentence in call.sentences}) != len(call.sentences):
-                raise InputError(place, "has two sentences at one position", "Number them again.")
+                raise InputError(
+                    place, "has two sentences at one position", "Number its sentences again."
+                )
 
     def _commit(self) -> None:
         key = self._store.chunk_key(len(self._chunks))
@@ -286,7 +294,9 @@ def _table(firm: FirmTranscripts, quarter: Quarter, *, run_id: str) -> pa.Table:
         )
     except (pa.ArrowException, UnicodeEncodeError) as error:
         raise InputError(
-            f"firm {firm.firm_id}", f"cannot be stored ({error})", "Check the source."
+            f"The firm {firm.firm_id}",
+            f"cannot be stored ({error})",
+            "Correct its values in the source.",
         ) from error
     return schemas.stamp(table, schemas.TRANSCRIPTS, run_id=run_id, where=f"firm {firm.firm_id}")
 

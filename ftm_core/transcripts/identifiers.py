@@ -104,7 +104,9 @@ def normal_gvkey(text: str, *, where: str) -> str:
     match = _GVKEY.match(text.strip())
     if match is None:
         raise InputError(
-            where, f"has gvkey {text!r}", "A gvkey has up to six digits, for example 001690."
+            where,
+            f"has the invalid gvkey {text!r}",
+            "A gvkey has up to six digits, for example 001690.",
         )
     return match.group(1).zfill(6)
 

@@ -31,7 +31,7 @@ _ALIASES = {
 # B, C and E are SAS's special missing values; CRSP writes E for a link that has no end yet.
 _OPEN = frozenset({"b", "c", "e"})
 _SEPARATORS = re.compile(r"[\s/.\-]+")
-_EXAMPLE = "For example: ticker,gvkey,permno,linkdt,linkenddt."
+_EXAMPLE = "An example of its columns is ticker,gvkey,permno,linkdt,linkenddt."
 
 
 @dataclass
@@ -77,7 +77,7 @@ def read_links(path: Path) -> LinkTable:
     chosen = _choose(path, columns)
     table = LinkTable(dated=not {"link_start", "link_end", "start", "end"}.isdisjoint(chosen))
     for number, row in rows:
-        where = f"{path} row {number}"
+        where = f"Row {number} of {path}"
         values = {ours: row.get(theirs) for ours, theirs in chosen.items()}
         link = _link(values, chosen, where)
         table.n_rows += 1
@@ -96,12 +96,16 @@ def read_links(path: Path) -> LinkTable:
 def _open(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, Any]]]]:
     """Column names in lower case, and the rows with their numbers in the file."""
     if not path.is_file():
-        raise InputError(str(path), "is not a file", f"Name a CSV or Parquet file. {_EXAMPLE}")
+        raise InputError(
+            f"The path {path}", "is not a file", f"Name a CSV or Parquet file. {_EXAMPLE}"
+        )
     if path.suffix.lower() in {".parquet", ".pq"}:
         return _open_parquet(path)
     if path.suffix.lower() in {".csv", ".txt"}:
         return _open_csv(path)
-    raise InputError(str(path), "is neither .csv nor .parquet", "Convert it to one of these.")
+    raise InputError(
+        f"The file {path}", "is neither .csv nor .parquet", "Convert it to one of these."
+    )
 
 
 def _open_csv(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, Any]]]]:
@@ -109,7 +113,9 @@ def _open_csv(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, A
         # Read whole: a links file has a row a security, and a decoding error must name the file.
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(str(path), f"is not UTF-8 text ({error})", "Save it as UTF-8.") from error
+        raise InputError(
+            f"The file {path}", f"is not UTF-8 text ({error})", "Save it as UTF-8."
+        ) from error
     reader = csv.reader(lines)
     header = [name.strip().lower() for name in next(reader, [])]
 
@@ -119,7 +125,7 @@ def _open_csv(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, A
                 continue
             if len(cells) != len(header):
                 raise InputError(
-                    f"{path} row {number}",
+                    f"Row {number} of {path}",
                     f"has {len(cells)} values for {len(header)} columns",
                     "Quote values that hold a comma.",
                 )
@@ -136,7 +142,9 @@ def _open_parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[st
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
-            str(path), f"is not a readable Parquet file ({error})", "Export it again."
+            f"The file {path}",
+            f"is not a readable Parquet file ({error})",
+            "Export the file again.",
         ) from error
     names = {name.lower(): name for name in file.schema_arrow.names}
 
@@ -161,13 +169,15 @@ def _choose(path: Path, columns: Iterable[str]) -> dict[str, str]:
     shown = ", ".join(sorted(present)) or "none"
     if {"firm_id", "ticker", "gvkey"}.isdisjoint(chosen):
         raise InputError(
-            str(path),
-            f"has no column to match firms by (its columns: {shown})",
-            f"It needs ticker, firm_id or gvkey. {_EXAMPLE}",
+            f"The file {path}",
+            f"has no column to match firms by (its columns are {shown})",
+            f"Add ticker, firm_id or gvkey. {_EXAMPLE}",
         )
     if {"permno", "gvkey"}.isdisjoint(chosen):
         raise InputError(
-            str(path), f"has neither permno nor gvkey (its columns: {shown})", _EXAMPLE
+            f"The file {path}",
+            f"has neither permno nor gvkey (its columns are {shown})",
+            f"Add one of them. {_EXAMPLE}",
         )
     # Dates of a plain table are those of the link; beside a link's own, they are the name's.
     if not {"link_start", "link_end"} & set(chosen):
@@ -206,7 +216,7 @@ def _permno(value: Any, where: str) -> int | None:
         return parse_permno(value)
     except ValueError as error:
         raise InputError(
-            where, f"has permno {value!r}, which {error}", "A permno is a number such as 14593."
+            where, f"has the permno {value!r}, which {error}", "A permno is a number such as 14593."
         ) from error
 
 
@@ -217,5 +227,5 @@ def _date(value: Any, where: str) -> dt.date | None:
         return parse_date(value)
     except ValueError as error:
         raise InputError(
-            where, f"has date {value!r}", "Write dates as 2023-01-31 or 20230131."
+            where, f"has the invalid date {value!r}", "Write dates as 2023-01-31 or 20230131."
         ) from error

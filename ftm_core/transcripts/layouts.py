@@ -168,15 +168,19 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
     overrides: dict[str, str] = {}
     for pair in pairs:
         ours, equals, theirs = pair.partition("=")
-        where = f"--column {pair}"
+        where = f"The option --column {pair}"
         if not equals or not theirs:
-            raise InputError(where, "is not ours=theirs", "Write for example permno=lpermno.")
+            raise InputError(
+                where, "does not have the form ours=theirs", "Write for example permno=lpermno."
+            )
         if ours not in _ALL:
             raise InputError(
-                where, f"{ours!r} is not one of our columns", f"Ours are {', '.join(_ALL)}."
+                where,
+                f"names {ours!r}, which is not a column of ftm",
+                f"Use one of {', '.join(_ALL)}.",
             )
         if ours in overrides:
-            raise InputError(where, f"{ours} is given twice", "Give each column once.")
+            raise InputError(where, f"gives {ours} a second time", "Give each column once.")
         overrides[ours] = theirs
     return overrides
 
@@ -200,7 +204,7 @@ def column_map(
     if layout is not None:
         if layout not in LAYOUTS:
             raise InputError(
-                f"--layout {layout}", "is not a layout", f"Use one of {', '.join(LAYOUTS)}."
+                f"The layout {layout}", "is not known", f"Use one of {', '.join(LAYOUTS)}."
             )
         chosen = LAYOUTS[layout]
         found, missing = _applied(chosen, names, overrides, may_lack)
@@ -219,7 +223,7 @@ def column_map(
             fitting = [(CALLS, found)]
     if len(fitting) > 1:
         raise InputError(
-            where,
+            f"The source {where}",
             f"fits several layouts ({', '.join(known.name for known, _ in fitting)})",
             "Add --layout turns if a row is a speaking turn, or --layout ftm if a row is a "
             "sentence.",
@@ -247,8 +251,9 @@ class _Names:
         fitting = self._by_plain.get(plain_name(wanted), [])
         if len(fitting) > 1:
             raise InputError(
-                self._where,
-                f"has the columns {' and '.join(map(repr, fitting))}, which both may be {wanted}",
+                f"The source {self._where}",
+                f"has the columns {' and '.join(map(repr, fitting))}, both of which may be "
+                f"{wanted}",
                 "Rename one of them.",
             )
         return fitting[0] if fitting else None
@@ -296,14 +301,14 @@ def _nearest(
 def _lacks(layout: Layout, missing: Sequence[str], names: _Names, where: str) -> InputError:
     if layout.whole_calls and len(missing) == 1 and missing[0].startswith("earnings_call_date"):
         return InputError(
-            where,
+            f"The source {where}",
             "does not contain the day of its calls; a fiscal quarter does not give it either",
             "Give a table with the days: --dates FILE, with the columns file (or ticker and "
             "quarter) and call_date; or name the column with --column earnings_call_date=theirs.",
         )
     shown = ", ".join(repr(column)[:60] for column in names.available[:30]) or "none"
     return InputError(
-        where,
+        f"The source {where}",
         f"lacks {', '.join(missing)} for the nearest layout, {layout.name} ({layout.describes}); "
         f"its columns are {shown}",
         "Name columns with --column ours=theirs, or another layout with --layout; "

@@ -67,7 +67,7 @@ def _refuse_other_content(
     existing: records.Manifest, checksum: str, storage: Storage, quarter: Quarter
 ) -> None:
     """Raise InputError unless the quarter is whole and came from this very content."""
-    where = f"{storage.uri} {quarter}"
+    where = f"The quarter {quarter} in {storage.uri}"
     if existing.source_sha256 != checksum:
         raise InputError(
             where,
@@ -77,7 +77,7 @@ def _refuse_other_content(
     for chunk in existing.chunks:
         if not storage.exists(chunk.key):
             raise InputError(
-                storage.describe(chunk.key),
+                f"The file {storage.describe(chunk.key)}",
                 "is missing, though the manifest names it",
                 "Add --replace to ingest the quarter again.",
             )

@@ -30,7 +30,7 @@ def check_rejects(
     """
     n_wanted = n_rows - sum(other_quarters.values())
     if n_rows == 0:
-        raise InputError(name, "holds no row of data", "Export it again.")
+        raise InputError(f"The source {name}", "holds no row of data", "Export the source again.")
     allowed = 0 if strict else int(MAX_REJECTED_SHARE * n_wanted)
     too_many = log.count > allowed and (strict or not accept_rejects)
     if n_accepted and not too_many:
@@ -38,7 +38,7 @@ def check_rejects(
     if not log.count:
         there = ", ".join(f"{q} ({n:,} rows)" for q, n in sorted(other_quarters.items()))
         raise InputError(
-            name,
+            f"The source {name}",
             f"has no row of {_asked(wanted)}; it holds {there or 'no call'}",
             "Ask for one of these quarters, or for all of them with --all-quarters.",
         )
@@ -46,7 +46,7 @@ def check_rejects(
     reason, times = log.by_reason.most_common(1)[0]
     fault = f"{first.field} {first.reason}".strip()
     example = f"the first is {first.file} row {first.row}: {fault}"
-    most_often = f"Most often ({times:,} rows): {reason}. "
+    most_often = f"The most frequent reason ({times:,} rows) is: {reason}. "
     if not n_accepted:
         cause = f"has no row to ingest into {_asked(wanted)} among {n_rows:,}; {example}"
         hint = most_often
@@ -58,7 +58,7 @@ def check_rejects(
         cause = f"has {log.count:,} rejected rows among {n_wanted:,} ({share} %); {example}"
         hint = f"{most_often}Add --accept-rejects to ingest the other rows. "
     hint += "`ftm ingest --preview SOURCE` shows how the source is read."
-    raise RejectedRowsError(name, cause, hint, log)
+    raise RejectedRowsError(f"The source {name}", cause, hint, log)
 
 
 def _asked(wanted: Collection[Quarter] | None) -> str:

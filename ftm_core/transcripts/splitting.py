@@ -70,8 +70,8 @@ class Splitter:
             yield from self._in_processes(self._pool, items, texts_of)
         except BrokenProcessPool as error:
             raise RetryableError(
-                "a process that splits sentences",
-                "ended before its work was done (it was killed, or memory ran out)",
+                "A process that splits sentences",
+                "ended before its work was done: it was killed, or memory ran out",
                 "Run the same command again; nothing was written.",
             ) from error
 

@@ -129,13 +129,13 @@ class Staging:
                 ).fetchone()
         except duckdb.OutOfMemoryException as error:
             raise StorageError(
-                f"sorting {self.count:,} rows",
+                f"Sorting {self.count:,} rows",
                 f"did not fit into the memory limit of {self._memory_limit} ({error})",
                 "Give it more with --memory-limit, for example 1GB.",
             ) from error
         except duckdb.Error as error:
             raise StorageError(
-                str(self._folder),
+                f"The folder {self._folder}",
                 f"could not hold the rows while they were sorted ({error})",
                 "Free some space there, or set TMPDIR to a larger disk.",
             ) from error
@@ -192,8 +192,8 @@ def open_database(folder: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(config=limits)
     except duckdb.Error as error:
         raise InputError(
-            f"memory limit {memory_limit}",
-            f"is not one ({error})",
+            f"The memory limit {memory_limit}",
+            f"is not an amount of memory ({error})",
             "Write for example 512MB or 2GB.",
         ) from error
     # In `python -c` DuckDB draws a bar on stdout, which belongs to results alone.
@@ -213,7 +213,7 @@ def temporary_disk(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            str(folder),
+            f"The folder {folder}",
             f"could not hold the rows while they were put in order ({error})",
             "Free some space there, or set TMPDIR to a larger disk.",
         ) from error

@@ -29,11 +29,11 @@ def test_fault_5_fault_6_fault_7_quarter_belongs_to_one_run(
     # A second run of the quarter, while the first is at work.
     second = place.start()
     assert second.wait() == ExitCode.USAGE
-    assert "is leased to run" in second.output
+    assert "is leased to the run" in second.output
     assert name.split('"')[0] in second.output.replace("\n", "")
     restarted = place.start("--restart")
     assert restarted.wait() == ExitCode.USAGE
-    assert "is leased to run" in restarted.output
+    assert "is leased to the run" in restarted.output
 
     # The first is killed: nothing of it is left, and the quarter can be taken over.
     children = first.descendants()

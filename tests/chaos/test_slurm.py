@@ -147,7 +147,7 @@ def test_fault_7_slurm_of_two_runs_at_once_one_wins(
     second = run_on_slurm(cluster, place)
     cluster.wait_for(lambda: first.has_ended and second.has_ended, "the end of both", 400)
     assert sorted((first.wait(), second.wait())) == [ExitCode.DONE, ExitCode.USAGE]
-    assert "is leased to run" in " ".join((first.output + second.output).split())
+    assert "is leased to the run" in " ".join((first.output + second.output).split())
     assert cluster.jobs() == []
     assert_same_rows(rows_of(place.storage), reference.rows)
 

@@ -76,7 +76,7 @@ def test_reduce_that_cannot_succeed_releases_the_quarter(
     second = first | {"RUN_NAME": "2023Q1-second"}
     assert main(["plan"], first) == ExitCode.DONE
     assert main(["plan"], second) == ExitCode.USAGE
-    assert "is leased to run 2023Q1-first" in caplog.text
+    assert "is leased to the run 2023Q1-first" in caplog.text
 
     assert main(["reduce"], first) == ExitCode.USAGE
     assert "is not finished" in caplog.text

@@ -109,7 +109,7 @@ def next_step(session: AwsSession, settings: DeploySettings) -> str:
 def _checked(table: Mapping[str, Any]) -> dict[str, Any]:
     fields = {field.name: field for field in dataclasses.fields(DeploySettings)}
     for name, value in table.items():
-        where = f"{PROJECT_FILE} [{DEPLOY_TABLE}] {name}"
+        where = f"The entry {name} in [{DEPLOY_TABLE}] of {PROJECT_FILE}"
         if name not in fields or name in _NOT_IN_FILE:
             known = ", ".join(sorted(set(fields) - set(_NOT_IN_FILE)))
             raise InputError(where, "is not a value of a deployment", f"Use one of {known}.")
@@ -117,7 +117,7 @@ def _checked(table: Mapping[str, Any]) -> dict[str, Any]:
         kind = type(fields[name].default) if isinstance(fields[name].default, bool) else str
         if not isinstance(value, kind):
             wanted = "true or false" if kind is bool else "a text in quotes"
-            raise InputError(where, f"{value!r} does not fit", f"Write {wanted}.")
+            raise InputError(where, f"cannot be {value!r}", f"Write {wanted} there.")
     return dict(table)
 
 
@@ -125,8 +125,8 @@ def _variables(in_file: Any) -> dict[str, dict[str, Any]]:
     """Variables by module: those of the file, over those that settings of the jobs decide."""
     if not isinstance(in_file, dict) or set(in_file) - set(MODULES):
         raise InputError(
-            f"{PROJECT_FILE} [{DEPLOY_TABLE}.variables]",
-            "holds something else than modules",
+            f"The table [{DEPLOY_TABLE}.variables] of {PROJECT_FILE}",
+            "holds something other than modules",
             f"Write [{DEPLOY_TABLE}.variables.MODULE] with one of {', '.join(MODULES)}.",
         )
     variables: dict[str, dict[str, Any]] = {name: {} for name in MODULES}

@@ -68,7 +68,7 @@ def logging_in(profile: str) -> Iterator[None]:
     """
     from ftm_core.storage.aws_errors import CALL_ERRORS
 
-    where = f"profile {profile}"
+    where = f"The profile {profile}"
     try:
         yield
     except CALL_ERRORS as error:
@@ -76,13 +76,13 @@ def logging_in(profile: str) -> Iterator[None]:
     except EOFError as error:
         raise AwsLoginError(
             where,
-            "It asks for an MFA code, and there is no terminal to type it in",
+            "asks for an MFA code, but there is no terminal to type it in",
             "Run the command in a terminal, or use a profile with temporary credentials.",
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise AwsLoginError(
             where,
-            f"Its way to log in failed ({type(error).__name__}: {error})",
+            f"could not log in ({type(error).__name__}: {error})",
             f"Correct what [profile {profile}] of your AWS configuration names, such as its "
             f"credential_process. `aws sts get-caller-identity --profile {profile}` must work.",
         ) from error
@@ -102,25 +102,39 @@ def translate(error: Exception, where: str, profile: str = "PROFILE") -> AwsErro
     words = " ".join(str(error).split())
     if kind is AwsErrorKind.CLOCK:
         return AwsLoginError(
-            where, f"AWS refused the time of this machine ({code}: {message})", CLOCK_HINT
+            where,
+            f"could not be accessed: AWS refused the time of this machine ({code}: {message})",
+            CLOCK_HINT,
         )
     if kind is AwsErrorKind.LOGIN:
         if isinstance(error, MissingDependencyException):
-            return AwsLoginError(where, f"has no AWS login ({words})", _CRT_HINT)
-        cause = f"has no valid AWS login ({code}: {message})"
-        return AwsLoginError(
-            where, cause if is_answer else f"has no AWS login ({words})", login_hint
-        )
+            return AwsLoginError(
+                where, f"cannot be accessed without an AWS login ({words})", _CRT_HINT
+            )
+        cause = f"cannot be accessed without a valid AWS login ({code}: {message})"
+        if not is_answer:
+            cause = f"cannot be accessed without an AWS login ({words})"
+        return AwsLoginError(where, cause, login_hint)
     if kind is AwsErrorKind.FORBIDDEN:
         return AwsForbiddenError(
-            where, f"is not allowed ({message})", "Ask the administrator for this right."
+            where,
+            f"could not be accessed: AWS denied permission ({message})",
+            "Ask the administrator for this right.",
         )
     if kind is AwsErrorKind.MISSING:
         return AwsMissingError(where, f"does not exist ({message})", _DEPLOY_HINT)
     if kind is AwsErrorKind.BUSY:
-        return AwsBusyError(where, f"is busy ({code}: {message})", _LATER_HINT)
+        return AwsBusyError(
+            where, f"could not be accessed: AWS is busy ({code}: {message})", _LATER_HINT
+        )
     if kind is AwsErrorKind.UNREACHABLE:
-        return AwsBusyError(where, f"was out of reach ({words})", _LATER_HINT)
+        return AwsBusyError(where, f"could not be reached ({words})", _LATER_HINT)
     if is_answer:
-        return AwsError(where, f"failed ({code}: {message})", "Run `ftm doctor`.")
-    return AwsError(where, f"failed ({words})", "Run the command again with `ftm --debug`.")
+        return AwsError(
+            where,
+            f"could not be accessed: AWS refused the request ({code}: {message})",
+            "Run `ftm doctor`, which looks for the cause.",
+        )
+    return AwsError(
+        where, f"could not be accessed ({words})", "Run the command again with `ftm --debug`."
+    )

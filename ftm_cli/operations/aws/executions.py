@@ -79,12 +79,12 @@ class Executions:
     def check_deployed(self, name: str = names.STATE_MACHINE) -> None:
         """Raise AwsMissingError when a state machine is not there."""
         arn = names.state_machine_arn(self._pin.region, self._pin.account_id, name)
-        with translated(f"state machine {name}", self._pin.profile):
+        with translated(f"The state machine {name}", self._pin.profile):
             self._states.describe_state_machine(stateMachineArn=arn)
 
     def start(self, name: str, payload: dict[str, Any]) -> Execution:
         """Start a run; raises AwsMissingError without the state machine."""
-        with translated(f"state machine {names.STATE_MACHINE}", self._pin.profile):
+        with translated(f"The state machine {names.STATE_MACHINE}", self._pin.profile):
             answer = self._states.start_execution(
                 stateMachineArn=self.machine_arn, name=name, input=json.dumps(payload)
             )
@@ -93,12 +93,12 @@ class Executions:
     def describe(self, name_or_arn: str) -> Execution:
         """One run by name or ARN."""
         arn = self._arn(name_or_arn)
-        where = f"execution {arn.rsplit(':', 1)[-1]}"
+        where = f"The execution {arn.rsplit(':', 1)[-1]}"
         try:
             with translated(where, self._pin.profile):
                 found = self._states.describe_execution(executionArn=arn)
         except AwsMissingError as error:
-            hint = "`ftm runs` lists the runs that there are."
+            hint = "Use a name that `ftm runs` lists."
             raise AwsMissingError(where, "does not exist", hint) from error
         given = _parsed(found.get("input"))
         return Execution(
@@ -118,7 +118,9 @@ class Executions:
         for execution in self.recent(limit=1):
             return self.describe(execution.arn)
         raise InputError(
-            names.STATE_MACHINE, "has no run yet", "Start one with `ftm run --quarter Q`."
+            f"The state machine {names.STATE_MACHINE}",
+            "has no run yet",
+            "Start one with `ftm run --quarter Q`.",
         )
 
     def recent(self, *, limit: int = 20, status: str | None = None) -> Iterator[Execution]:
@@ -126,7 +128,7 @@ class Executions:
         arguments: dict[str, Any] = {"stateMachineArn": self.machine_arn, "maxResults": limit}
         if status:
             arguments["statusFilter"] = status
-        with translated(f"state machine {names.STATE_MACHINE}", self._pin.profile):
+        with translated(f"The state machine {names.STATE_MACHINE}", self._pin.profile):
             found = self._states.list_executions(**arguments)["executions"]
         newest_first = sorted(found, key=lambda item: item["startDate"], reverse=True)
         for item in newest_first[:limit]:
@@ -140,14 +142,14 @@ class Executions:
 
     def stop(self, execution: Execution, why: str) -> None:
         """Stop a run and its jobs; they save what is finished. One that ended is left alone."""
-        with translated(f"execution {execution.name}", self._pin.profile):
+        with translated(f"The execution {execution.name}", self._pin.profile):
             self._states.stop_execution(
                 executionArn=execution.arn, error=FailureCause.STOPPED, cause=why
             )
 
     def current_states(self, execution: Execution) -> tuple[str, ...]:
         """Names of the states that were entered and not left, from the latest events."""
-        with translated(f"execution {execution.name}", self._pin.profile):
+        with translated(f"The execution {execution.name}", self._pin.profile):
             events = self._states.get_execution_history(
                 executionArn=execution.arn, reverseOrder=True, maxResults=100
             )["events"]
@@ -164,7 +166,7 @@ class Executions:
 
     def batches(self, execution: Execution) -> BatchCounts | None:
         """Batches by status, or None before the Map has begun."""
-        with translated(f"execution {execution.name}", self._pin.profile):
+        with translated(f"The execution {execution.name}", self._pin.profile):
             runs = self._states.list_map_runs(executionArn=execution.arn)["mapRuns"]
             if not runs:
                 return None

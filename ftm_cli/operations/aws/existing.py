@@ -63,7 +63,7 @@ def existing_resources(
         probes.append(lambda: _roles(session, roles))
     for probe in probes:
         try:
-            with translated("resources of the account", session.pin.profile):
+            with translated("The list of resources of the account", session.pin.profile):
                 found += probe()
         except AwsForbiddenError:
             continue
@@ -81,8 +81,8 @@ def refuse_unmanaged_resources(
         return
     listed = "\n".join(f"  {item.import_command(settings)}" for item in unmanaged[:_SHOWN])
     raise InputError(
-        f"account {settings.account_id}",
-        "The Terraform state of this folder does not contain these resources with names of ftm: "
+        f"The account {settings.account_id}",
+        "has resources with names of ftm that the Terraform state of this folder does not contain: "
         f"{', '.join(sorted({item.id for item in unmanaged}))}. Nothing was created",
         "If another installation created them, destroy that first. If they are this project's, "
         "as after a deploy that was killed, name its state (`ftm deploy --state-bucket NAME`), or "
@@ -192,7 +192,7 @@ def _is_there(ask: Callable[[], Any]) -> bool:
 def _all(ask: Callable[[], list[Any]]) -> list[Any]:
     """What AWS lists; nothing where it says that there is none."""
     try:
-        with translated("a resource of the account"):
+        with translated("A resource of the account"):
             return ask()
     except AwsMissingError:
         return []

@@ -53,12 +53,12 @@ def plan_push(session: AwsSession, build: Build) -> ImagePlan:
     tag = content_tag(build)
     ecr = session.client("ecr")
     try:
-        with translated("image repository", session.pin.profile):
+        with translated("The image repository", session.pin.profile):
             ecr.describe_repositories(repositoryNames=[IMAGE])
     except AwsMissingError as error:
         raise InputError(
             f"The image repository {IMAGE}",
-            f"does not exist in account {session.pin.account_id}",
+            f"does not exist in the account {session.pin.account_id}",
             "Run `ftm deploy --only batch` first: it creates the repository.",
         ) from error
     registry = registry_name(session.pin.account_id, session.pin.region)
@@ -76,8 +76,8 @@ def plan_given(session: AwsSession, settings: DeploySettings, uris: ImageUris) -
     missing = missing_images(session.client("ecr"), uris)
     if missing:
         raise InputError(
-            f"image {' and '.join(missing)}",
-            "does not exist: nothing was recorded",
+            "The list of images",
+            f"names what does not exist ({' and '.join(missing)}), so nothing was recorded",
             "Ask whoever pushes the images for the right URI, tag included.",
         )
     tag = _tag_of_ours(_own_repository(settings), uris)
@@ -125,9 +125,9 @@ def _tag_of_ours(own: str | None, uris: ImageUris) -> str | None:
     tag = uris.map.rpartition(":")[2]
     if uris.distinct != (f"{own}:{tag}",):
         raise InputError(
-            f"The image {' and '.join(inside)}",
-            "is in the repository that `ftm deploy` made, which a deploy with other images would "
-            "remove",
+            "The list of images",
+            f"names {' and '.join(inside)} in the repository that `ftm deploy` made, which a "
+            "deploy with other images would remove",
             "Give one image of that repository, with its tag, for both jobs, or run "
             "`ftm build --push`.",
         )

@@ -58,11 +58,11 @@ class Jobs:
 
         Raises AwsMissingError without the queue.
         """
-        with translated(f"job queue {names.QUEUE}", self._profile):
+        with translated(f"The job queue {names.QUEUE}", self._profile):
             queues = self._batch.describe_job_queues(jobQueues=[names.QUEUE])["jobQueues"]
         if not queues:
             raise AwsMissingError(
-                f"job queue {names.QUEUE}", "does not exist", "Run `ftm deploy` first."
+                f"The job queue {names.QUEUE}", "does not exist", "Run `ftm deploy` first."
             )
         first_ms = int(start.timestamp() * 1000)
         arguments: dict[str, Any] = {
@@ -71,7 +71,7 @@ class Jobs:
         }
         found: list[str] = []
         while True:
-            with translated(f"job queue {names.QUEUE}", self._profile):
+            with translated(f"The job queue {names.QUEUE}", self._profile):
                 page = self._batch.list_jobs(**arguments)
             found += [
                 item["jobId"]
@@ -87,14 +87,14 @@ class Jobs:
         jobs: list[Job] = []
         for first in range(0, len(ids), _DESCRIBED_AT_ONCE):
             chosen = ids[first : first + _DESCRIBED_AT_ONCE]
-            with translated(f"jobs of {names.QUEUE}", self._profile):
+            with translated(f"The list of jobs of {names.QUEUE}", self._profile):
                 described = self._batch.describe_jobs(jobs=chosen)["jobs"]
             jobs += [_job(item) for item in described]
         return jobs
 
     def environment_of(self, definition: str) -> dict[str, str] | None:
         """Environment that the newest active job definition gives its jobs, None without one."""
-        with translated(f"job definition {definition}", self._profile):
+        with translated(f"The job definition {definition}", self._profile):
             found = self._batch.describe_job_definitions(
                 jobDefinitionName=definition, status="ACTIVE"
             )["jobDefinitions"]
@@ -106,14 +106,14 @@ class Jobs:
 
     def last_lines(self, job: Job, count: int = 5) -> tuple[str, ...]:
         """The end of a job's log; empty when it never wrote one."""
-        with translated(f"job {job.name}", self._profile):
+        with translated(f"The job {job.name}", self._profile):
             described = self._batch.describe_jobs(jobs=[job.id])["jobs"]
         container = described[0].get("container", {}) if described else {}
         stream = container.get("logStreamName")
         if not stream:
             return ()
         options = container.get("logConfiguration", {}).get("options", {})
-        with translated(f"log of job {job.name}", self._profile):
+        with translated(f"The log of job {job.name}", self._profile):
             events = self._logs.get_log_events(
                 logGroupName=options.get("awslogs-group", names.BATCH_LOGS),
                 logStreamName=stream,

@@ -40,7 +40,9 @@ def parse_since(text: str) -> dt.timedelta:
     """A time such as ``30m``, ``2h`` or ``1d``; raises InputError on anything else."""
     match = _SINCE.fullmatch(text)
     if match is None:
-        raise InputError(f"--since {text}", "is no time", "Write 90s, 30m, 2h or 1d.")
+        raise InputError(
+            f"The time {text}", "cannot be read", "Write for example 90s, 30m, 2h or 1d."
+        )
     return dt.timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
 
 
@@ -68,7 +70,7 @@ class Logs:
         token: str | None = None
         while True:
             more = {"nextToken": token} if token else {}
-            with translated(f"log group {group}", self._profile):
+            with translated(f"The log group {group}", self._profile):
                 page = self._logs.filter_log_events(**arguments, **more)
             for item in page["events"]:
                 if item["logStreamName"].startswith(prefix):
@@ -80,7 +82,7 @@ class Logs:
     def retained_from(self, source: str) -> dt.datetime | None:
         """The earliest time that the log still holds; None when it never expires."""
         group, _ = _place(source)
-        with translated(f"log group {group}", self._profile):
+        with translated(f"The log group {group}", self._profile):
             found = self._logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
         for item in found:
             if item["logGroupName"] == group and "retentionInDays" in item:
@@ -112,7 +114,7 @@ def _place(source: str) -> tuple[str, str]:
     if source == "vllm":
         return names.VLLM_LOGS, ""
     if source not in SOURCES:
-        raise InputError(f"log {source}", "is not known", f"Use one of {', '.join(SOURCES)}.")
+        raise InputError(f"The log {source}", "is not known", f"Use one of {', '.join(SOURCES)}.")
     return names.BATCH_LOGS, names.STREAMS[source]
 
 

@@ -32,7 +32,7 @@ def deployed_bucket() -> str:
             if bucket:
                 return str(bucket)
     raise InputError(
-        "the data bucket",
+        "The data bucket",
         "is named neither in ftm.toml nor by a deploy in this folder",
         "Run `ftm deploy --bucket NAME`, or give `--data s3://NAME`.",
     )

@@ -28,7 +28,7 @@ def read_pin(path: Path | None = None) -> Pin | None:
     for name, value in values.items():
         if not value:
             raise _malformed(path, f"has no {name}")
-    return checked(Pin(**values), str(path))
+    return checked(Pin(**values), f"The table [{_TABLE}] of {path}")
 
 
 def checked(pin: Pin, where: str) -> Pin:
@@ -36,11 +36,13 @@ def checked(pin: Pin, where: str) -> Pin:
     if not _ACCOUNT.fullmatch(pin.account_id):
         raise InputError(
             where,
-            f"account {pin.account_id!r} is not twelve digits",
+            f"names the account {pin.account_id!r}, which is not twelve digits",
             "Write the ID of the account.",
         )
     if not _REGION.fullmatch(pin.region):
-        raise InputError(where, f"{pin.region!r} is not a region", "Write one like us-west-2.")
+        raise InputError(
+            where, f"names {pin.region!r}, which is not a region", "Write one like us-west-2."
+        )
     return pin
 
 
@@ -72,4 +74,6 @@ def clear_pin(path: Path | None = None) -> bool:
 
 
 def _malformed(path: Path, what: str) -> InputError:
-    return InputError(f"{path} [{_TABLE}]", what, "Pin again with `ftm pin-profile NAME`.")
+    return InputError(
+        f"The table [{_TABLE}] of {path}", what, "Pin again with `ftm pin-profile NAME`."
+    )

@@ -90,9 +90,9 @@ def bucket_in_reach(session: AwsSession, name: str) -> str:
     """That the bucket is there, ours to use and in the pinned region; raises InputError if not."""
     if not name:
         raise InputError(
-            "the data bucket", "is not named yet", "Name it with `ftm deploy --bucket NAME`."
+            "The data bucket", "has no name yet", "Name it with `ftm deploy --bucket NAME`."
         )
-    where = f"bucket {name}"
+    where = f"The bucket {name}"
     try:
         with translated(where, session.pin.profile):
             answer = session.client("s3").head_bucket(Bucket=name)
@@ -129,8 +129,8 @@ def _images(session: AwsSession, settings: DeploySettings) -> str:
     missing = missing_images(session.client("ecr"), uris)
     if missing:
         raise InputError(
-            "images",
-            f"not in the registry: {', '.join(missing)}",
+            "The list of images",
+            f"names what is not in the registry: {', '.join(missing)}",
             "Run `ftm build --push`, or name images that exist: `ftm build --map-image-uri URI "
             "--reduce-image-uri URI`.",
         )
@@ -141,14 +141,14 @@ def _roles(session: AwsSession, settings: DeploySettings) -> str:
     """That an administrator has made every role and instance profile."""
     rendered = render_roles(settings)
     try:
-        with translated("IAM roles", session.pin.profile):
+        with translated("The list of IAM roles", session.pin.profile):
             missing = missing_roles(session.client("iam"), rendered)
     except AwsForbiddenError:
         return "not readable by you; `ftm deploy --roles` lists what must be there"
     if missing:
         raise InputError(
-            "IAM",
-            f"lacks {', '.join(missing)}",
+            "The account",
+            f"lacks the IAM roles {', '.join(missing)}",
             "Give the output of `ftm deploy --roles` to your administrator.",
         )
     return f"{len(rendered.roles)} roles are there"
@@ -160,7 +160,7 @@ def _vllm_quota(session: AwsSession, settings: DeploySettings) -> str:
     vcpus = _vcpus_of(session, (kind,)).get(kind)
     if vcpus is None:
         raise InputError(
-            f"instance type {kind}",
+            f"The instance type {kind}",
             f"is not offered in {session.pin.region}",
             "Name another instance_type for the ecs module in ftm.toml.",
         )
@@ -192,8 +192,8 @@ def _jobs_quota(session: AwsSession, settings: DeploySettings) -> str:
     fitting = {kind: size for kind, size in sizes.items() if size >= needed}
     if not fitting:
         raise InputError(
-            "instance types of the jobs",
-            f"hold no map job of {needed} vCPUs: {', '.join(types)}",
+            "The instance types of the jobs",
+            f"have no room for a map job of {needed} vCPUs: {', '.join(types)}",
             "Name larger batch_instance_types in ftm.toml, or make map_vcpus of job_sizes smaller.",
         )
     kind = min(fitting, key=lambda name: fitting[name])
@@ -223,7 +223,7 @@ def _quotas(session: AwsSession, family: str) -> tuple[float | None, float | Non
     for code in _QUOTAS[family]:
         asked = {"ServiceCode": "ec2", "QuotaCode": code}
         try:
-            with translated(f"quota {code}", session.pin.profile):
+            with translated(f"The quota {code}", session.pin.profile):
                 try:
                     answer = client.get_service_quota(**asked)
                 except client.exceptions.NoSuchResourceException:
@@ -238,7 +238,7 @@ def _quotas(session: AwsSession, family: str) -> tuple[float | None, float | Non
 def _vcpus_of(session: AwsSession, instance_types: Sequence[str]) -> dict[str, int]:
     """VCPUs of those types that the region offers."""
     offered = {"Name": "instance-type", "Values": list(instance_types)}
-    with translated("instance types", session.pin.profile):
+    with translated("The list of instance types", session.pin.profile):
         answer = session.client("ec2").describe_instance_types(Filters=[offered])
     return {
         item["InstanceType"]: int(item["VCpuInfo"]["DefaultVCpus"])
@@ -248,7 +248,7 @@ def _vcpus_of(session: AwsSession, instance_types: Sequence[str]) -> dict[str, i
 
 def _too_small(what: str, found: str, code: str) -> InputError:
     return InputError(
-        f"quota of {what}",
-        f"holds not even one: {found}",
+        f"The quota of {what}",
+        f"is too small for even one job or instance: {found}",
         f"Ask AWS for more (Service Quotas, EC2, {code}), or choose smaller ones in ftm.toml.",
     )

@@ -41,8 +41,8 @@ def write_table(path: Path, name: str, values: Mapping[str, Any]) -> None:
         _check(changed, name, values)
     except (TOMLKitError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            str(path),
-            f"The table [{name}] could not be changed ({error})",
+            f"The table [{name}] of {path}",
+            f"could not be changed ({error})",
             f"Change it by hand: write it as [{name}], with one line for each value.",
         ) from error
     _replace(path, changed)
@@ -111,5 +111,7 @@ def _replace(path: Path, text: str) -> None:
 
 def _not_written(path: Path, error: OSError) -> InputError:
     return InputError(
-        str(path), f"It could not be written ({error.strerror})", "Check the folder's permissions."
+        f"The file {path}",
+        f"could not be written ({error.strerror})",
+        "Check the folder's permissions.",
     )

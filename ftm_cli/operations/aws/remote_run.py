@@ -163,8 +163,8 @@ class RemoteRun:
             if self._plan.scale == "auto":
                 raise
             raise error.interruption(
-                "stopped this command; the run itself keeps running",
-                f"`ftm monitor {self._started.name}` watches it.",
+                "stopped this command, but the run itself keeps running",
+                f"Watch it with `ftm monitor {self._started.name}`.",
             ) from error
 
     def start_detached(self) -> RemoteOutcome:
@@ -278,7 +278,7 @@ class RemoteRun:
                 if lost_since is None:
                     lost_since = now
                     hint = f"{error.hint.removesuffix(REPEAT).rstrip('.')}; the run keeps running."
-                    lost = f"Login lost: {error.where} {error.cause}. {hint}"
+                    lost = f"The AWS login was lost. {error.sentence} {hint}"
                     self._listener(Note(lost, "warning"))
                 if now - lost_since >= self._waits.login:
                     raise self._left_running(now - lost_since) from error
@@ -292,11 +292,11 @@ class RemoteRun:
     def _left_running(self, waited: float) -> LeftRunningError:
         name = self._started.name
         return LeftRunningError(
-            f"run {name}",
+            f"The run {name}",
             f"keeps running, but no new login came in {waited:.0f} s, so this command no longer "
             "follows it",
-            f"Log in again, then `ftm monitor {name}`. The deadman switch takes vLLM down after "
-            "the run.",
+            f"Log in again, then run `ftm monitor {name}`. The deadman switch takes vLLM down "
+            "after the run.",
         )
 
     def _connect_again(self) -> None:
@@ -364,9 +364,10 @@ def raise_if_failed(execution: Execution) -> None:
     """Nothing for a run that succeeded; otherwise the error that fits its end."""
     if execution.status == SUCCEEDED:
         return
-    where = f"run {execution.name}"
-    cause = f"ended as {execution.status}: {execution.reason or 'no reason'}"
-    hint = f"`ftm doctor` says why, `ftm failures --quarter {execution.quarter}` which firms."
+    where = f"The run {execution.name}"
+    cause = f"ended as {execution.status} ({execution.reason or 'AWS gave no reason'})"
+    failures = f"ftm failures --quarter {execution.quarter}"
+    hint = f"Run `ftm doctor` to see why, and `{failures}` for the firms."
     _, failure = execution.failure or ("", FailureCause.RUN_FAILED)
     if failure is FailureCause.CHECKS_FAILED:
         raise ChecksFailedError(where, cause, hint)

@@ -29,9 +29,9 @@ def check_requests(logs: Logs, identity: RunIdentity) -> Check:
     retained_from = logs.retained_from("vllm")
     if not count and retained_from is not None and started < retained_from:
         raise AwsMissingError(
-            f"log group {names.VLLM_LOGS}",
+            f"The log group {names.VLLM_LOGS}",
             f"no longer reaches back to {identity.started}",
-            "The cached responses of the run are checked all the same.",
+            "Trust the checks of the cached responses of the run: they need no log.",
         )
     span = f"from {identity.started} to {identity.finished or 'now'}"
     return Check(

@@ -26,8 +26,8 @@ def render_roles(settings: DeploySettings) -> RolesReport:
     """
     if not settings.account_id or not settings.s3_bucket_name:
         raise InputError(
-            "the roles",
-            "depend on the account and the bucket, and one of them is not known",
+            "The IAM roles",
+            "depend on the account and the bucket, but one of them is not known",
             "Run `ftm pin-profile NAME`, then `ftm deploy --bucket NAME --roles`.",
         )
     with tempfile.TemporaryDirectory(prefix="ftm-roles-") as scratch:

@@ -69,9 +69,9 @@ class RunDiagnosis:
             yield Finding(
                 "jobs",
                 "problem",
-                "have no queue",
-                (f"{error.where} {error.cause}",),
-                "`ftm deploy`",
+                "The jobs have no queue.",
+                (error.sentence,),
+                "Run `ftm deploy`.",
             )
             return
         yield from self._of_jobs(jobs)
@@ -83,15 +83,18 @@ class RunDiagnosis:
         began = f"started {run.started.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC, {seconds}"
         about = f"run {run.name}"
         if run.status == SUCCEEDED:
-            next_step = f"`ftm evaluate --quarter {run.quarter}`"
-            return Finding(about, "ok", "succeeded", (began,), next_step)
+            next_step = f"Check it with `ftm evaluate --quarter {run.quarter}`."
+            return Finding(about, "ok", "The run succeeded.", (began,), next_step)
         if run.is_running:
-            return Finding(about, "ok", "is running", (began,), f"`ftm monitor {run.name}`")
+            next_step = f"Watch it with `ftm monitor {run.name}`."
+            return Finding(about, "ok", "The run is running.", (began,), next_step)
         reason = (run.reason,) if run.reason else ()
-        what = f"ended as {run.status}"
+        what = f"The run ended as {run.status}."
         stage, _ = run.failure or ("", FailureCause.RUN_FAILED)
         if stage and not RunStage.is_known(stage):
-            unknown = f"stage {stage!r} is unknown to this ftm: another version was deployed then"
+            unknown = (
+                f"The stage {stage!r} is unknown to this ftm: another version was deployed then."
+            )
             reason = (*reason, unknown)
         return Finding(about, "problem", what, (began, *reason), self._next_step())
 
@@ -101,18 +104,21 @@ class RunDiagnosis:
         stage, failure = run.failure or ("", FailureCause.RUN_FAILED)
         again = f"`ftm run --quarter {run.quarter}`"
         if failure is FailureCause.TRANSCRIPTS_MISSING:
-            return f"`ftm ingest SOURCE --quarter {run.quarter}`, then {again}."
+            return f"Run `ftm ingest SOURCE --quarter {run.quarter}`, then {again}."
         if failure is FailureCause.WRONG_INPUT:
-            return f"Start it by {again}, which gives the input as it must be."
+            return f"Start it with {again}, which gives the input as it must be."
         if failure is FailureCause.CHECKS_FAILED:
-            return f"`ftm failures --quarter {run.quarter}`, then {again} tries those firms again."
+            return (
+                f"Read `ftm failures --quarter {run.quarter}`, then run {again}, which tries those "
+                "firms again."
+            )
         if failure is FailureCause.NO_INSTANCE:
-            return f"`ftm validate` shows quotas and limits; then {again}."
+            return f"See the quotas and limits with `ftm validate`, then run {again}."
         if run.status in (RunState.ABORTED, RunState.TIMED_OUT):
-            return f"{again} resumes from what is finished."
+            return f"Run {again}, which resumes from what is finished."
         if stage in (RunStage.PLAN, RunStage.MAP, RunStage.REDUCE):
-            return f"`ftm logs {stage} --since 2h`, fix what it names, then {again}."
-        return f"{again}; `ftm logs map --since 2h` has the jobs' own words."
+            return f"Read `ftm logs {stage} --since 2h`, fix what it names, then run {again}."
+        return f"Read the log with `ftm logs map --since 2h`, then run {again}."
 
     def _of_jobs(self, jobs: list[Job]) -> Iterator[Finding]:
         now = dt.datetime.now(dt.UTC)
@@ -134,9 +140,10 @@ class RunDiagnosis:
             yield Finding(
                 "jobs",
                 "problem",
-                f"{len(waiting)} wait for an instance, the oldest for {waited}",
+                f"{_jobs(len(waiting))} for an instance, the oldest for {waited}.",
                 tuple(sorted(reasons))[:_JOBS_SHOWN],
-                "`ftm validate` shows the quota for jobs; max_vcpus in ftm.toml is another limit.",
+                "See the quota for jobs with `ftm validate`. Another limit is max_vcpus in "
+                "ftm.toml.",
             )
 
     def _failed_stage(self, stage: str, failed: list[Job], total: int) -> Finding:
@@ -146,17 +153,20 @@ class RunDiagnosis:
             evidence += [f"  log: {line}" for line in self._log_of(job)]
         if len(failed) > _JOBS_SHOWN:
             evidence.append(f"and {len(failed) - _JOBS_SHOWN} more")
-        what = f"{len(failed)} of {total} jobs failed"
-        hint = f"`ftm logs {stage} --since 2h --filter ERROR`"
+        what = f"{len(failed)} of {total} jobs failed."
+        hint = f"Read `ftm logs {stage} --since 2h --filter ERROR`."
         if any(job.exit_code == _OUT_OF_MEMORY and not _meaning_of_reason(job) for job in failed):
-            hint += f"; more memory: {stage}_memory of job_sizes in ftm.toml, then `ftm deploy`."
+            hint += (
+                f" For more memory, raise {stage}_memory of job_sizes in ftm.toml and run "
+                "`ftm deploy`."
+            )
         return Finding(stage, "problem", what, tuple(evidence), hint)
 
     def _log_of(self, job: Job) -> tuple[str, ...]:
         try:
             return self._jobs.last_lines(job)
         except AwsError as error:
-            return (f"not readable: {error.cause}",)
+            return (f"The log cannot be read. {error.sentence}",)
 
     def _of_failures(self) -> Iterator[Finding]:
         run = self._execution
@@ -166,7 +176,7 @@ class RunDiagnosis:
         try:
             yield from recorded_failures(storage, Quarter.parse(run.quarter))
         except (StorageError, InputError) as error:
-            yield Finding("failures", "problem", error.cause, (error.where,), error.hint)
+            yield Finding("failures", "problem", error.sentence, (), error.hint)
 
 
 def diagnosed_run(executions: Executions, name: str | None) -> Execution | Finding:
@@ -177,8 +187,8 @@ def diagnosed_run(executions: Executions, name: str | None) -> Execution | Findi
         return Finding(
             "runs",
             "problem",
-            "the state machine is missing",
-            (f"{error.where} {error.cause}",),
+            "The state machine is missing.",
+            (error.sentence,),
             error.hint,
         )
     if name:
@@ -186,7 +196,11 @@ def diagnosed_run(executions: Executions, name: str | None) -> Execution | Findi
     try:
         return executions.latest()
     except InputError as error:
-        return Finding("runs", "note", "there has been no run yet", (), error.hint)
+        return Finding("runs", "note", "There has been no run yet.", (), error.hint)
+
+
+def _jobs(count: int) -> str:
+    return "1 job waits" if count == 1 else f"{count} jobs wait"
 
 
 def _end_of(job: Job) -> str:

@@ -66,9 +66,9 @@ class AwsSession:
         found = ask_identity(self._boto, self.pin.profile)
         if found.account_id != self.pin.account_id:
             raise AwsLoginError(
-                f"profile {self.pin.profile}",
-                f"is of account {found.account_id}, but {self.pin.account_id} is pinned: "
-                "nothing was called",
+                f"The profile {self.pin.profile}",
+                f"belongs to the account {found.account_id}, but {self.pin.account_id} is pinned, "
+                "so nothing was called",
                 "Correct the profile in your AWS configuration, or pin the account you mean "
                 "with `ftm pin-profile NAME`.",
             )
@@ -90,7 +90,7 @@ def pinned_session() -> AwsSession:
     pin = read_pin()
     if pin is None:
         raise InputError(
-            "AWS", "no profile is pinned in this folder", "Run `ftm pin-profile NAME` first."
+            "This folder", "has no pinned AWS profile", "Run `ftm pin-profile NAME` first."
         )
     return AwsSession(pin)
 
@@ -130,7 +130,7 @@ def ask_identity(session: Any, profile: str) -> Identity:
         credentials = session.get_credentials()
         if credentials is not None:
             credentials.get_frozen_credentials()
-    with translated(f"profile {profile}", profile):
+    with translated(f"The profile {profile}", profile):
         answer = client.get_caller_identity()
     return Identity(answer["Account"], answer["Arn"])
 
@@ -156,7 +156,7 @@ def _frozen(session: Any, profile: str) -> tuple[str, str | None]:
         credentials = session.get_credentials()
         if credentials is None:
             raise AwsLoginError(
-                f"profile {profile}",
+                f"The profile {profile}",
                 "has no credentials",
                 LOGIN_HINT.format(profile=profile),
             )
@@ -170,14 +170,16 @@ def _no_profile(profile: str, error: Exception) -> AwsLoginError:
 
     cause = f"cannot be used ({error})"
     if isinstance(error, ConfigParseError):
-        return AwsLoginError(f"profile {profile}", cause, "Correct that file of your AWS login.")
+        return AwsLoginError(
+            f"The profile {profile}", cause, "Correct that file of your AWS configuration."
+        )
     try:
         known = boto3.Session().available_profiles
     except BotoCoreError:
         known = []
     return AwsLoginError(
-        f"profile {profile}",
+        f"The profile {profile}",
         cause,
-        f"Profiles of your AWS configuration: {', '.join(known) or 'none'}. "
-        "`aws configure sso` makes one.",
+        f"Use a profile of your AWS configuration ({', '.join(known) or 'it has none'}), or make "
+        "one with `aws configure sso`.",
     )

@@ -66,8 +66,8 @@ class SmokeOnAws:
         others = executions.others_running(None)
         if others:
             raise InputError(
-                "smoke test",
-                f"would share vLLM with {', '.join(others)}",
+                "The smoke test",
+                f"would share vLLM with the run {', '.join(others)}",
                 f"Wait for it (`ftm monitor {others[0]}`), then start the test again.",
             )
 

@@ -50,8 +50,8 @@ def refuse_under_a_run(session: AwsSession) -> None:
     running = Executions(session).others_running(None)
     if running:
         raise InputError(
-            f"run {', '.join(running)}",
-            "is not finished",
+            "The deployment",
+            f"is still used by the run {' and the run '.join(running)}",
             "Wait for its end (`ftm runs`), or stop it with Ctrl-C in its `ftm run`; then repeat.",
         )
 

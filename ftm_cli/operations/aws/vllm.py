@@ -97,8 +97,8 @@ class Vllm:
         self._service()
         if count > group["MaxSize"]:
             raise InputError(
-                f"{names.VLLM_GROUP}",
-                f"may hold {group['MaxSize']} instances, not {count}",
+                f"The Auto Scaling group {names.VLLM_GROUP}",
+                f"may hold {group['MaxSize']} instances, but {count} are asked for",
                 "Ask for fewer, or raise max_capacity of the ecs module and deploy.",
             )
         activity = self._latest_activity()
@@ -162,14 +162,15 @@ class Vllm:
                 self._clock.sleep(min(self._waits.poll, 2.0**attempt))
         if isinstance(problem, AwsLoginError):
             raise AwsLoginError(
-                "scaling vLLM down",
-                f"was not possible: {problem.cause}. A run that is still running keeps its vLLM",
+                "Scaling vLLM down",
+                f"was not possible. {problem.sentence} A run that is still running keeps its vLLM",
                 "Log in again, then check `ftm runs` and `ftm vllm status`. The deadman switch "
                 f"takes vLLM down within {DEADMAN_MINUTES} minutes after the last run.",
             )
+        reason = problem.sentence if problem else "Its desired counts are not 0."
         raise AwsError(
-            "scaling vLLM down",
-            f"failed: {problem or 'counts are not 0'}; A GPU MAY STILL BE RUNNING",
+            "Scaling vLLM down",
+            f"failed, and A GPU MAY STILL BE RUNNING. {reason}",
             "Run `ftm scale-down`, which names runs that still need vLLM. The deadman switch takes "
             f"an idle vLLM down within {DEADMAN_MINUTES} minutes.",
         )
@@ -187,9 +188,9 @@ class Vllm:
                 return status
             if waited > self._waits.capacity:
                 raise AwsBusyError(
-                    names.VLLM_GROUP,
+                    f"The Auto Scaling group {names.VLLM_GROUP}",
                     f"still has {status.instances} instances after {waited:.0f} s",
-                    "Check again with `ftm vllm status`.",
+                    "Check it again with `ftm vllm status`.",
                 )
             self._clock.sleep(self._waits.poll)
 
@@ -198,54 +199,54 @@ class Vllm:
         if status.phase == "instance":
             if any(sign in trouble for sign in _QUOTA):
                 raise CapacityError(
-                    names.VLLM_GROUP,
+                    f"The Auto Scaling group {names.VLLM_GROUP}",
                     f"is over the account's quota ({status.trouble})",
                     "Ask AWS for more GPU vCPUs (Service Quotas), or use a smaller instance_type.",
                 )
             if waited > self._waits.capacity:
-                detail = f" AWS said: {status.trouble}" if status.trouble else ""
+                detail = f" ({status.trouble})" if status.trouble else ""
                 raise CapacityError(
-                    names.VLLM_GROUP,
-                    f"got no instance in {waited:.0f} s.{detail}",
+                    f"The Auto Scaling group {names.VLLM_GROUP}",
+                    f"got no instance in {waited:.0f} s{detail}",
                     "Try again later, or allow more types with alternative_instance_types.",
                 )
         if waited > self._waits.ready:
             detail = f" ({status.trouble})" if status.trouble else ""
             raise AwsBusyError(
-                names.VLLM_SERVICE,
+                f"The ECS service {names.VLLM_SERVICE}",
                 f"still waits for {status.phase} after {waited:.0f} s{detail}",
-                "`ftm doctor` shows why; `ftm logs vllm --since 1h` shows its log.",
+                "Run `ftm doctor` to see why, and `ftm logs vllm --since 1h` for its log.",
             )
 
     def _group(self) -> dict[str, Any]:
-        with translated(names.VLLM_GROUP, self._profile):
+        with translated(f"The Auto Scaling group {names.VLLM_GROUP}", self._profile):
             found = self._groups.describe_auto_scaling_groups(
                 AutoScalingGroupNames=[names.VLLM_GROUP]
             )["AutoScalingGroups"]
         if not found:
-            raise _not_deployed(names.VLLM_GROUP)
+            raise _not_deployed(f"The Auto Scaling group {names.VLLM_GROUP}")
         group: dict[str, Any] = found[0]
         return group
 
     def _service(self) -> dict[str, Any]:
-        with translated(names.VLLM_SERVICE, self._profile):
+        with translated(f"The ECS service {names.VLLM_SERVICE}", self._profile):
             found = self._ecs.describe_services(
                 cluster=names.VLLM_CLUSTER, services=[names.VLLM_SERVICE]
             )["services"]
         active = [service for service in found if service.get("status") != "INACTIVE"]
         if not active:
-            raise _not_deployed(names.VLLM_SERVICE)
+            raise _not_deployed(f"The ECS service {names.VLLM_SERVICE}")
         service: dict[str, Any] = active[0]
         return service
 
     def _set_instances(self, count: int) -> None:
-        with translated(names.VLLM_GROUP, self._profile):
+        with translated(f"The Auto Scaling group {names.VLLM_GROUP}", self._profile):
             self._groups.set_desired_capacity(
                 AutoScalingGroupName=names.VLLM_GROUP, DesiredCapacity=count, HonorCooldown=False
             )
 
     def _set_tasks(self, count: int) -> None:
-        with translated(names.VLLM_SERVICE, self._profile):
+        with translated(f"The ECS service {names.VLLM_SERVICE}", self._profile):
             self._ecs.update_service(
                 cluster=names.VLLM_CLUSTER, service=names.VLLM_SERVICE, desiredCount=count
             )
@@ -268,7 +269,7 @@ class Vllm:
 
     def _started(self) -> dt.datetime | None:
         """When the earliest of the running tasks was started; None while none is."""
-        with translated(names.VLLM_SERVICE, self._profile):
+        with translated(f"The ECS service {names.VLLM_SERVICE}", self._profile):
             arns = self._ecs.list_tasks(
                 cluster=names.VLLM_CLUSTER, serviceName=names.VLLM_SERVICE, desiredStatus="RUNNING"
             )["taskArns"]
@@ -280,7 +281,7 @@ class Vllm:
         return min((task["startedAt"] for task in tasks if task.get("startedAt")), default=None)
 
     def _latest_activity(self) -> dict[str, Any] | None:
-        with translated(names.VLLM_GROUP, self._profile):
+        with translated(f"The Auto Scaling group {names.VLLM_GROUP}", self._profile):
             activities = self._groups.describe_scaling_activities(
                 AutoScalingGroupName=names.VLLM_GROUP, MaxRecords=1
             )["Activities"]

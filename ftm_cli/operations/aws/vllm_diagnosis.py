@@ -49,11 +49,15 @@ class VllmDiagnosis:
     def _not_deployed(self, error: AwsMissingError) -> Iterator[Finding]:
         url = (self._environment_of_jobs() or {}).get("LLM_BASE_URL")
         if url:
-            what = "is not deployed; the jobs use an LLM given by URL"
+            what = "vLLM is not deployed, and the jobs use an LLM given by URL."
             yield Finding(_ABOUT, "note", what, (f"LLM_BASE_URL {url}",))
             return
         yield Finding(
-            _ABOUT, "problem", "is not deployed", (f"{error.where} {error.cause}",), "`ftm deploy`"
+            _ABOUT,
+            "problem",
+            "vLLM is not deployed.",
+            (error.sentence,),
+            "Run `ftm deploy`.",
         )
 
     def _counts(self, status: VllmStatus, *, is_needed: bool) -> Iterator[Finding]:
@@ -64,19 +68,24 @@ class VllmDiagnosis:
         )
         if status.phase in ("off", "ending"):
             if is_needed:
-                what = "is at 0, but a run needs it: its jobs wait"
-                yield Finding(_ABOUT, "problem", what, counts, "`ftm scale-up`")
+                what = "vLLM is scaled to 0, but a run needs it: its jobs wait."
+                yield Finding(_ABOUT, "problem", what, counts, "Run `ftm scale-up`.")
             else:
-                yield Finding(_ABOUT, "ok", "is off and costs nothing; no run needs it", counts)
+                what = "vLLM is off and costs nothing, and no run needs it."
+                yield Finding(_ABOUT, "ok", what, counts)
             return
         if status.desired_instances != status.desired_tasks:
             count = max(status.desired_instances, status.desired_tasks)
             what = (
-                f"has {status.desired_instances} desired instances in Auto Scaling, but "
-                f"{status.desired_tasks} desired tasks in ECS"
+                f"vLLM has {status.desired_instances} desired instances in Auto Scaling, but "
+                f"{status.desired_tasks} desired tasks in ECS."
             )
             yield Finding(
-                _ABOUT, "problem", what, counts, f"`ftm vllm scale {count}` sets both together."
+                _ABOUT,
+                "problem",
+                what,
+                counts,
+                f"Run `ftm vllm scale {count}`, which sets both together.",
             )
         if status.phase == "ready":
             yield self._ready(counts, status, is_needed=is_needed)
@@ -91,13 +100,13 @@ class VllmDiagnosis:
 
     def _ready(self, counts: tuple[str, ...], status: VllmStatus, *, is_needed: bool) -> Finding:
         if is_needed:
-            return Finding(_ABOUT, "ok", "is healthy", counts)
+            return Finding(_ABOUT, "ok", "vLLM is healthy.", counts)
         hourly = read_prices().vllm_hourly(status.desired_instances, deployed_instance_type())
-        what = f"is up without a run, for about ${hourly:.2f} an hour"
-        return Finding(_ABOUT, "problem", what, counts, "`ftm scale-down`")
+        what = f"vLLM is up without a run, for about ${hourly:.2f} an hour."
+        return Finding(_ABOUT, "problem", what, counts, "Run `ftm scale-down`.")
 
     def _no_instance(self, counts: tuple[str, ...]) -> Finding:
-        with translated(names.VLLM_GROUP, self._profile):
+        with translated(f"The Auto Scaling group {names.VLLM_GROUP}", self._profile):
             activities = self._groups.describe_scaling_activities(
                 AutoScalingGroupName=names.VLLM_GROUP, MaxRecords=10
             )["Activities"]
@@ -109,32 +118,32 @@ class VllmDiagnosis:
         ]
         details = tuple(_activity(item) for item in failed[:_SHOWN])
         if not failed:
-            what = "waits for an instance, which takes a few minutes"
-            return Finding(_ABOUT, "note", what, counts, "`ftm vllm status`")
+            what = "vLLM waits for an instance, which takes a few minutes."
+            return Finding(_ABOUT, "note", what, counts, "Poll it with `ftm vllm status`.")
         text = " ".join(details).lower()
         if "limit" in text or "quota" in text:
             return Finding(
                 _ABOUT,
                 "problem",
-                "gets no instance: the account's quota is used up",
+                "vLLM gets no instance: the account's quota is used up.",
                 (*counts, *details),
-                "`ftm scale-down`, then ask AWS for more; `ftm validate` shows the quota.",
+                "Run `ftm scale-down`, then ask AWS for more: `ftm validate` shows the quota.",
             )
         return Finding(
             _ABOUT,
             "problem",
-            "gets no instance: AWS has none to give now"
+            "vLLM gets no instance: AWS has none to give now."
             if "capacity" in text
-            else "gets no instance",
+            else "vLLM gets no instance.",
             (*counts, *details),
-            "`ftm scale-down`, and `ftm scale-up` again later; alternative_instance_types in "
-            "ftm.toml and `ftm deploy` allow other types.",
+            "Run `ftm scale-down`, and `ftm scale-up` again later. To allow other types, set "
+            "alternative_instance_types in ftm.toml and run `ftm deploy`.",
         )
 
     def _no_task(self, counts: tuple[str, ...]) -> Finding:
         """No task runs: the reasons of those that stopped, else what the service says."""
         stopped = self._stopped_tasks()
-        with translated(names.VLLM_SERVICE, self._profile):
+        with translated(f"The ECS service {names.VLLM_SERVICE}", self._profile):
             service = self._ecs.describe_services(
                 cluster=names.VLLM_CLUSTER, services=[names.VLLM_SERVICE]
             )["services"][0]
@@ -144,20 +153,21 @@ class VllmDiagnosis:
             return Finding(
                 _ABOUT,
                 "problem",
-                "does not stay up: its task stopped",
+                "vLLM does not stay up: its task stopped.",
                 (*counts, *stopped, *self._log_errors()),
-                " ".join([*oom, "`ftm logs vllm --since 1h` shows its last words."]),
+                " ".join([*oom, "Read the end of its log with `ftm logs vllm --since 1h`."]),
             )
         return Finding(
             _ABOUT,
             "problem" if any("unable to" in event for event in events) else "note",
-            "has an instance, and waits for its task: the image is being fetched, or does not fit",
+            "vLLM has an instance and waits for its task: the image is being fetched, or does not "
+            "fit.",
             (*counts, *events),
-            "`ftm vllm status`; after 15 minutes `ftm logs vllm --since 1h`.",
+            "Poll it with `ftm vllm status`, and after 15 minutes read `ftm logs vllm --since 1h`.",
         )
 
     def _stopped_tasks(self) -> tuple[str, ...]:
-        with translated(names.VLLM_SERVICE, self._profile):
+        with translated(f"The ECS service {names.VLLM_SERVICE}", self._profile):
             arns = self._ecs.list_tasks(
                 cluster=names.VLLM_CLUSTER,
                 serviceName=names.VLLM_SERVICE,
@@ -175,12 +185,12 @@ class VllmDiagnosis:
             return Finding(
                 _ABOUT,
                 "problem",
-                "has started, but its log has errors and the model is not loaded",
+                "vLLM has started, but its log has errors and the model is not loaded.",
                 (*counts, *errors),
-                "`ftm logs vllm --since 30m`",
+                "Read its log with `ftm logs vllm --since 30m`.",
             )
-        what = "is loading its model, which takes about five minutes"
-        return Finding(_ABOUT, "note", what, counts, "`ftm logs vllm --follow`")
+        what = "vLLM is loading its model, which takes about five minutes."
+        return Finding(_ABOUT, "note", what, counts, "Follow it with `ftm logs vllm --follow`.")
 
     def _unhealthy_target(self, counts: tuple[str, ...]) -> Finding:
         with translated("vLLM's target group", self._profile):
@@ -195,16 +205,16 @@ class VllmDiagnosis:
         return Finding(
             _ABOUT,
             "problem" if any(item["State"] == "unhealthy" for item in targets) else "note",
-            "has its model loaded, but the load balancer does not call it healthy yet",
+            "vLLM has loaded its model, but the load balancer does not call it healthy yet.",
             (*counts, *details[:_SHOWN]),
-            "`ftm logs vllm --since 10m` shows whether /health is asked; if it never is, the "
-            "security groups are not as deployed: `ftm deploy --plan`.",
+            "See with `ftm logs vllm --since 10m` whether /health is asked. If it never is, the "
+            "security groups are not as deployed: run `ftm deploy --plan`.",
         )
 
     def _address(self) -> Iterator[Finding]:
         """That load balancer, SSM parameter and job definition name the same address."""
         expected = self._balancer_url()
-        with translated(f"SSM parameter {names.BASE_URL_PARAMETER}", self._profile):
+        with translated(f"The SSM parameter {names.BASE_URL_PARAMETER}", self._profile):
             try:
                 answer = self._parameters.get_parameter(Name=names.BASE_URL_PARAMETER)
                 kept = str(answer["Parameter"]["Value"])
@@ -212,8 +222,8 @@ class VllmDiagnosis:
                 kept = ""
         environment = self._environment_of_jobs()
         if environment is None:
-            what = f"{names.MAP_JOB_DEFINITION} does not exist"
-            yield Finding("address", "problem", what, (), "`ftm deploy`")
+            what = f"The job definition {names.MAP_JOB_DEFINITION} does not exist."
+            yield Finding("address", "problem", what, (), "Run `ftm deploy`.")
             return
         given = environment.get("LLM_BASE_URL", "")
         evidence = (
@@ -222,13 +232,13 @@ class VllmDiagnosis:
             f"LLM_BASE_URL of the map jobs: {given or 'none'}",
         )
         if kept != expected or not kept:
-            what = f"{names.BASE_URL_PARAMETER} is {'stale' if kept else 'missing'}"
-            yield Finding("address", "problem", what, evidence, "`ftm deploy`")
+            what = f"The parameter {names.BASE_URL_PARAMETER} is {'stale' if kept else 'missing'}."
+            yield Finding("address", "problem", what, evidence, "Run `ftm deploy`.")
         elif given != kept:
-            what = "the jobs were deployed with another address than vLLM's"
-            yield Finding("address", "problem", what, evidence, "`ftm deploy --only batch`")
+            what = "The jobs were deployed with another address than that of vLLM."
+            yield Finding("address", "problem", what, evidence, "Run `ftm deploy --only batch`.")
         else:
-            yield Finding("address", "ok", "the jobs know where vLLM is", (evidence[2],))
+            yield Finding("address", "ok", "The jobs have the address of vLLM.", (evidence[2],))
 
     def _balancer_url(self) -> str:
         try:

@@ -112,8 +112,8 @@ def _seconds(name: str, default: float) -> float:
         value = -1.0
     if not 0 < value < 86400:
         raise InputError(
-            f"environment {name}",
-            f"{text!r} is not a number of seconds",
-            f"Set {name} to a number above 0 and below 86400.",
+            f"The environment variable {name}",
+            f"holds {text!r}, which is not a number of seconds",
+            f"Set {name} to a number of seconds above 0 and below 86400.",
         )
     return value

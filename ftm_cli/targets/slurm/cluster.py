@@ -52,7 +52,7 @@ class Cluster:
         for name in ("sbatch", "squeue", "scancel", "scontrol", "sinfo"):
             if shutil.which(name) is None:
                 raise InputError(
-                    f"command {name}",
+                    f"The command {name}",
                     "is not on the PATH",
                     "Log in to a machine of the cluster from which jobs are submitted.",
                 )
@@ -66,9 +66,9 @@ class Cluster:
         if not chosen:
             known = ", ".join(sorted({row[0] for row in rows})) or "none"
             raise InputError(
-                f"partition {name or '(default)'}",
+                f"The partition {name or 'named as the default'}",
                 "does not exist on this cluster",
-                f"Set `partition` in [slurm] of ftm.toml to one of: {known}.",
+                f"Set `partition` in [slurm] of ftm.toml to one of {known}.",
             )
         nodes = ", ".join(f"{row[3]} {row[4]}" for row in chosen)
         return f"{chosen[0][0]}, {chosen[0][2]}: {nodes}"
@@ -102,6 +102,7 @@ class Cluster:
 
         Raises SlurmBusyError when the controller is out of reach, SlurmError for any other failure.
         """
+        name = f"The command `{command[0]}`"
         try:
             ended = subprocess.run(
                 command,
@@ -112,19 +113,21 @@ class Cluster:
             )
         except subprocess.TimeoutExpired as error:
             raise SlurmBusyError(
-                command[0], f"did not answer in {_COMMAND_SECONDS} s", "Run the command again."
+                name, f"did not answer in {_COMMAND_SECONDS} s", "Run the command again."
             ) from error
         except OSError as error:
             raise InputError(
-                command[0], f"cannot be started ({error.strerror})", "Is this a Slurm machine?"
+                name,
+                f"cannot be started ({error.strerror})",
+                "Run ftm on a machine of the Slurm cluster.",
             ) from error
         if ended.returncode == 0:
             return ended.stdout
         message = " ".join(ended.stderr.split()) or f"exit code {ended.returncode}"
         if "Unable to contact" in message or "Socket timed out" in message:
-            raise SlurmBusyError(command[0], f"failed: {message}", "Run the command again.")
-        hint = "`ftm doctor --target slurm` shows the cause."
-        raise SlurmError(command[0], f"failed: {message}", hint)
+            raise SlurmBusyError(name, f"failed: {message}", "Run the command again.")
+        hint = "Run `ftm doctor --target slurm`, which shows the cause."
+        raise SlurmError(name, f"failed: {message}", hint)
 
 
 _ENDED = (

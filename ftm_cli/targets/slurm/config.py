@@ -76,9 +76,9 @@ def read_config(path: Path | None = None) -> SlurmConfig:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InputError(
-            f"{path} [slurm] {name}",
+            f"The option {name} in [slurm] of {path}",
             f"is not valid: {first['msg']}",
-            f"Options: {', '.join(SlurmConfig.model_fields)}.",
+            f"Use the options {', '.join(SlurmConfig.model_fields)}.",
         ) from error
 
 

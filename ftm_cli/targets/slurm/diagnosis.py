@@ -27,12 +27,12 @@ def queue_findings(cluster: Cluster, run: str | None) -> Iterator[Finding]:
     for job in (job for job in jobs if job.run.startswith(prefix)):
         about = f"job {job.job_id}, {job.step} of {job.run}"
         where = f" on {job.node}" if job.node else ""
-        reason = "" if job.reason == "None" else f": {job.reason}"
+        reason = "" if job.reason == "None" else f" ({job.reason})"
         if job.reason == "DependencyNeverSatisfied":
-            hint = f"`ftm cancel --target slurm {job.run}`, then start the quarter again."
-            yield Finding(about, "problem", "waits for a step that failed", (), hint)
+            hint = f"Run `ftm cancel --target slurm {job.run}`, then start the quarter again."
+            yield Finding(about, "problem", "The job waits for a step that failed.", (), hint)
         else:
-            yield Finding(about, "ok", f"{job.state.lower()}{where}{reason}", (), "")
+            yield Finding(about, "ok", f"The job is {job.state.lower()}{where}{reason}.", (), "")
 
 
 def failed_step_findings(submissions: Submissions, run: str | None) -> Iterator[Finding]:
@@ -40,8 +40,8 @@ def failed_step_findings(submissions: Submissions, run: str | None) -> Iterator[
     folder = submissions.latest(quarter_of(run))
     if folder is None:
         yield Finding(
-            "runs", "note", "none was submitted from this folder", (),
-            "`ftm run --target slurm --quarter Q`",
+            "runs", "note", "No run was submitted from this folder.", (),
+            "Submit one with `ftm run --target slurm --quarter Q`.",
         )  # fmt: skip
         return
     for path in sorted(folder.glob("*.exit")):
@@ -51,22 +51,23 @@ def failed_step_findings(submissions: Submissions, run: str | None) -> Iterator[
         yield Finding(
             f"step {path.stem}",
             "problem",
-            f"ended with exit code {code}",
+            f"The step ended with exit code {code}.",
             tuple(last_lines(path.with_suffix(".log"), _LOG_LINES)),
-            f"`ftm logs --target slurm {step_of(path)}`; then start the quarter again: it resumes.",
+            f"Read `ftm logs --target slurm {step_of(path)}`, then start the quarter again: it "
+            "resumes.",
         )
 
 
 def failure_of_run(submissions: Submissions, run: str, quarter: Quarter) -> FtmError:
     """The error that fits how the steps of an unfinished run ended."""
-    where = f"run {run}"
+    where = f"The run {run}"
     again = f"Run `ftm run --target slurm --quarter {quarter}` again: it resumes."
     for path, code in submissions.exit_codes(quarter):
         if code == ExitCode.DONE:
             continue
         last = " / ".join(last_lines(path.with_suffix(".log"), 2))
-        cause = f"ended: {path.stem} ended with exit code {code}: {last or 'no log'}"
-        hint = f"`ftm logs --target slurm {step_of(path)}` shows the log. "
+        cause = f"ended, because {path.stem} ended with exit code {code} ({last or 'no log'})"
+        hint = f"Read the log with `ftm logs --target slurm {step_of(path)}`. "
         if code == ExitCode.CHECKS_FAILED:
             return ChecksFailedError(where, cause, hint + again)
         if code == ExitCode.USAGE:

@@ -44,12 +44,12 @@ class Submissions:
         Raises InputError for an unknown step, or when nothing was submitted.
         """
         if source not in STEPS:
-            raise InputError(f"log {source}", "is not known", "Use vllm, plan, map or reduce.")
+            raise InputError(f"The log {source}", "is not known", "Use vllm, plan, map or reduce.")
         folder = self.latest(None)
         if folder is None:
             raise InputError(
-                f"logs in {self.folder}",
-                "are not there: no run was submitted from this folder",
+                f"The folder {self.folder}",
+                "has no logs, because no run was submitted from this folder",
                 "Submit one with `ftm run --target slurm --quarter Q`.",
             )
         pattern = "vllm.log" if source == "vllm" else f"*-{source}*.log"

@@ -147,8 +147,8 @@ class Submitter:
                 lease.release(self.storage, plan.quarter, owner.run_name, finished=False)
             else:
                 raise RunRefusedError(
-                    f"quarter {plan.quarter}",
-                    f"is leased to run {owner.run_name}, whose jobs are in the queue",
+                    f"The quarter {plan.quarter}",
+                    f"is leased to the run {owner.run_name}, whose jobs are in the queue",
                     f"Wait for it (`ftm monitor --target slurm {owner.run_name}`), or stop it: "
                     f"`ftm cancel --target slurm {owner.run_name}`.",
                 )

@@ -123,9 +123,9 @@ class SlurmTarget:
                     outcomes[plan.run] = self._follow(plan, listener)
             except StopSignal as error:
                 raise error.interruption(
-                    "stopped this command; the jobs keep running",
-                    f"`ftm monitor --target slurm {waiting[0].run}` watches them, "
-                    f"`ftm cancel --target slurm {waiting[0].run}` stops them.",
+                    "stopped this command, but the jobs keep running",
+                    f"Watch them with `ftm monitor --target slurm {waiting[0].run}`, or stop them "
+                    f"with `ftm cancel --target slurm {waiting[0].run}`.",
                 ) from error
         return [outcomes.get(plan.run, QuarterOutcome(results[plan.run])) for plan in plans]
 
@@ -166,7 +166,7 @@ class SlurmTarget:
         try:
             yield from queue_findings(self._cluster, run)
         except FtmError as error:
-            yield Finding("jobs", "problem", error.cause, (error.where,), error.hint)
+            yield Finding("jobs", "problem", error.sentence, (), error.hint)
         yield from failed_step_findings(self._submissions, run)
         if quarter is not None:
             yield from recorded_failures(self._storage, quarter)
@@ -201,7 +201,9 @@ class SlurmTarget:
         jobs = self._cluster.jobs([run])
         if not jobs:
             raise InputError(
-                f"run {run}", "has no jobs in the queue", "`ftm runs --target slurm` lists runs."
+                f"The run {run}",
+                "has no jobs in the queue",
+                "Find its name with `ftm runs --target slurm`.",
             )
         self._cluster.cancel(jobs)
         noun = "job" if len(jobs) == 1 else "jobs"

@@ -104,9 +104,9 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            str(path),
+            f"The file {path}",
             f"cannot be read ({error.strerror or error})",
-            "Check the path and its rights.",
+            "Check the path and its permissions.",
         ) from error
 
 
@@ -114,4 +114,4 @@ def refuse_empty(path: Path) -> None:
     """Raise InputError for a file without content."""
     with readable(path):
         if path.stat().st_size == 0:
-            raise InputError(str(path), "is empty", "Export it again.")
+            raise InputError(f"The file {path}", "is empty", "Export the file again.")

@@ -156,8 +156,8 @@ class CallFilesSource:
         self._detected.clear()
         if not found:
             raise InputError(
-                where,
-                f"holds no call that can be read; {first_fault or 'all its files are briefs'}",
+                f"The source {where}",
+                f"holds no call that can be read ({first_fault or 'all its files are briefs'})",
                 "Known files are StreetEvents text and XML, FactSet XML, Seeking Alpha text, a "
                 f"sentence a line, and text that names its speakers. {PREVIEW_HINT}",
             )

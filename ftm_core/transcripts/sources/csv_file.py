@@ -43,12 +43,14 @@ class CsvSource(TextFile):
         with self._open() as (_, reader):
             header = self._next(reader, 1)
         if not isinstance(header, list) or not any(name.strip() for name in header):
-            raise InputError(str(path), "has no header row", "Put the column names first.")
+            raise InputError(f"The file {path}", "has no header row", "Put the column names first.")
         header = [name.strip() for name in header]
         doubled = sorted({name for name in header if name and header.count(name) > 1})
         if doubled:
             raise InputError(
-                str(path), f"has columns of one name ({', '.join(doubled)})", "Rename them."
+                f"The file {path}",
+                f"has several columns of one name ({', '.join(doubled)})",
+                "Give each column its own name.",
             )
         self._header = header
         self._escaped = self._has_escaped_quotes()
@@ -173,7 +175,7 @@ class CsvSource(TextFile):
         # A quote that is never closed swallows the rest of the file, with all rows in it.
         if "unexpected end of data" in fault or "field larger than field limit" in fault:
             raise InputError(
-                f"{self._path} row {number}",
+                f"Row {number} of {self._path}",
                 "begins a quoted field that is not closed",
                 "Close the quote; a quote inside a quoted field is written twice.",
             )

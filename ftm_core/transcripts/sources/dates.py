@@ -56,14 +56,14 @@ class DatesTable:
         self.checksum = source.checksum()
         if "earnings_call_date" not in self.columns:
             raise InputError(
-                name,
+                f"The table {name}",
                 "has no column with the day of the call, such as call_date; its columns are "
                 f"{', '.join(source.columns[:20])}",
                 "Name the file with the days of the calls.",
             )
         if not {"file", "ticker", "transcript_id"} & self.columns.keys():
             raise InputError(
-                name,
+                f"The table {name}",
                 "has no column that names the call: file, ticker or transcript_id; its columns are "
                 f"{', '.join(source.columns[:20])}",
                 "Add a column `file` with the name of each file.",

@@ -75,7 +75,7 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
         _require(path, wide)
         return Encoding(wide, detected=True)
     if 8 * start.count(0) > len(start):
-        raise InputError(str(path), "is binary, or text of an unknown encoding", _HOW_TO)
+        raise InputError(f"The file {path}", "is binary, or text of an unknown encoding", _HOW_TO)
     return _by_bytes(path, "utf-8-sig" if marked else "utf-8")
 
 
@@ -89,14 +89,14 @@ def decode(data: bytes, where: str, given: str | None = None) -> tuple[str, Enco
         raise _unknown(codec) from None
     except UnicodeDecodeError as error:
         if given is not None or marked is not None:
-            raise _not_encoded(where, codec, error.start) from error
+            raise _not_encoded(f"The file {where}", codec, error.start) from error
     best = _guess(data[:_SAMPLE_BYTES])
     try:
         if best is not None:
             return data.decode(best), Encoding(best, detected=True)
     except UnicodeDecodeError:
         pass
-    raise InputError(where, "is text of an unknown encoding", _HOW_TO)
+    raise InputError(f"The file {where}", "is text of an unknown encoding", _HOW_TO)
 
 
 def _given(path: Path, codec: str, marked: str | None) -> Encoding:
@@ -122,7 +122,7 @@ def _require(path: Path, codec: str) -> None:
             done += len(block)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise _not_encoded(str(path), codec, done + error.start) from error
+        raise _not_encoded(f"The file {path}", codec, done + error.start) from error
 
 
 def _by_bytes(path: Path, codec: str) -> Encoding:
@@ -210,7 +210,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 def _unknown(codec: str) -> InputError:
     return InputError(
-        f"--encoding {codec}", "is not an encoding", "Use for example utf-8, cp1252 or utf-16."
+        f"The encoding {codec}", "is not known", "Use for example utf-8, cp1252 or utf-16."
     )
 
 

@@ -60,7 +60,9 @@ def find_files(given: Sequence[str | Path], workplace: Path) -> Inputs:
         for file in found:
             files += _unpacked(file, workplace / f"unpacked-{number}")
     if not files:
-        raise InputError(where, "holds no file", "Name a file or folder with transcripts.")
+        raise InputError(
+            f"The source {where}", "holds no file", "Name a file or folder with transcripts."
+        )
     only = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
     return Inputs(tuple(files), where, only)
 
@@ -75,9 +77,9 @@ def _paths(given: str | Path) -> list[Path]:
         found = sorted(root.glob(str(path.relative_to(path.anchor) if path.anchor else path)))
         if found:
             return found
-        raise InputError(str(given), "fits no file", "Check the pattern.")
+        raise InputError(f"The pattern {given}", "fits no file", "Correct the pattern of the path.")
     raise InputError(
-        str(given),
+        f"The path {given}",
         "does not exist",
         "Name a file, a folder, or `sample` for the sample corpus.",
     )
@@ -158,5 +160,7 @@ def _office_kind(path: Path) -> str | None:
 
 def _damaged(file: InputFile, kind: str, error: Exception) -> InputError:
     return InputError(
-        file.where, f"is a damaged or locked {kind} file ({error})", "Download it again."
+        f"The file {file.where}",
+        f"is a damaged or locked {kind} file ({error})",
+        "Download the file again.",
     )

@@ -34,11 +34,13 @@ class FrameSource:
         header, _ = next(self._tables(), ((), ()))
         names = [str(name).strip() if name is not None else "" for name in header]
         if not any(names):
-            raise InputError(str(path), "has no columns", "Put the column names first.")
+            raise InputError(f"The file {path}", "has no columns", "Put the column names first.")
         doubled = sorted({name for name in names if name and names.count(name) > 1})
         if doubled:
             raise InputError(
-                str(path), f"has columns of one name ({', '.join(doubled)})", "Rename them."
+                f"The file {path}",
+                f"has several columns of one name ({', '.join(doubled)})",
+                "Give each column its own name.",
             )
         self._header = names
         self.columns = tuple(name for name in names if name)
@@ -113,7 +115,9 @@ class FrameSource:
         except (ValueError, KeyError, EOFError, pa.ArrowException, UnicodeDecodeError) as error:
             cause = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
-                str(self._path), f"is not a readable {self.form} file ({cause})", "Export it again."
+                f"The file {self._path}",
+                f"is not a readable {self.form} file ({cause})",
+                "Export the file again.",
             ) from error
 
     def _stata(self) -> Iterator[tuple[Sequence[Any], Iterator[Sequence[Any]]]]:

@@ -127,8 +127,8 @@ class JoinedSource:
                 )
         except duckdb.Error as error:
             raise StorageError(
-                str(place),
-                f"could not join the tables ({error})",
+                f"The folder {place}",
+                f"could not hold the joined tables ({error})",
                 "Give more memory with --memory-limit, or set TMPDIR to a larger disk.",
             ) from error
         yield from self._joined(target)
@@ -156,7 +156,7 @@ def _shared_keys(main: Source, other: Source, name: str) -> list[str]:
     shared = [key for key in _KEYS if key in ours & theirs]
     if not shared:
         raise InputError(
-            name,
+            f"The table {name}",
             "has no id in common with the table of turns, such as transcriptid or "
             f"transcriptcomponentid; its columns are {', '.join(other.columns[:20])}",
             "Add the column to one of the tables.",

@@ -42,21 +42,21 @@ class JsonLinesSource(_JsonFile):
     def __init__(self, path: Path, name: str | None = None, encoding: str | None = None) -> None:
         super().__init__(path, name, encoding)
         names: dict[str, None] = {}
-        place, cause = str(path), "holds no line"
+        place, cause = f"The file {path}", "holds no line"
         for number, line in self._lines():
             parsed = self._parse(line)
             if isinstance(parsed, dict) and parsed:
                 names.update(dict.fromkeys(parsed))
-            elif place == str(path):
+            elif cause == "holds no line":
                 fault = parsed if isinstance(parsed, str) else "is an empty object"
-                place, cause = f"{path} row {number}", fault
+                place, cause = f"Row {number} of {path}", fault
             if number >= _ROWS_FOR_COLUMNS:
                 break
         if not names:
             raise InputError(
                 place,
                 f"{cause}, and no line before line {_ROWS_FOR_COLUMNS + 1} names a column",
-                "Write one object a line.",
+                "Write one object per line.",
             )
         self.columns = tuple(names)
 
@@ -80,7 +80,7 @@ class JsonLinesSource(_JsonFile):
             yield from self._wide_lines()
             return
         with readable(self._path), self._path.open("rb") as file:
-            for number, line in numbered_lines(self._path, file, "Write one object a line."):
+            for number, line in numbered_lines(self._path, file, "Write one object per line."):
                 self._position = file.tell()
                 content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
                 if content.strip():
@@ -128,7 +128,9 @@ class JsonArraySource(_JsonFile):
                 break
         if not names:
             raise InputError(
-                str(path), "holds no JSON object", "Write an array of objects, one a call or turn."
+                f"The file {path}",
+                "holds no JSON object",
+                "Write an array of objects, one per call or turn.",
             )
         self.columns = tuple(names)
 
@@ -186,9 +188,9 @@ class JsonArraySource(_JsonFile):
 
     def _unreadable(self, error: Exception) -> InputError:
         return InputError(
-            str(self._path),
+            f"The file {self._path}",
             f"is not valid JSON ({' '.join(str(error).split())[:200]})",
-            "Export it again.",
+            "Export the file again.",
         )
 
 

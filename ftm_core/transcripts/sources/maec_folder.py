@@ -43,7 +43,7 @@ class MaecFolderSource:
         self._calls = sorted(item for item in found if item.is_dir())
         if not self._calls:
             raise InputError(
-                str(path),
+                f"The folder {path}",
                 "holds no folder named like 20230131_TICKER",
                 "Name a CSV, Parquet or JSON Lines file, or a folder as MAEC publishes it.",
             )

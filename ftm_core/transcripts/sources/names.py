@@ -78,7 +78,7 @@ def call_name(path: str) -> str:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    where = f"--name-pattern {pattern}"
+    where = f"The pattern {pattern}"
     parts = [r"(?:^|/)"]
     last = 0
     seen: set[str] = set()
@@ -90,8 +90,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             raise InputError(
                 where,
                 f"has the unknown field {{{name}}}",
-                f"Fields are {', '.join('{' + known + '}' for known in _FIELDS if known != 'any')} "
-                "and *.",
+                f"Use {', '.join('{' + known + '}' for known in _FIELDS if known != 'any')} and *.",
             )
         if name != "any" and name in seen:
             raise InputError(where, f"has {{{name}}} twice", "Name each field once.")

@@ -95,9 +95,9 @@ def sample_corpus(quarter: Quarter) -> Path:
     if not path.is_file():
         shipped = sorted(item.stem for item in _SAMPLES.glob("*Q[1-4].csv"))
         raise InputError(
-            f"sample {quarter}",
-            "is not shipped",
-            f"The sample corpus is of {', '.join(shipped) or 'no quarter'}.",
+            f"The sample {quarter}",
+            "does not exist",
+            f"The quarters of the sample corpus are {', '.join(shipped) or 'missing'}.",
         )
     return path
 
@@ -171,7 +171,11 @@ def _dates(options: OpenOptions, workplace: Path) -> DatesTable | None:
     place.mkdir(exist_ok=True)
     [file, *more] = find_files([options.dates], place).files
     if more:
-        raise InputError(str(options.dates), "holds several files", "Name one table.")
+        raise InputError(
+            f"The path {options.dates}",
+            "holds several files",
+            "Name the one file that holds the table.",
+        )
     return DatesTable(_open_table(file, kind_of(file), options.encoding), str(options.dates))
 
 

@@ -35,7 +35,11 @@ class ParquetSource:
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
         if len(set(names)) != len(names):
-            raise InputError(str(path), "has columns of one name", "Rename them.")
+            raise InputError(
+                f"The file {path}",
+                "has several columns of one name",
+                "Give each column its own name.",
+            )
         self.columns = tuple(names)
 
     @property
@@ -65,9 +69,11 @@ class ParquetSource:
                     yield Row(self._name, self._done, values)
 
     def _unreadable(self, error: Exception, *, after: int = 0) -> InputError:
-        place = f"{self._path} after row {after}" if after else str(self._path)
+        place = f"The file {self._path}" + (f" after row {after}" if after else "")
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return InputError(place, f"is not a readable Parquet file ({cause})", "Export it again.")
+        return InputError(
+            place, f"is not a readable Parquet file ({cause})", "Export the file again."
+        )
 
 
 def _values(column: pa.Array) -> list[Any]:

@@ -32,7 +32,7 @@ class PartsSource:
             theirs = {plain_name(column) for column in part.columns}
             if theirs.isdisjoint(wanted):
                 raise InputError(
-                    where,
+                    f"The source {where}",
                     f"holds files of different columns: {names[0]} and {name} have none in common",
                     "Name the files of one table; add others with --with.",
                 )

@@ -85,7 +85,7 @@ REFUSED = {
 def refusal(file: InputFile, kind: str) -> InputError:
     """The error for a file of a kind that cannot be read."""
     cause, hint = REFUSED[kind]
-    return InputError(file.where, cause, hint.format(name=Path(file.name).stem))
+    return InputError(f"The file {file.where}", cause, hint.format(name=Path(file.name).stem))
 
 
 def kind_of(file: InputFile) -> str:

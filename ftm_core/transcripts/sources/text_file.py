@@ -53,5 +53,7 @@ def numbered_lines(path: Path, file: BinaryIO, hint: str) -> Iterator[tuple[int,
     while line := file.readline(LONGEST_RECORD):
         number += 1
         if len(line) == LONGEST_RECORD and not line.endswith(b"\n"):
-            raise InputError(f"{path} row {number}", f"is longer than {LONGEST_RECORD} bytes", hint)
+            raise InputError(
+                f"Row {number} of {path}", f"is longer than {LONGEST_RECORD} bytes", hint
+            )
         yield number, line

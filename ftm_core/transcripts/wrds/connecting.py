@@ -68,7 +68,7 @@ def connect(login: Login, limits: Limits = DEFAULT_LIMITS) -> psycopg.Connection
     Raises InputError when the login is refused, ConnectionLostError when the server cannot be
     reached.
     """
-    where = f"WRDS at {login.host}:{login.port}"
+    where = f"The WRDS server at {login.host}:{login.port}"
     refusal: FtmError | None = None
     try:
         # The password goes straight into the call: no variable of this frame ever holds it.
@@ -123,35 +123,35 @@ def explain(where: str, error: psycopg.Error) -> FtmError:
     state = error.sqlstate or ""
     lowered = str(error).lower()
     if state.startswith("28") or any(text in lowered for text in _REFUSED):
-        return InputError(where, f"the login was refused ({message})", _LOCKOUT)
+        return InputError(where, f"refused the login ({message})", _LOCKOUT)
     for text, hint in _SETTINGS.items():
         if not state and text in lowered:
-            return InputError(where, f"the login was not possible ({message})", hint)
+            return InputError(where, f"could not be logged in to ({message})", hint)
     if state == "57014" and "statement timeout" in lowered:
         return RetryableError(
-            where, "the server took longer than the statement timeout",
+            where, "took longer than the statement timeout",
             f"Raise --statement-timeout, or try at a quieter hour. {_AGAIN}",
         )  # fmt: skip
     if state == "42501":
         return InputError(
             where,
-            f"the account may not read a table ({message})",
+            f"does not let the account read a table ({message})",
             "The Capital IQ transcripts and the CRSP/Compustat links are separate WRDS "
             "subscriptions: ask your WRDS representative for ciq and crsp.",
         )
     if state in {"42P01", "3F000", "42703"}:
         return InputError(
             where,
-            f"a table or column is not there ({message})",
+            f"lacks a table or column ({message})",
             "This is not the WRDS database, or WRDS has changed its layout: check --database.",
         )
     if state.startswith(_PASSING) or (isinstance(error, psycopg.OperationalError) and not state):
         return ConnectionLostError(
             where,
-            f"the connection failed ({message})",
+            f"could not be reached, or closed the connection ({message})",
             f"Check network, VPN and host name. {_AGAIN}",
         )
-    return FtmError(where, f"the query failed ({message})", "Report this with the text above.")
+    return FtmError(where, f"could not run a query ({message})", "Report this with the text above.")
 
 
 def _first_line(error: psycopg.Error) -> str:

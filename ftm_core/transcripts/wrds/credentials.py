@@ -20,7 +20,7 @@ from ftm_core.contracts.errors import InputError, RetryableError
 WRDS_HOST = "wrds-pgdata.wharton.upenn.edu"
 WRDS_PORT = 9737
 WRDS_DATABASE = "wrds"
-_WHERE = "WRDS login"
+_WHERE = "The WRDS login"
 
 
 class SecretsClient(Protocol):
@@ -123,14 +123,14 @@ def find_login(
     if user is None:
         raise InputError(
             _WHERE,
-            "no user name was found",
+            "has no user name",
             "Set WRDS_USERNAME, pass --user, or add a line "
             f"{host}:{port}:{database}:USER:PASSWORD to ~/.pgpass.",
         )
     if not found.origin:
         raise InputError(
             _WHERE,
-            f"no password was found for {user} in WRDS_PASSWORD, PGPASSWORD or {_passfile(given)}",
+            f"has no password for {user} in WRDS_PASSWORD, PGPASSWORD or {_passfile(given)}",
             f"Add a line {host}:{port}:{database}:{user}:PASSWORD to ~/.pgpass and run "
             "chmod 600 ~/.pgpass, or name a secret of AWS Secrets Manager with --secret.",
         )
@@ -148,7 +148,7 @@ def find_login(
 
 def _from_secrets_manager(secret_id: str, client: Callable[[], SecretsClient] | None) -> _Found:
     """User and password from a secret with the JSON fields ``username`` and ``password``."""
-    where = f"secret {secret_id}"
+    where = f"The secret {secret_id}"
     if client is None:
         raise InputError(where, "needs AWS access", "Pin a profile with `ftm pin-profile NAME`.")
     fields = _secret_fields(secret_id, client, where)
@@ -156,7 +156,7 @@ def _from_secrets_manager(secret_id: str, client: Callable[[], SecretsClient] | 
     if password is None:
         raise InputError(
             where,
-            "has no field password",
+            "has no field `password`",
             'Store it as JSON: {"username": "...", "password": "..."}.',
         )
     user = fields.get("username") or fields.get("WRDS_USERNAME")
@@ -213,7 +213,11 @@ def _without_wire_log() -> Iterator[None]:
 def _port(given: Mapping[str, str]) -> int:
     text = given.get("PGPORT", str(WRDS_PORT))
     if not text.isdigit():
-        raise InputError("PGPORT", f"is {text!r}, not a port", f"WRDS listens on {WRDS_PORT}.")
+        raise InputError(
+            "The environment variable PGPORT",
+            f"is {text!r}, which is not a port",
+            f"Unset it, or set it to {WRDS_PORT}, the port of WRDS.",
+        )
     return int(text)
 
 
@@ -224,8 +228,8 @@ def _passfile(given: Mapping[str, str]) -> Path:
         return Path.home() / ".pgpass"
     except RuntimeError as error:
         raise InputError(
-            "WRDS login",
-            f"The password file is not known, since there is no home folder ({error})",
+            _WHERE,
+            f"has no password file, because there is no home folder ({error})",
             "Set HOME, or name the file in PGPASSFILE.",
         ) from error
 
@@ -239,7 +243,7 @@ def _password_line(
     if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
         # libpq ignores such a file with no more than a line on stderr.
         raise InputError(
-            str(path), "can be read by others, so it is not used", f"Run chmod 600 {path}."
+            f"The file {path}", "can be read by others, so it is not used", f"Run chmod 600 {path}."
         )
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         line = _parsed(text)

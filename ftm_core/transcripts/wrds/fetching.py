@@ -105,8 +105,8 @@ def _next(
     """Wait before another connection, or give up once they have been lost too often."""
     if lost >= request.reconnects:
         raise RetryableError(
-            f"quarter {request.quarter}",
-            f"the connection to WRDS was lost {lost + 1} times in a row",
+            f"The quarter {request.quarter}",
+            f"lost its connection to WRDS {lost + 1} times in a row",
             "All whole chunks are kept. Run the same command again later: it resumes after them.",
         )
     seconds = _PAUSES[min(lost, len(_PAUSES) - 1)]

@@ -59,7 +59,7 @@ def refuse_other_source(storage: Storage, quarter: Quarter) -> None:
     manifest = TranscriptStore(storage, quarter).find_manifest()
     if manifest is not None and manifest.source != SOURCE:
         raise RunRefusedError(
-            f"quarter {quarter}",
+            f"The quarter {quarter}",
             f"is already ingested from {manifest.source}",
             "Pass --replace to put the transcripts from WRDS in their place.",
         )
@@ -84,8 +84,8 @@ def start_or_resume(storage: Storage, quarter: Quarter, now: FetchState, *, repl
             return True
     elif manifest is not None:
         raise RunRefusedError(
-            f"quarter {quarter}",
-            "is ingested, but what it was fetched with is not known",
+            f"The quarter {quarter}",
+            "is ingested, but the settings that it was fetched with are not known",
             "Pass --replace to fetch it again.",
         )
     else:
@@ -118,8 +118,8 @@ def _refuse_change(before: FetchState, now: FetchState) -> None:
         )
     if changed:
         raise RunRefusedError(
-            f"quarter {now.quarter}",
-            f"was begun on {before.started} with other inputs: {', '.join(changed)}",
+            f"The quarter {now.quarter}",
+            f"was started on {before.started} with other inputs: {', '.join(changed)}",
             "Pass --replace to clear the quarter and fetch it again, so that it is all of one "
             "state.",
         )

@@ -123,7 +123,7 @@ def test_each_step_that_was_not_shown_is_asked_about(source: Project) -> None:
     ended = source.ftm("deploy", given="y\ny\nn\n")
     assert ended.code == 4
     assert "Apply ecs?" in words(ended)
-    assert "what was made is kept" in words(ended)
+    assert "kept what was made" in words(ended)
     assert has_state(source) == ["batch", "ecs"]
     assert kept(source)["image_tag"]
 
@@ -190,7 +190,7 @@ def test_another_account_or_an_expired_login_changes_nothing(
     deployed.stage.set(account=OTHER_ACCOUNT)
     other = deployed.ftm(command, "--yes")
     assert other.code == 2
-    assert "is pinned: nothing was called" in words(other)
+    assert "is pinned, so nothing was called" in words(other)
     deployed.stage.set(account="", expired=["all"])
     expired = deployed.ftm(command, "--yes")
     assert expired.code == 2

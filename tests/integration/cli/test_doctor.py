@@ -38,7 +38,7 @@ def test_run_that_waits_for_a_vllm_at_0_is_reported(project: Project) -> None:
     project.stage.fill_bucket()
     start(project, LONG)
     found = problems(project.ftm("doctor", "--json"))
-    assert found["vLLM"]["next_step"] == "`ftm scale-up`"
+    assert found["vLLM"]["next_step"] == "Run `ftm scale-up`."
 
 
 def test_no_capacity_is_reported_in_the_words_of_aws(project: Project) -> None:

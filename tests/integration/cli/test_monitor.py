@@ -71,7 +71,7 @@ def test_monitor_reports_lost_login_and_resumes_when_renewed(running: Project) -
     process = running.start("monitor")
     wait_for_line(process.stdout, "ProcessBatches")
     running.stage.set(expired=["all"])
-    wait_for_line(process.stderr, "Login lost")
+    wait_for_line(process.stderr, "The AWS login was lost")
     running.stage.set(expired=[])
     wait_for_line(process.stderr, "Logged in again")
     process.kill()

@@ -33,7 +33,7 @@ def test_once_the_account_differs_nothing_is_called(project: Project) -> None:
     project.stage.set(account=OTHER_ACCOUNT)
     ended = project.ftm("vllm", "scale", "1", "--yes")
     assert ended.code == 2
-    assert "is pinned: nothing was called" in " ".join(ended.stderr.split())
+    assert "is pinned, so nothing was called" in " ".join(ended.stderr.split())
     assert project.stage.desired_counts() == (0, 0)
 
 

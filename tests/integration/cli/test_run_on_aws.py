@@ -144,7 +144,7 @@ def test_renewed_login_resumes_following(deployed: Project) -> None:
     wait_for_line(process.stderr, "state ProcessBatches")
     wait_until(lambda: deployed.stage.desired_counts() == (1, 1))
     deployed.stage.set(expired=["all"])
-    wait_for_line(process.stderr, "Login lost")
+    wait_for_line(process.stderr, "The AWS login was lost")
     deployed.stage.set(expired=[])
     wait_for_line(process.stderr, "Logged in again")
     process.send_signal(signal.SIGINT)

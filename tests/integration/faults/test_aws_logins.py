@@ -97,7 +97,7 @@ def test_login_that_fails_is_one_message(ftm: Ftm, tmp_path: Path, name: str) ->
     assert ended.returncode == 2, ended.stderr
     lines = [line for line in ended.stderr.splitlines() if line.strip()]
     assert len(lines) == 2, ended.stderr
-    assert lines[0].startswith("error profile p: ")
+    assert lines[0].startswith("error: The profile p ")
     assert "bug in ftm" not in ended.stderr
     assert "Missing Dependency" not in ended.stderr
 

@@ -488,7 +488,7 @@ def test_report_into_a_folder_says_so(ftm: Ftm, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     ended = ftm("report", "--data", data.uri, "--output", str(tmp_path / "out"))
     assert ended.returncode == 2
-    assert "It is a folder, not a file" in ended.stderr
+    assert "is a folder, not a file" in ended.stderr
 
 
 def test_probe_names_a_store_without_conditions(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_export_folder_that_cannot_be_made_is_named(finished_quarter: SmallQuart
 
     It was shown as a missing result, "run the step that makes it first", with exit code 1.
     """
-    with pytest.raises(InputError, match="/proc/x: The folder cannot be made"):
+    with pytest.raises(InputError, match="The folder /proc/x cannot be made"):
         export(finished_quarter, Path("/proc/x"))
 
 
@@ -179,7 +179,7 @@ def test_doctor_names_a_suspended_run(small_quarter: SmallQuarter) -> None:
             time.sleep(0.01)
         found = run_finding(small_quarter)
         assert found.level == "problem"
-        assert found.what.startswith("no progress since 20")
+        assert found.what.startswith("The run has made no progress since 20")
         assert "suspended" in found.evidence[-1]
         assert f"kill -CONT {sleeper.pid}" in found.next_step
         sleeper.send_signal(signal.SIGCONT)

@@ -146,7 +146,7 @@ def test_table_80_columns_is_readable(finished_quarter: SmallQuarter) -> None:
     shown = on_terminal(["failures", "--data", finished_quarter.storage.uri], 80, {})
     lines = [line.rstrip() for line in shown.replace("\r", "").split("\n")]
     assert max(map(len, lines)) <= 80
-    assert "reason    LLM server http://127.0.0.1:9/v1: HTTP 400: not this one. This item" in lines
+    assert "reason    The LLM server http://127.0.0.1:9/v1 refused the request (HTTP 400:" in lines
     assert "reason    made to fail" in lines
 
 
@@ -222,7 +222,7 @@ def test_question_declined_ends_with_4(monkeypatch: pytest.MonkeyPatch, tmp_path
     for answer in ("n\n", "", "\n"):
         ended = CliRunner().invoke(app, ["pin-profile", "research"], input=answer)
         assert ended.exit_code == 4, ended.output
-        assert ("You declined" if answer else "Nobody answered") in ended.output
+        assert ("you declined" if answer else "nobody answered") in ended.output
         assert not (tmp_path / "ftm.toml").exists()
 
 

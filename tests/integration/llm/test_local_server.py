@@ -183,5 +183,5 @@ def test_server_with_a_damaged_model_refuses_it(
 ) -> None:
     (tmp_path / MODEL_FILE).write_bytes(bundled_model_path().read_bytes()[:-1] + b"\0")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    with pytest.raises(InputError, match=r"\.gguf: has SHA-256.*fetch bundled --again"):
+    with pytest.raises(InputError, match=r"\.gguf has the SHA-256.*fetch bundled --again"):
         LocalServer().start()

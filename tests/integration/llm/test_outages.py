@@ -133,7 +133,7 @@ async def test_fault_8_server_kills_under_fifty_calls_lose_nothing(
     waits = [r for r in records if re.fullmatch(r"vLLM unhealthy, .*", r.message)]
     ends = [r for r in records if re.fullmatch(r"vLLM recovered after \d+\.\d{1}s", r.message)]
     # All else says why: the last word of a probe, each time that it changes.
-    reasons = [r for r in records if r.message.startswith("LLM server http://127.0.0.1:")]
+    reasons = [r for r in records if r.message.startswith("The LLM server http://127.0.0.1:")]
     assert len(waits) + len(ends) + len(reasons) == len(records)
     assert n_restarts <= len(reasons) <= len(waits)
     assert len(ends) == n_restarts

@@ -105,7 +105,7 @@ async def test_fault_10_failures_over_tolerance_end_the_run(
     pipeline.workers = RuleWorkers(broken_firms=["F2"])
     await pipeline.map()
 
-    with pytest.raises(ChecksFailedError, match="1 of 7 firms failed, more than") as caught:
+    with pytest.raises(ChecksFailedError, match="1 failed firms of 7, more than") as caught:
         await pipeline.reduce()
     assert caught.value.exit_code == ExitCode.CHECKS_FAILED
     assert not list(pipeline.storage.list("processed/"))

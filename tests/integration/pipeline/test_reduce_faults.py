@@ -91,7 +91,7 @@ async def test_fault_8_fault_10_theme_without_description_is_named(
 ) -> None:
     mapped.server.replies = [refusal(400, "made to fail")]
 
-    with pytest.raises(ChecksFailedError, match="1 of 6 themes could not be described"):
+    with pytest.raises(ChecksFailedError, match="could not all be described: 1 of 6 failed"):
         await mapped.reduce()
 
     record = json.loads(mapped.storage.read(keys.theme_failures(QUARTER)))

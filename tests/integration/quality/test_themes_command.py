@@ -73,8 +73,8 @@ def test_themes_are_followed_with_their_growth(two_quarters: SmallQuarter) -> No
 def test_themes_of_one_quarter_alone_are_refused(small_quarter: SmallQuarter) -> None:
     data = ("--data", small_quarter.storage.uri)
     for asked, reported in (
-        (("--all",), "have themes in 2023Q1 alone"),
-        (("--quarters", "2023Q1,2023Q3"), "quarters 2023Q3: have no themes"),
+        (("--all",), "has themes in 2023Q1 alone"),
+        (("--quarters", "2023Q1,2023Q3"), "has no themes of 2023Q3"),
         ((), "needs two quarters or more"),
     ):
         shown = ftm("themes", *asked, *data)
@@ -117,9 +117,9 @@ def test_themes_plot_values_are_those_of_the_panel(two_quarters: SmallQuarter) -
 def test_themes_plot_wrong_option_is_explained(two_quarters: SmallQuarter) -> None:
     data = ("--data", two_quarters.storage.uri)
     for options, reported in (
-        (("--plot", "x.gif"), "End its name with one of: .html, .svg, .png, .pdf"),
+        (("--plot", "x.gif"), "End its name with one of .html, .svg, .png, .pdf"),
         (("--plot", "x.svg", "--theme", "unicorns"), "neither the ID of a theme"),
-        (("--plot", "x.svg", "--theme", "a"), "Name one by its ID: panel_"),
+        (("--plot", "x.svg", "--theme", "a"), "Name one of them by its ID: panel_"),
         (("--theme", "malware"), "Add --plot FILE"),
     ):
         shown = ftm("themes", "--all", *options, *data)
@@ -163,5 +163,5 @@ def test_themes_plot_without_any_theme_is_refused(tmp_path: Path) -> None:
         build_small_quarter(storage, of=quarter, with_themes=False)
     shown = ftm("themes", "--all", "--plot", "x.svg")
     assert shown.exit_code == 2
-    assert "have no subject among them" in " ".join(shown.stderr.split())
+    assert "has no subject that could be plotted" in " ".join(shown.stderr.split())
     assert not Path("x.svg").exists()

@@ -52,7 +52,7 @@ def test_a_missing_object_is_named(store: Storage) -> None:
         for attempt in (store.read, store.read_versioned, store.size, opened(store)):
             with pytest.raises(ObjectMissingError) as caught:
                 attempt(key)
-            assert caught.value.where == store.describe(key)
+            assert caught.value.where == f"The file {store.describe(key)}"
 
 
 def opened(store: Storage) -> Any:

@@ -46,7 +46,7 @@ def test_throttling_without_end_is_retryable(s3_server: S3Emulator, bucket: str)
         with pytest.raises(StorageRetryableError) as caught:
             attempt()
         assert caught.value.exit_code == ExitCode.RETRYABLE
-        assert caught.value.where == f"s3://{bucket}/a"
+        assert caught.value.where == f"The file s3://{bucket}/a"
 
 
 def test_production_clients_retry_for_a_minute_at_most() -> None:
@@ -59,7 +59,7 @@ def test_production_clients_retry_for_a_minute_at_most() -> None:
 def test_a_server_that_is_not_there_is_retryable() -> None:
     client = S3Emulator("http://127.0.0.1:9").client(total_max_attempts=1)
 
-    with pytest.raises(StorageRetryableError, match="out of reach"):
+    with pytest.raises(StorageRetryableError, match="could not be reached"):
         S3Storage(client, "bucket").exists("a")
 
 

@@ -111,7 +111,7 @@ def test_a_quarter_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("until", "message"), [("map", "3 firms pending"), ("reduce", "is not finished")]
+    ("until", "message"), [("map", "3 firms are pending"), ("reduce", "is not finished")]
 )
 def test_an_unfinished_quarter_is_refused(tmp_path: Path, until: str, message: str) -> None:
     quarter = build_small_quarter(LocalStorage(tmp_path), until=until)
@@ -125,7 +125,7 @@ def test_fault_6_themes_of_an_older_map_output_are_refused(small_quarter: SmallQ
         keys.reduce_state(QUARTER),
         lambda state: state.update(map_output="older"),
     )
-    with pytest.raises(InputError, match="not made from its present topics"):
+    with pytest.raises(InputError, match="other topics than its present ones"):
         evaluate(small_quarter.storage, QUARTER, small_quarter.settings)
 
 

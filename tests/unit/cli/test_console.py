@@ -21,10 +21,10 @@ _WIDTH = 80
 def test_question_without_an_answer_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler has no terminal: it declined nothing."""
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    with pytest.raises(DeclinedError, match="Nobody answered, so nothing was changed"):
+    with pytest.raises(DeclinedError, match="not confirmed: nobody answered, so nothing"):
         confirm_or_decline("Apply it?", what="ftm deploy")
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    with pytest.raises(DeclinedError, match="You declined, so nothing was changed"):
+    with pytest.raises(DeclinedError, match="not confirmed: you declined, so nothing"):
         confirm_or_decline("Apply it?", what="ftm deploy")
 
 

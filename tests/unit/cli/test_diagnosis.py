@@ -174,7 +174,7 @@ def test_a_healthy_vllm_that_a_run_needs_is_no_problem(account: Account) -> None
 
 def test_a_vllm_that_no_run_needs_is_one(account: Account) -> None:
     found = account.vllm(is_needed=False)["vLLM"]
-    assert (found.level, found.next_step) == ("problem", "`ftm scale-down`")
+    assert (found.level, found.next_step) == ("problem", "Run `ftm scale-down`.")
     assert "$" in found.what
 
 
@@ -183,7 +183,7 @@ def test_counts_of_0_are_a_problem_only_for_a_run(account: Account) -> None:
     account.instances, account.health = [], []
     assert account.vllm(is_needed=False)["vLLM"].level == "ok"
     found = account.vllm()["vLLM"]
-    assert (found.level, found.next_step) == ("problem", "`ftm scale-up`")
+    assert (found.level, found.next_step) == ("problem", "Run `ftm scale-up`.")
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_instances_and_tasks_that_differ_are_named(account: Account) -> None:
 @pytest.mark.parametrize(
     ("parameter", "given", "reported", "step"),
     [
-        (None, URL, "missing", "`ftm deploy`"),
-        ("http://old.example/v1", URL, "stale", "`ftm deploy`"),
-        (URL, "http://old.example/v1", "another address", "`ftm deploy --only batch`"),
+        (None, URL, "missing", "Run `ftm deploy`."),
+        ("http://old.example/v1", URL, "stale", "Run `ftm deploy`."),
+        (URL, "http://old.example/v1", "another address", "Run `ftm deploy --only batch`."),
     ],
 )
 def test_stale_address_is_reported_with_all_three_places(
@@ -286,7 +286,7 @@ def test_failed_map_is_reported_with_exit_code_and_log(account: Account) -> None
     run = found["run smoke-test-20230601-120000"]
     assert "ftm logs map" in run.next_step
     assert max(map(len, run.evidence)) < 200
-    assert found["map"].what == "1 of 2 jobs failed"
+    assert found["map"].what == "1 of 2 jobs failed."
     assert any("137" in line and "memory" in line for line in found["map"].evidence)
     assert any("ran out of memory" in line for line in found["map"].evidence)
 
@@ -298,7 +298,7 @@ def test_failed_map_is_reported_with_exit_code_and_log(account: Account) -> None
         ("Stage checks: Ftm.ChecksFailed. Over tolerance", "FAILED", "ftm failures"),
         ("Stage reduce: States.TaskFailed. gone", "FAILED", "ftm logs reduce"),
         ("ftm run was stopped", "ABORTED", "resumes from what is finished"),
-        ("Stage map: Ftm.NoInstance. Job x got none", "ABORTED", "shows quotas and limits"),
+        ("Stage map: Ftm.NoInstance. Job x got none", "ABORTED", "See the quotas and limits"),
     ],
 )
 def test_each_stage_that_can_fail_has_a_next_step(
@@ -339,7 +339,7 @@ def test_each_end_of_the_failure_table_is_named(account: Account, row: Row) -> N
 
 def test_more_jobs_than_one_call_describes(account: Account) -> None:
     account.jobs = [job(f"ftm-map-2023Q1_batch_{n:04d}", "FAILED", 1) for n in range(230)]
-    assert diagnose(account, "")["map"].what == "230 of 230 jobs failed"
+    assert diagnose(account, "")["map"].what == "230 of 230 jobs failed."
 
 
 @pytest.mark.parametrize(("minutes_ago", "phase"), [(1, "target health"), (60 * 24, "model load")])
@@ -390,5 +390,5 @@ def test_jobs_without_an_instance_are_reported_with_the_reason(account: Account)
     reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
     account.jobs = [job("ftm-map-2023Q1_batch_0000", "RUNNABLE", reason=reason)]
     found = diagnose(account, "", "RUNNING")["jobs"]
-    assert "1 wait for an instance" in found.what
+    assert "1 job waits for an instance" in found.what
     assert any(reason in line for line in found.evidence)

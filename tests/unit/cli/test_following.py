@@ -14,7 +14,9 @@ from ftm_core.contracts.records import RunIdentity
 from ftm_core.data.progress import Progress
 
 RUN = "2023Q1-20230601-120000"
-LOGIN = AwsLoginError("profile research", "has no valid AWS login (ExpiredToken)", "Log in again.")
+LOGIN = AwsLoginError(
+    "The profile research", "has no valid AWS login (ExpiredToken)", "Log in again."
+)
 BUSY = AwsBusyError("execution x", "is busy (ThrottlingException)", "Later.")
 
 
@@ -69,10 +71,10 @@ def test_following_resumes_after_a_lost_and_renewed_login() -> None:
     seen = list(watch(snapshot(), LOGIN, LOGIN, snapshot("SUCCEEDED")))
 
     reported = [look for look in seen if isinstance(look, ConnectionNotice)]
-    assert [trouble.text.split(":")[0] for trouble in reported] == [
-        "Login lost",
-        "Login lost",
-        "Logged in again.",
+    assert [trouble.text.partition(".")[0] for trouble in reported] == [
+        "The AWS login was lost",
+        "The AWS login was lost",
+        "Logged in again",
     ]
     assert reported[0].hint == "Log in again: watching then resumes by itself."
     assert isinstance(seen[-1], Snapshot)

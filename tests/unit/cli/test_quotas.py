@@ -63,14 +63,14 @@ def test_quota_of_one_small_instance_holds_one_job() -> None:
 
 def test_quota_below_the_smallest_instance_fails() -> None:
     """Fault A3: 5 vCPUs are more than a job's 4, and less than any instance of 8."""
-    with pytest.raises(InputError, match="not even one"):
+    with pytest.raises(InputError, match="too small for even one job"):
         _jobs_quota(session(5.0), settings(batch_instance_types=["m6i.2xlarge"]))
-    with pytest.raises(InputError, match="not even one"):
+    with pytest.raises(InputError, match="too small for even one job"):
         _jobs_quota(session(3.0), settings())
 
 
 def test_types_too_small_for_a_job_are_named() -> None:
-    with pytest.raises(InputError, match="no map job of 8 vCPUs"):
+    with pytest.raises(InputError, match="no room for a map job of 8 vCPUs"):
         _jobs_quota(
             session(64.0),
             settings(batch_instance_types=["m6i.xlarge"], job_sizes={"map_vcpus": 8}),

@@ -173,12 +173,12 @@ def test_results_of_quarters_name_those_that_failed(capsys: pytest.CaptureFixtur
         )
         for quarter, error in (
             ("2022Q4", None),
-            ("2023Q1", ErrorResult(where="file.csv", cause="is empty", hint="", exit_code=2)),
+            ("2023Q1", ErrorResult(where="The file x.csv", cause="is empty", hint="", exit_code=2)),
         )
     )
     show_results([done, failed], "data")
     shown = capsys.readouterr()
-    assert "file.csv: is empty" in shown.out
+    assert "The file x.csv is empty." in shown.out
     assert "1 of 2 quarters failed: 2023Q1." in shown.err
     show_results([done, done], "data")
     assert "Next: ftm evaluate --quarters 2022Q4,2022Q4" in capsys.readouterr().err

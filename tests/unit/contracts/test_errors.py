@@ -17,13 +17,24 @@ KINDS = [
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_crosses_processes_unchanged(kind: type[FtmError]) -> None:
-    error = kind("folder/file row 3", "is empty", "Fill it.")
+    error = kind("Row 3 of folder/file", "is empty", "Give it a value.")
 
     copy = pickle.loads(pickle.dumps(error))
 
     assert type(copy) is kind
-    assert (copy.where, copy.cause, copy.hint) == ("folder/file row 3", "is empty", "Fill it.")
-    assert str(copy) == "folder/file row 3: is empty. Fill it."
+    assert (copy.where, copy.cause, copy.hint) == (error.where, "is empty", "Give it a value.")
+    assert str(copy) == "Row 3 of folder/file is empty. Give it a value."
+
+
+def test_a_cause_of_its_own_follows_a_colon() -> None:
+    error = FtmError("The run", "2 of 3 jobs failed", "Read the log of each.")
+    assert error.sentence == "The run: 2 of 3 jobs failed."
+
+
+def test_a_cause_that_quotes_an_error_ends_in_one_period() -> None:
+    other = FtmError("The file x", "is empty", "Export it again.")
+    error = FtmError("The check own", f"failed. {other.sentence}", "Correct its statement.")
+    assert error.sentence == "The check own failed. The file x is empty."
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -121,7 +121,7 @@ def test_require_extra_without_a_package_names_it(
 ) -> None:
     require_extra(extra, "A run")
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"^A run: needs .*{module}.*'ftm\[{extra}\]'"):
+    with pytest.raises(MissingExtraError, match=rf"^A run needs .*{module}.*'ftm\[{extra}\]'"):
         require_extra(extra, "A run")
 
 

@@ -68,7 +68,7 @@ def test_torn_json_is_refused_by_name(record: Any, data: st.DataObject) -> None:
 
     with pytest.raises(InputError) as caught:
         records.from_json(type(record), whole[:cut], where="progress/2023Q1/r.json")
-    assert caught.value.where.startswith("progress/2023Q1/r.json")
+    assert caught.value.where == "The file progress/2023Q1/r.json"
     assert "--restart" in caught.value.hint
 
 
@@ -99,13 +99,14 @@ def test_unknown_fields_are_refused_by_name(record: Any, name: str) -> None:
 def test_the_place_of_a_fault_is_named(data: bytes, place: str) -> None:
     with pytest.raises(InputError) as caught:
         records.from_json(records.Batch, data, where="b.json")
-    assert caught.value.where == f"b.json {place}".rstrip()
+    assert caught.value.where == "The file b.json"
+    assert place in caught.value.cause
 
 
 def test_the_item_of_a_list_is_named() -> None:
     data = b'[{"batch_id": "b", "quarter": "q", "firm_ids": []}, {"batch_id": "b"}]'
 
-    with pytest.raises(InputError, match=r"b\.json 1\.quarter"):
+    with pytest.raises(InputError, match=r"b\.json .*1\.quarter"):
         records.list_from_json(records.Batch, data, where="b.json")
 
 

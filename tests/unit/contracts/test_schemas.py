@@ -80,7 +80,9 @@ def test_a_null_in_a_required_column_is_refused(name: str, data: st.DataObject) 
     bad = data.draw(st.sampled_from(good))
     bad[column] = None
 
-    with pytest.raises(InputError, match=rf"file column {column}: 1 values are null"):
+    with pytest.raises(
+        InputError, match=rf"The column {column} of file is required, but has null values \(1\)"
+    ):
         schemas.table_from_rows(good, schema, run_id="r", where="file")
 
 
@@ -93,9 +95,9 @@ def test_a_missing_or_unknown_column_is_refused(name: str, data: st.DataObject) 
     column = data.draw(st.sampled_from(schema.names))
     lacking = {key: value for key, value in good.items() if key != column}
 
-    with pytest.raises(InputError, match=rf"file row 1: .*missing \['{column}'\]"):
+    with pytest.raises(InputError, match=rf"The table file .* in row 1 .*missing \['{column}'\]"):
         schemas.table_from_rows([good, lacking], schema, run_id="r", where="file")
-    with pytest.raises(InputError, match=r"file row 0: .*unknown \['no_such'\]"):
+    with pytest.raises(InputError, match=r"The table file .* in row 0 .*unknown \['no_such'\]"):
         schemas.table_from_rows([{**good, "no_such": 1}], schema, run_id="r", where="file")
 
 
@@ -120,14 +122,18 @@ def test_a_value_of_another_type_is_refused(kind: str, value: object) -> None:
     field = next(field for field in schemas.FIRM_TOPICS if str(field.type) == kind)
     schema = pa.schema([field])
 
-    with pytest.raises(InputError, match=f"file column {field.name}"):
+    with pytest.raises(
+        InputError, match=f"The column {field.name} of file has a value that is not"
+    ):
         schemas.table_from_rows([{field.name: value}], schema, run_id="r", where="file")
 
 
 @pytest.mark.parametrize("value", ["text", 1, [1], True])
 def test_a_value_that_is_no_bytes_is_refused(value: object) -> None:
     schema = pa.schema([schemas.MAP_SENTENCES.field("vector")])
-    with pytest.raises(InputError, match="file column vector"):
+    with pytest.raises(
+        InputError, match="The column vector of file has a value that is not binary"
+    ):
         schemas.table_from_rows([{"vector": value}], schema, run_id="r", where="file")
 
 
@@ -141,12 +147,12 @@ def themes() -> pa.Table:
 def test_a_table_with_other_columns_or_types_is_refused() -> None:
     table = themes()
     for changed, message in (
-        (table.drop_columns(["name"]), "has columns"),
-        (table.select([*table.column_names[::-1]]), "has columns"),
-        (table.append_column("more", pa.array([1])), "has columns"),
+        (table.drop_columns(["name"]), "has the columns"),
+        (table.select([*table.column_names[::-1]]), "has the columns"),
+        (table.append_column("more", pa.array([1])), "has the columns"),
         (
             table.set_column(table.column_names.index("n_topics"), "n_topics", pa.array([1.0])),
-            "file column n_topics: is double",
+            "The column n_topics of file is of type double",
         ),
     ):
         with pytest.raises(InputError, match=message):
@@ -160,7 +166,7 @@ def test_a_table_of_another_version_or_maker_is_refused() -> None:
     newer = schema.with_metadata({**schema.metadata, schemas.VERSION_KEY: b"99"})
 
     with pytest.raises(
-        InputError, match=f"has schema version 99, this ftm reads {schemas.SCHEMA_VERSION}"
+        InputError, match=f"has schema version 99, but this ftm reads {schemas.SCHEMA_VERSION}"
     ):
         schemas.metadata_of(newer, where="file")
     for key in (schemas.VERSION_KEY, schemas.RUN_KEY):

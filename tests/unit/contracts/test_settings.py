@@ -119,7 +119,7 @@ def test_a_value_out_of_bounds_is_refused_by_name_and_origin(name: str, value: s
         resolve(environment={name: value})
 
     full = next(full for full in FIELDS if variable(full) == name)
-    assert caught.value.where == f"setting {full} (environment {name})"
+    assert caught.value.where == f"The setting {full} (environment {name})"
     assert repr(value) in caught.value.cause
 
 
@@ -141,9 +141,9 @@ def test_unknown_names_are_refused_by_origin(project_file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[no_such_table]\nx = 1\n", r"ftm\.toml \[no_such_table\]"),
-        ("llm = 1\n", r"ftm\.toml \[llm\]"),
-        ("max_concurrent = 1\n", r"ftm\.toml \[max_concurrent\]"),
+        ("[no_such_table]\nx = 1\n", r"table \[no_such_table\] of .*ftm\.toml"),
+        ("llm = 1\n", r"table \[llm\] of .*ftm\.toml"),
+        ("max_concurrent = 1\n", r"table \[max_concurrent\] of .*ftm\.toml"),
         ("[llm\n", "cannot be read"),
         ("[llm]\nmax_concurrent = 'many'\n", r"setting llm\.max_concurrent .*ftm\.toml"),
         ("[llm]\nmax_concurrent = [1]\n", r"setting llm\.max_concurrent .*ftm\.toml"),
@@ -178,7 +178,7 @@ def test_thresholds_come_from_the_project_file(project_file: Path) -> None:
     assert thresholds == QualityThresholds(min_coverage=0.9)
 
     project_file.write_text("[quality]\nmin_cover = 0.9\n")
-    with pytest.raises(InputError, match=r"\[quality\] min_cover"):
+    with pytest.raises(InputError, match=r"threshold min_cover in \[quality\]"):
         resolve(environment={}, project_file=project_file)
     project_file.write_text("[quality]\nmin_coverage = 9\n")
     with pytest.raises(InputError, match=r"quality\.min_coverage"):

@@ -64,7 +64,7 @@ def test_fault_9_what_is_saved_at_a_stop_is_finished(store: LocalStorage) -> Non
 
     assert resumed.pending == ["F0", "F1", "F3"]
     assert (resumed.n_completed, resumed.n_topics) == (1, 2)
-    with pytest.raises(InputError, match="3 firms pending"):
+    with pytest.raises(InputError, match="3 firms are pending"):
         rows_by_firm(store)
 
 
@@ -125,7 +125,7 @@ def test_fault_6_parts_and_failures_of_another_run_are_ignored(store: LocalStora
     old.record_failure(failure("F3"))
     old.save([finished_firm("F0", 5), finished_firm("F1"), finished_firm("F2")])
 
-    with pytest.raises(InputError, match="4 firms pending"):
+    with pytest.raises(InputError, match="4 firms are pending"):
         rows_by_firm(store)
     fresh = BatchCheckpoints.open(store, BATCH, "run-1")
 
@@ -236,7 +236,7 @@ def test_a_firm_with_a_failed_topic_is_retried_without_doubling(store: LocalStor
     retried = BatchCheckpoints.open(store, BATCH, "run-1")
     assert retried.pending == ["F1", "F2"]
     # While its rows are taken out, the quarter is not finished, even if the record says so.
-    with pytest.raises(InputError, match="2 firms pending"):
+    with pytest.raises(InputError, match="2 firms are pending"):
         rows_by_firm(store)
     retried.save([finished_firm("F1", 3), finished_firm("F2", failed_topics=1)])
 

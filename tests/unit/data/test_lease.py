@@ -220,7 +220,7 @@ def test_fault_7_one_of_several_at_once_gets_the_quarter(
     winner = said.index("holding")
     for number, text in enumerate(said):
         if number != winner:
-            assert f"is leased to run {names[winner]} (process {processes[winner].pid} " in text
+            assert f"is leased to the run {names[winner]} (process {processes[winner].pid} " in text
 
 
 def test_lease_of_a_killed_process_is_acquired(store: LocalStorage) -> None:
@@ -335,7 +335,7 @@ def test_heartbeat_renews_the_lease(store: LocalStorage, quarter: Quarter) -> No
     lease.renew(store, quarter, "far-run")
 
     assert _heartbeat(store, quarter) > before
-    with pytest.raises(RunRefusedError, match="leased to far-run, not to other"):
+    with pytest.raises(RunRefusedError, match="leased to the run far-run, not to the run other"):
         lease.renew(store, quarter, "other")
 
 
@@ -356,11 +356,11 @@ def test_run_that_lost_the_lease_fails_at_its_next_heartbeat(
     lease.acquire(store, quarter, PARTS, elsewhere("slow-run", lease.LEASE_SECONDS + 1))
     begin(store, "new-run")
 
-    with pytest.raises(RunRefusedError, match="leased to new-run, not to slow-run"):
+    with pytest.raises(RunRefusedError, match="leased to the run new-run, not to the run slow-run"):
         lease.renew(store, quarter, "slow-run")
-    with pytest.raises(RunRefusedError, match="leased to new-run, not to slow-run"):
+    with pytest.raises(RunRefusedError, match="leased to the run new-run, not to the run slow-run"):
         lease.require_lease(store, quarter, "slow-run")
-    with pytest.raises(RunRefusedError, match="leased to new-run"):
+    with pytest.raises(RunRefusedError, match="leased to the run new-run"):
         lease.release(store, quarter, "slow-run", finished=True)
 
 

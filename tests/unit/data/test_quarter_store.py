@@ -186,9 +186,9 @@ def test_reduce_state_without_a_field_is_refused(small_quarter: SmallQuarter) ->
     del record["n_topics"]
     small_quarter.storage.write(key, json.dumps(record).encode())
 
-    with pytest.raises(InputError, match=r"reduce\.json n_topics"):
+    with pytest.raises(InputError, match=r"reduce\.json .*n_topics"):
         _ = QuarterStore(small_quarter.storage, QUARTER).reduce_state
-    with pytest.raises(InputError, match=r"reduce\.json n_topics"):
+    with pytest.raises(InputError, match=r"reduce\.json .*n_topics"):
         package_quarter(small_quarter.storage, QUARTER, lambda event: None)
 
 
@@ -201,7 +201,7 @@ def test_lease_of_a_store_refuses_a_second_run(tmp_path: Path) -> None:
     store.renew("one")
 
     assert store.require_lease("one").owner is not None
-    with pytest.raises(RunRefusedError, match="leased to one"):
+    with pytest.raises(RunRefusedError, match="leased to the run one"):
         store.require_lease("two")
     store.release("one", finished=True)
     assert store.run.owner is None

@@ -86,7 +86,7 @@ def test_a_failure_names_the_module_the_cause_and_what_to_do(folder: Path) -> No
     module.initialise()
     with pytest.raises(TerraformError) as caught, module.plan():
         pass
-    assert caught.value.where == "terraform plan of example"
+    assert caught.value.where == "The command `terraform plan` of the module example"
     assert "It was made to fail." in caught.value.cause
     assert caught.value.exit_code == ExitCode.UNEXPECTED
 

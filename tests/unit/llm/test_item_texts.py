@@ -65,7 +65,7 @@ async def test_select_takes_the_chosen_sentence_verbatim() -> None:
 
 @pytest.mark.parametrize("reply", ["7", "the first one", "0"])
 async def test_select_fails_where_no_candidate_is_chosen(reply: str) -> None:
-    with pytest.raises(LlmRequestError, match="chooses none of 2 candidates"):
+    with pytest.raises(LlmRequestError, match="chooses none of the 2 candidates"):
         await topic(reply, mode="select")
 
 

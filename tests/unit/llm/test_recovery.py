@@ -41,7 +41,8 @@ async def test_fifty_calls_share_one_poller_and_log_the_exact_lines(
 
     assert [answer.text for answer in answers] == [f"Answer to u{n}." for n in range(50)]  # type: ignore[attr-defined]
     assert lines(caplog) == [
-        "LLM server http://llm.test/v1: http://llm.test/health: ConnectError connection refused",
+        "The LLM server http://llm.test/v1 is unhealthy: http://llm.test/health: ConnectError "
+        "connection refused",
         "vLLM unhealthy, waiting... (30s / 600s)",
         "vLLM unhealthy, waiting... (60s / 600s)",
         "vLLM unhealthy, waiting... (90s / 600s)",

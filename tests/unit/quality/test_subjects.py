@@ -42,10 +42,14 @@ def test_recovery_without_themes_is_zero(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "cause"),
-    [("freight,(", "invalid"), ("freight", "1 fields"), ("freight,a*", "matches everything")],
+    [
+        ("freight,(", "invalid"),
+        ("freight", "two fields, but has 1"),
+        ("freight,a*", "matches everything"),
+    ],
 )
 def test_read_subjects_names_the_faulty_line(tmp_path: Path, line: str, cause: str) -> None:
     with pytest.raises(InputError, match=cause) as caught:
         read_subjects(patterns(tmp_path, line))
 
-    assert "line 2" in str(caught.value)
+    assert "Line 2" in str(caught.value)

@@ -181,7 +181,7 @@ def test_a_refusal_says_what_to_do(
 
     assert type(caught.value) is kind
     assert caught.value.exit_code == exit_code
-    assert caught.value.where == "s3://bucket/some/key"
+    assert caught.value.where == "The file s3://bucket/some/key"
     assert word in caught.value.hint
 
 

@@ -153,7 +153,7 @@ def test_a_packed_file_is_named_where_the_user_has_it(tmp_path: Path) -> None:
     for name, where in (("calls.rds", "calls.rds"), ("all.zip", "all.zip (inner/calls.pdf)")):
         with pytest.raises(InputError) as refused:
             take_in(tmp_path / name, tmp_path / "data")
-        assert str(refused.value).startswith(str(tmp_path / where))
+        assert str(refused.value).startswith(f"The file {tmp_path / where} ")
 
 
 def test_a_word_document_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -230,10 +230,10 @@ def test_json_lines_that_are_no_objects_are_rejected_by_line(tmp_path: Path, dat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\n\n", r"calls\.jsonl: holds no line"),
-        (b"\n{}\n", r"calls\.jsonl row 2: is an empty object"),
-        (b"\xc3(\n{}\n", r"calls\.jsonl row 1: is not valid JSON"),
-        (b"[1]\n", r"calls\.jsonl row 1: is not a JSON object"),
+        (b"\n\n", r"calls\.jsonl holds no line"),
+        (b"\n{}\n", r"Row 2 of .*calls\.jsonl is an empty object"),
+        (b"\xc3(\n{}\n", r"Row 1 of .*calls\.jsonl is not valid JSON"),
+        (b"[1]\n", r"Row 1 of .*calls\.jsonl is not a JSON object"),
     ],
 )
 def test_json_lines_without_a_column_are_refused_with_the_first(
@@ -283,7 +283,7 @@ def test_a_quote_that_is_not_closed_is_refused_with_its_row(tmp_path: Path, data
     path = write_corpus(tmp_path / "calls.csv", [sentence_row(1), sentence_row(2)])
     with path.open("a", encoding="utf-8") as file:
         file.write('F3,"Firm 3\n' + "F4,x\n" * 50)
-    with pytest.raises(InputError, match=r"calls\.csv row 4.*not closed"):
+    with pytest.raises(InputError, match=r"Row 4 of .*calls\.csv .*not closed"):
         take_in(path, data)
     assert not data.exists()
 

@@ -73,8 +73,8 @@ def test_the_same_source_again_says_that_nothing_is_to_do(tmp_path: Path, data: 
     [
         (["nowhere.csv", "-q", "2023Q1"], "does not exist"),
         (["sample", "-q", "2023Q9"], "not a calendar quarter"),
-        (["sample", "-q", "1999Q1"], "not shipped"),
-        (["sample", "-q", "2023Q1", "--layout", "excel"], "not a layout"),
+        (["sample", "-q", "1999Q1"], "The sample 1999Q1 does not exist"),
+        (["sample", "-q", "2023Q1", "--layout", "excel"], "The layout excel is not known"),
         (["sample", "-q", "2023Q1", "--column", "permno"], "ours=theirs"),
         (["sample", "-q", "2023Q1", "--column", "permno=lpermno"], "lacks lpermno"),
     ],

@@ -100,7 +100,7 @@ def test_a_named_encoding_that_does_not_fit_is_refused_whole(tmp_path: Path) -> 
     path = formats.write_csv(tmp_path / "calls.csv", formats.turn_rows(), encoding="cp1252")
     with pytest.raises(InputError, match=r"is not UTF-8 text: byte [\d,]+ does not fit"):
         take_in(path, tmp_path / "data", encoding="utf-8")
-    with pytest.raises(InputError, match="is not an encoding"):
+    with pytest.raises(InputError, match="The encoding excel is not known"):
         take_in(path, tmp_path / "data", encoding="excel")
     assert not (tmp_path / "data").exists()
     assert len(stored(path, encoding="cp1252")) == len(stored(path))
