@@ -101,12 +101,14 @@ async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
         running = asyncio.get_running_loop()
         await model(firms[:1] * (2 * n_workers))
         await asyncio.to_thread(loop.topics, firms[:1])
-        seconds = await asyncio.to_thread(in_turn, (ours, theirs, embedding), n_pairs)
-    ratio = ratio_of(seconds[0], seconds[1])
+        spent = await asyncio.to_thread(in_turn, (ours, theirs, embedding), n_pairs)
+    own, of_loop, alone = spent
+    ratio = ratio_of(own.seconds, of_loop.seconds)
     in_order = [firm for pair in range(n_pairs) for firm in firms[pair::n_pairs]]
     measures: dict[str, Any] = {
         "times the firms a minute of the loop": ratio,
-        "times as long as embedding alone": ratio_of(seconds[2], seconds[0]),
+        "times as long as embedding alone": ratio_of(alone.seconds, own.seconds),
+        "times the CPU of embedding alone": ratio_of(alone.cpu_seconds, own.cpu_seconds),
         "firms": len(firms),
         "sentences": sum(len(firm) for firm in firms),
         "firms a minute, ours": 60 * len(firms) / sum(ratio.ours_seconds),

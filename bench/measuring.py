@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 # One file for each benchmark, from which `make docs` writes docs/reference/measurements.md.
 MEASURED = Path(__file__).with_name("measured")
 
@@ -51,17 +53,35 @@ def alternate(ours: Callable[[int], Any], theirs: Callable[[int], Any], n_pairs:
     return ratio_of(seconds[ours], seconds[theirs])
 
 
-def in_turn(runs: Sequence[Callable[[int], Any]], n_rounds: int) -> list[list[float]]:
-    """Seconds of each of several runs in each round; another one is first in every round."""
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of the clock and of CPU that each round of a run took."""
+
+    seconds: list[float]
+    cpu_seconds: list[float]
+
+
+def in_turn(runs: Sequence[Callable[[int], Any]], n_rounds: int) -> list[Spent]:
+    """What each of several runs takes in each round; another one is first in every round.
+
+    CPU is that of this process and of the processes below it that live throughout.
+    """
     measured_commit()
-    seconds: list[list[float]] = [[] for _ in runs]
+    spent = [Spent([], []) for _ in runs]
     for number in range(n_rounds):
         for place in range(len(runs)):
             chosen = (place + number) % len(runs)
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), _cpu_seconds()
             runs[chosen](number)
-            seconds[chosen].append(time.perf_counter() - started)
-    return seconds
+            spent[chosen].seconds.append(time.perf_counter() - started)
+            spent[chosen].cpu_seconds.append(_cpu_seconds() - worked)
+    return spent
+
+
+def _cpu_seconds() -> float:
+    own = psutil.Process()
+    times = [process.cpu_times() for process in [own, *own.children(recursive=True)]]
+    return sum(one.user + one.system for one in times)
 
 
 def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
