@@ -16,7 +16,7 @@ def logs_command(
     ] = False,
     filter_pattern: Annotated[
         str | None,
-        typer.Option("--filter", help="Words to look for; on AWS a CloudWatch pattern."),
+        typer.Option("--filter", help="Words to search for; on AWS a CloudWatch pattern."),
     ] = None,
     since: Annotated[str, typer.Option("--since", help="How far back: 90s, 30m, 2h, 1d.")] = "10m",
     data: DataOption = None,

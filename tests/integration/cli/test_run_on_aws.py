@@ -75,8 +75,8 @@ def test_fault_23_a_stopped_command_stops_the_run_and_the_gpus(
     process = deployed.start("run", "-q", "2023Q1", "--yes")
     wait_for_line(process.stderr, "state ProcessBatches")
     process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode == 75
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75, said
     assert deployed.stage.desired_counts() == (0, 0)
     assert statuses(deployed) == ["ABORTED"]
 
