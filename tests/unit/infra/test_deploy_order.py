@@ -70,7 +70,7 @@ def test_one_module_alone_goes_as_far_as_it_can(
 
 @pytest.mark.parametrize("only", ["ecs", "stepfunctions"])
 def test_one_module_alone_is_refused_before_what_it_needs(only: str) -> None:
-    with pytest.raises(InputError, match="Deploy batch first"):
+    with pytest.raises(InputError, match="Deploy the module batch first"):
         deploy_steps(SETTINGS, only=only)
 
 
