@@ -27,6 +27,7 @@ class QuarterTables:
         self.themes: list[Row] = store.table("themes").to_pylist()
         # Within a theme, most central topic first.
         self.contributions = store.table("theme_contributions")
+        self.exposures = store.table("theme_exposures", ("theme_id", "firm_id"))
         self.topics = store.table("topics", _TOPIC_COLUMNS)
         self.firms = store.table("firms")
 

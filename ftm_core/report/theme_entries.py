@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from ftm_core.report.quarter_tables import QuarterTables
 
 # Topics with summary and sentences on one page; each is about 1 KB before compression.
@@ -52,23 +54,27 @@ def theme_groups(tables: QuarterTables) -> list[ThemeGroup]:
         for group, members in counted.items()
         for place in members
     }
-    firms: dict[int, set[str]] = {group: set() for group in places}
-    topics: dict[int, set[str]] = {group: set() for group in places}
-    for row in tables.contributions.select(["theme_id", "firm_id", "topic_id"]).to_pylist():
-        if row["theme_id"] in group_of:
-            firms[group_of[row["theme_id"]]].add(row["firm_id"])
-            topics[group_of[row["theme_id"]]].add(row["topic_id"])
+    # Firms as a theme counts them: by sentences, which need not belong to a topic.
+    firms = _distinct(tables.exposures, "firm_id", group_of)
+    topics = _distinct(tables.contributions, "topic_id", group_of)
     return [
         ThemeGroup(
             name=tables.themes[members[0]]["group_name"],
             places=tuple(members),
             n_hidden=sum(tables.themes[place]["kind"] == "procedure" for place in members),
-            n_firms=len(firms[group]),
-            n_topics=len(topics[group]),
+            n_firms=firms.get(group, 0),
+            n_topics=topics.get(group, 0),
             n_sentences=sum(tables.themes[place]["n_sentences"] for place in counted[group]),
         )
         for group, members in places.items()
     ]
+
+
+def _distinct(table: pa.Table, column: str, group_of: dict[str, int]) -> dict[int, int]:
+    """How many values of ``column`` the themes of each group have together."""
+    frame = table.select(["theme_id", column]).to_pandas()
+    counts = frame.groupby(frame["theme_id"].map(group_of))[column].nunique()
+    return {int(group): int(count) for group, count in counts.items()}
 
 
 def _shown_first(tables: QuarterTables, places: list[int]) -> list[int]:

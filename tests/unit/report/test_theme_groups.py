@@ -13,7 +13,10 @@ from ftm_core.report.theme_entries import theme_groups
 
 
 def tables(*kinds: str) -> QuarterTables:
-    """A group with a theme of each kind; theme n has n + 1 sentences of firm n in topic n."""
+    """A group with a theme of each kind; theme n has n + 1 sentences of firm n in topic n.
+
+    Firm 9 has a sentence in every theme, and no topic that contributes to one.
+    """
     themes = [
         {
             "theme_id": f"t{n}",
@@ -30,15 +33,25 @@ def tables(*kinds: str) -> QuarterTables:
             for n in range(len(kinds))
         ]
     )
-    return cast(QuarterTables, SimpleNamespace(themes=themes, contributions=contributions))
+    exposures = pa.Table.from_pylist(
+        [
+            {"theme_id": f"t{n}", "firm_id": firm}
+            for n in range(len(kinds))
+            for firm in (f"firm{n}", "firm9")
+        ]
+    )
+    return cast(
+        QuarterTables,
+        SimpleNamespace(themes=themes, contributions=contributions, exposures=exposures),
+    )
 
 
 @pytest.mark.parametrize(
     ("kinds", "totals"),
     [
-        (("subject", "results"), {"n_hidden": 0, "n_firms": 2, "n_topics": 2, "n_sentences": 3}),
-        (("subject", "procedure"), {"n_hidden": 1, "n_firms": 1, "n_topics": 1, "n_sentences": 1}),
-        (("procedure", "procedure"), {"n_hidden": 2, "n_firms": 2, "n_sentences": 3}),
+        (("subject", "results"), {"n_hidden": 0, "n_firms": 3, "n_topics": 2, "n_sentences": 3}),
+        (("subject", "procedure"), {"n_hidden": 1, "n_firms": 2, "n_topics": 1, "n_sentences": 1}),
+        (("procedure", "procedure"), {"n_hidden": 2, "n_firms": 3, "n_sentences": 3}),
     ],
 )
 def test_theme_groups_hidden_themes_do_not_count(
