@@ -70,7 +70,7 @@ class LocalStorage:
     def modified(self, key: str) -> dt.datetime:
         """When the file was last written, in UTC."""
         path = self._existing(key)
-        with translated(str(path)):
+        with translated(f"The file {path}"):
             return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -98,8 +98,17 @@ class LocalStorage:
 
     def read_versioned(self, key: str) -> tuple[bytes, str]:
         """The whole file and the SHA-256 of its content as its version."""
-        data = self.read(key)
-        return data, hashlib.sha256(data).hexdigest()
+        try:
+            data = self.read(key)
+        except ObjectMissingError:
+            path = self._path(key)
+            if not self._guard(path).exists():
+                raise
+            # Where replacing a file removes it first, as on exFAT through FUSE, it is missing for a
+            # moment; not while this process has the lock.
+            with self._locked(path):
+                data = self.read(key)
+        return data, _version(data)
 
     @contextlib.contextmanager
     def open_input(self, key: str) -> Iterator[pa.NativeFile]:
@@ -152,7 +161,7 @@ class LocalStorage:
         # Between reading the version and renaming, no other process may do the same.
         with self._locked(path):
             try:
-                unchanged = self.read_versioned(key)[1] == version
+                unchanged = _version(self.read(key)) == version
             except ObjectMissingError:
                 return False
             if unchanged:
@@ -169,7 +178,12 @@ class LocalStorage:
             return True
 
     def _locked(self, path: Path) -> contextlib.AbstractContextManager[None]:
-        return file_lock(path.with_name(f"{TEMPORARY_PREFIX}{path.name}.lock"), f"The file {path}")
+        return file_lock(self._guard(path), f"The file {path}")
+
+    @staticmethod
+    def _guard(path: Path) -> Path:
+        """The file that is locked when ``path`` is replaced; it stays."""
+        return path.with_name(f"{TEMPORARY_PREFIX}{path.name}.lock")
 
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
@@ -216,6 +230,10 @@ class LocalStorage:
             with contextlib.suppress(FileNotFoundError):
                 if file.stat().st_mtime < oldest:
                     file.unlink()
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _finish(file: IO[bytes], path: Path) -> None:

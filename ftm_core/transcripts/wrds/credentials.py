@@ -160,7 +160,11 @@ def _from_secrets_manager(secret_id: str, client: Callable[[], SecretsClient] | 
             'Store it as JSON: {"username": "...", "password": "..."}.',
         )
     user = fields.get("username") or fields.get("WRDS_USERNAME")
-    return _Found(user=user.reveal() if user is not None else None, password=password, origin=where)
+    return _Found(
+        user=user.reveal() if user is not None else None,
+        password=password,
+        origin=f"the secret {secret_id}",
+    )
 
 
 def _secret_fields(

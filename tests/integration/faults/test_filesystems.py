@@ -9,13 +9,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from ftm_core.contracts.errors import InputError, StorageError
+from ftm_core.contracts.errors import InputError, ObjectMissingError, StorageError
 from ftm_core.storage import file_lock, processes
 from ftm_core.storage.files import check_output_file, check_output_folder
 from ftm_core.storage.local import LocalStorage
@@ -234,6 +236,42 @@ def test_folder_on_exfat_works(tmp_path: Path) -> None:
         (folder / "a").write_text("x")
         with pytest.raises(OSError, match=r"not permitted|not implemented|not supported"):
             os.link(folder / "a", folder / "b")
+
+
+class Watched(LocalStorage):
+    """Says when a file that it wanted to read was missing."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.missed = threading.Event()
+
+    def read(self, key: str) -> bytes:
+        try:
+            return super().read(key)
+        except ObjectMissingError:
+            self.missed.set()
+            raise
+
+
+def test_file_removed_while_it_is_replaced_is_waited_for(tmp_path: Path) -> None:
+    """Class: optional operations, further member: a rename that removes the old file first.
+
+    exFAT through FUSE does that, so a reader found no counter while another process replaced it.
+    """
+    store = Watched(tmp_path)
+    store.write("counter", b"0")
+    assert store.replace("counter", b"1", version=store.read_versioned("counter")[1])
+    (guard,) = tmp_path.glob(".*counter.lock")
+    with ThreadPoolExecutor(1) as threads:
+        with file_lock.file_lock(guard, "The counter"):
+            (tmp_path / "counter").unlink()
+            reading = threads.submit(store.read_versioned, "counter")
+            assert store.missed.wait(30)
+            (tmp_path / "counter").write_bytes(b"2")
+        assert reading.result(60)[0] == b"2"
+    store.delete("counter")
+    with pytest.raises(ObjectMissingError):
+        store.read_versioned("counter")
 
 
 @contextlib.contextmanager

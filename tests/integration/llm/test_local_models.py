@@ -143,7 +143,7 @@ def test_a_hub_file_stays_at_the_revision_first_fetched(machine: Machine, hub: H
 
 
 def test_a_hub_file_that_is_not_there_is_named(machine: Machine) -> None:
-    assert "is not at http://127.0.0.1" in machine.ftm(
+    assert "does not exist at http://127.0.0.1" in machine.ftm(
         "models", "fetch", "hf:no/such/file.gguf", code=2
     )
     assert "is not of the form" in machine.ftm("models", "fetch", "hf:file.gguf", code=2)

@@ -127,7 +127,7 @@ def test_command_logs_in_by_an_aws_secret_and_never_shows_it(
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["firms_without_permno"] > 0
-    assert "password from secret ftm/wrds" in done.stderr
+    assert "password from the secret ftm/wrds" in done.stderr
     assert_hidden(PASSWORD, done.stdout, done.stderr)
 
     missing = run_cli(environment, "--secret", "ftm/other", folder=tmp_path)

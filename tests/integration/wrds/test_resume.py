@@ -125,7 +125,9 @@ def test_server_that_stays_down_is_retryable_and_resumed(
     small_fetch(tmp_path / "whole")
     paused: list[float] = []
 
-    with pytest.raises(RetryableError, match="lost 6 times in a row") as caught:
+    with pytest.raises(
+        RetryableError, match="lost its connection to WRDS 6 times in a row"
+    ) as caught:
         small_fetch(AtChunk(tmp_path / "cut", 2, filled.kill), pause=paused.append)
 
     assert caught.value.exit_code == ExitCode.RETRYABLE
