@@ -65,9 +65,8 @@ def ftm(corpus: Corpus) -> Found:
     from ftm_core.themes.theme_finding import themes_of
     from ftm_core.topics.compact_vectors import quantize
 
-    rows = corpus.rows.rename_columns(
-        ["raw_text" if name == "text" else name for name in corpus.rows.column_names]
-    )
+    # The same texts as the others get: without the masks of names.
+    rows = corpus.rows.drop_columns("raw_text").rename_columns({"text": "raw_text"})
     sentences = QuarterSentences(rows, np.arange(rows.num_rows), quantize(corpus.vectors))
     found = themes_of(sentences, ThemeSettings())
     words = {number: list(theme.keywords) for number, theme in enumerate(found.themes)}
