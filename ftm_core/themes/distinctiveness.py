@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
-# A subject has synonyms (army, aerospace, defense), so several words stand for a theme together.
+# A subject has synonyms (army, aerospace, defense), so several words together tell a theme.
 WORDS_PER_THEME = 3
 # Words that are tried for that, by their own F1.
 CANDIDATES = 20

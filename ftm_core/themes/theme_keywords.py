@@ -15,7 +15,7 @@ from ftm_core.topics.keywords import choose_keywords
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Sentences that stand for a theme: enough for stable counts, and a bound for the largest quarter.
+# Representative sentences of a theme: enough for stable counts, and a bound for the largest quarter.
 SENTENCES_PER_THEME = 300
 # Sentences that a word must occur in, where there are enough sentences for that.
 MIN_DF = 3
@@ -59,7 +59,7 @@ class TermCounts:
 
 
 def count_terms(sentences: Sequence[Sequence[str]], ngram_max: int = NGRAM_MAX) -> TermCounts:
-    """Terms of the sentences that stand for each theme, stop words left out."""
+    """Terms of the representative sentences of each theme, stop words left out."""
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
