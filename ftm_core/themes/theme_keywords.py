@@ -15,7 +15,7 @@ from ftm_core.topics.keywords import choose_keywords
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Representative sentences of a theme: enough for stable counts, and a bound for the largest quarter.
+# Representative sentences of a theme: enough for stable counts, and a bound for a large quarter.
 SENTENCES_PER_THEME = 300
 # Sentences that a word must occur in, where there are enough sentences for that.
 MIN_DF = 3
