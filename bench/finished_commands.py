@@ -7,7 +7,7 @@
 The quarter is finished and sound: 5,000 firms of 300 real sentences, 30 topics each. Ingest, map,
 reduce and their records are written by the product's own writers; topics, vectors and themes
 follow a rule, and a fake LLM server answers at once. Each command then runs as a process of its
-own. Its memory is the largest sum over the command and its children, sampled ten times a second.
+own. Its memory is that of the command and its children.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ import pyarrow.parquet as pq
 
 from bench.corpus import maec_file
 from bench.golden import MODEL, answer_to
-from bench.measuring import measured_commit, report
+from bench.measuring import PeakMemory, measured_commit, report
 from bench.quarters import QUARTER, make_quarter
 from ftm_core.contracts.events import ignore
 from ftm_core.contracts.settings import LlmSettings, Settings
@@ -69,7 +68,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "report": ("report", "--output", "report.html"),
     "export": ("export", "--format", "csv", "--output", "exported"),
 }
-_SAMPLE_SECONDS = 0.1
 
 
 def real_texts() -> list[str]:
@@ -223,8 +221,7 @@ def run_command(arguments: tuple[str, ...], data: Path, folder: Path) -> dict[st
         process = subprocess.Popen(
             [*command, *where], cwd=folder, stdout=out, stderr=err, env=environment
         )
-        peak = _Peak(process.pid)
-        with peak:
+        with PeakMemory(process.pid) as peak:
             _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     return {
@@ -233,46 +230,6 @@ def run_command(arguments: tuple[str, ...], data: Path, folder: Path) -> dict[st
         "CPU seconds": used.ru_utime + used.ru_stime,
         "peak MiB": peak.mib,
     }
-
-
-class _Peak:
-    """Samples the resident memory of a process and all below it, shared pages once per process."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self.mib = 0.0
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._over.wait(_SAMPLE_SECONDS):
-            self.mib = max(self.mib, sum(map(_resident, _tree(self._pid))) / 2**20)
-
-
-def _tree(pid: int) -> list[int]:
-    found = [pid]
-    for process in found:
-        for children in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
-                found += [int(child) for child in children.read_text().split()]
-            except OSError:
-                continue
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def measure(data: Path, names: list[str]) -> dict[str, object]:

@@ -15,14 +15,10 @@ import os
 import random
 import resource
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
-from bench.measuring import report
+from bench.measuring import PeakMemory, report
 from ftm_core.memory import give_memory_back
 
 give_memory_back()
@@ -81,39 +77,6 @@ def write_quarter(path: Path, n_turns: int) -> None:
                     )
                 )
             left -= min(TURNS_PER_CALL, left)
-
-
-class PeakMemory:
-    """The largest sum of the memory of this process and its children, sampled ten times a second.
-
-    Pages that processes share count once: the proportional set size where the system has it.
-    """
-
-    def __init__(self) -> None:
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self.mib = 0.0
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        me = psutil.Process()
-        while not self._ended.wait(0.1):
-            self.mib = max(self.mib, sum(self._sizes(me)) / 1024**2)
-
-    def _sizes(self, me: psutil.Process) -> Iterator[int]:
-        for process in (me, *me.children(recursive=True)):
-            try:
-                memory = process.memory_full_info()
-                yield getattr(memory, "pss", memory.rss)
-            except psutil.Error:
-                continue
 
 
 def main() -> None:

@@ -9,17 +9,19 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
 # One file for each benchmark, from which `make docs` writes docs/reference/measurements.md.
 MEASURED = Path(__file__).with_name("measured")
+_SAMPLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,44 @@ def _cpu_seconds() -> float:
     own = psutil.Process()
     times = [process.cpu_times() for process in [own, *own.children(recursive=True)]]
     return sum(one.user + one.system for one in times)
+
+
+class PeakMemory:
+    """The largest sum of the memory of a process and all below it, sampled ten times a second.
+
+    Of this process unless ``pid`` names another. Pages that processes share count once: the
+    proportional set size where the system has it.
+    """
+
+    def __init__(self, pid: int | None = None) -> None:
+        self._root = psutil.Process(pid)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.mib = 0.0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(_SAMPLE_SECONDS):
+            self.mib = max(self.mib, sum(self._sizes()) / 2**20)
+
+    def _sizes(self) -> Iterator[int]:
+        try:
+            processes = [self._root, *self._root.children(recursive=True)]
+        except psutil.Error:  # it has just ended
+            return
+        for process in processes:
+            try:
+                memory = process.memory_full_info()
+                yield getattr(memory, "pss", memory.rss)
+            except psutil.Error:
+                continue
 
 
 def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:

@@ -81,7 +81,7 @@ def _largest(themes: pd.DataFrame) -> list[str]:
 
 
 def _named(themes: pd.DataFrame, name: str) -> str:
-    """The one theme of the panel that ``name`` stands for."""
+    """The one theme of the panel that ``name`` identifies."""
     ids = themes["panel_theme_id"]
     of_ids = themes[(ids == name) | (themes["theme_id"] == name)]
     if len(of_ids):
