@@ -1,23 +1,26 @@
 """Compare prompts for summaries, titles and descriptions on real topics and themes.
 
-Run from the project root: ``python -m bench.llm_prompts ask MODEL.gguf CASES.json OUT.jsonl
-[TOPICS] [THEMES]``, then ``python -m bench.llm_prompts measure OUT.jsonl``. CASES holds ``topics``
+Run from the project root: ``python -m bench.llm_prompts ask SERVER CASES.json OUT.jsonl [TOPICS]
+[THEMES]``, then ``python -m bench.llm_prompts measure OUT.jsonl``. SERVER is a GGUF file, which
+llama.cpp serves for the run, or the URL of a server of one model. CASES holds ``topics``
 (keywords, texts) and ``themes`` (keywords, sentences). Each variant asks once per item, as
-``write`` does at first; every item is asked in all variants before the next one, so a run that is
-stopped early still compares like with like. Measured: answers that are not the JSON asked for,
-numbers or names that no shown sentence has (share of items), the share of an answer's content
-words that the sentences have, words, and whether a keyword of the item is in it. OUT holds every
-answer beside its sentences, to be read.
+``write`` does at first; items are asked in order, each in all variants, so a run that is stopped
+early still compares like with like. An item in OUT is not asked again.
+
+Measured: answers that are not the JSON asked for, numbers or names that no shown sentence has
+(share of items), the share of an answer's content words that the sentences have, words, and
+whether a keyword of the item is in it. OUT holds every answer beside its sentences, to be read.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -30,8 +33,10 @@ from ftm_core.text import lexicons
 from ftm_core.text.grounding import SourceVocabulary
 from ftm_core.text.stems import stem
 
-# One for each variant, so that each keeps the beginning that its prompts share.
-SLOTS = 3
+# One for each variant, so that llama.cpp keeps the beginning that its prompts share.
+SLOTS = 4
+# vLLM works on these many at once.
+REQUESTS_AT_ONCE = 24
 SENTENCES = 5
 LONGEST_SENTENCE = 320
 THEME_SENTENCES = 8
@@ -94,6 +99,15 @@ TOPIC_VARIANTS: dict[str, Variant] = {
         ("subject", "summary"),
         112,
     ),
+    "short": Variant(
+        "These sentences come from one company's earnings call. Find the subject that most of them "
+        "share and write one short sentence, of at most 20 words, that says what the company "
+        "reports or expects on it. Name the subject in it. Leave out sentences on anything else. "
+        f'{_RULES} Reply with JSON: {{"summary": "..."}}',
+        _topic_with_keywords,
+        ("summary",),
+        72,
+    ),
     "example": Variant(
         "You summarize what a company says in its earnings call, in one sentence of at most 30 "
         f"words. {_RULES}\n\nExample\nSentences:\n- Our tax rate for the quarter was 31.5%, and we "
@@ -124,6 +138,16 @@ THEME_VARIANTS: dict[str, Variant] = {
         _theme_with_keywords,
         ("description", "title"),
         200,
+    ),
+    "noun phrase": Variant(
+        "Several companies said these sentences in their earnings calls. Write a title: a noun "
+        "phrase of two to five words for the subject that most of the sentences share, as specific "
+        "as they allow, without a company, a number, or a direction such as growth or decline. "
+        "Then write a description of two short sentences that says what the companies report on "
+        f'it. {_RULES} Name no company. Reply with JSON: {{"title": "...", "description": "..."}}',
+        _theme_with_keywords,
+        ("title", "description"),
+        160,
     ),
     "example": Variant(
         "Each sentence is from another company's earnings call. Write a title of two to six words "
@@ -196,31 +220,56 @@ def measure(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def ask_all(model: Path, cases_file: Path, out: Path, n_topics: int, n_themes: int) -> None:
-    """Ask every variant of each item in turn; each answer is a line of ``out``."""
-    cases = json.loads(cases_file.read_text())
+@contextlib.contextmanager
+def served(given: str) -> Iterator[tuple[str, int]]:
+    """The URL of the server to ask, and how many requests it takes at once."""
+    if given.startswith("http"):
+        yield given.rstrip("/"), REQUESTS_AT_ONCE
+        return
+    model = Path(given)
+    with LocalServer(model=model, slots=SLOTS, served_as=model.stem) as server:
+        yield server.base_url, SLOTS
+
+
+def questions(cases: Mapping[str, Any], n_topics: int, n_themes: int) -> list[dict[str, Any]]:
+    """Every item in every variant: themes among the topics, so that a stopped run has both."""
     items = [("topic", TOPIC_VARIANTS, item) for item in cases["topics"][:n_topics]]
     themes = [("theme", THEME_VARIANTS, item) for item in cases["themes"][:n_themes]]
-    # Themes among the topics, so that both are there whenever the run is stopped.
     for place, theme in enumerate(themes):
         items.insert(2 * place, theme)
+    return [
+        {
+            "kind": kind,
+            "variant": name,
+            "shown": item["texts"][:SENTENCES] if kind == "topic" else item["sentences"],
+            "keywords": item["keywords"][:6],
+            "ask": (variants[name], item),
+        }
+        for kind, variants, item in items
+        for name in variants
+    ]
+
+
+def _asked(question: Mapping[str, Any]) -> tuple[str, str, str]:
+    return question["kind"], question["variant"], json.dumps(question["shown"])
+
+
+def ask_all(given: str, cases_file: Path, out: Path, n_topics: int, n_themes: int) -> None:
+    """Ask what ``out`` does not hold yet; each answer is a line of it."""
+    cases = json.loads(cases_file.read_text())
+    answered = out.read_text().splitlines() if out.exists() else []
+    done = {_asked(json.loads(line)) for line in answered}
+    missing = [q for q in questions(cases, n_topics, n_themes) if _asked(q) not in done]
     with (
-        LocalServer(model=model, slots=SLOTS, served_as=model.stem) as server,
+        served(given) as (url, at_once),
         httpx.Client(trust_env=False, timeout=1800) as http,
-        concurrent.futures.ThreadPoolExecutor(SLOTS) as pool,
+        concurrent.futures.ThreadPoolExecutor(at_once) as pool,
         out.open("a") as lines,
     ):
-        for kind, variants, item in items:
-            asked = {
-                name: pool.submit(ask, http, server.base_url, variant, item)
-                for name, variant in variants.items()
-            }
-            shown = item["texts"][:SENTENCES] if kind == "topic" else item["sentences"]
-            for name, answer in asked.items():
-                row = {"kind": kind, "variant": name, "shown": shown}
-                row |= {"keywords": item["keywords"][:6], **answer.result()}
-                lines.write(json.dumps(row) + "\n")
-                lines.flush()
+        answers = {pool.submit(ask, http, url, *q.pop("ask")): q for q in missing}
+        for answer in concurrent.futures.as_completed(answers):
+            lines.write(json.dumps({**answers[answer], **answer.result()}) + "\n")
+            lines.flush()
 
 
 def measure_all(out: Path) -> None:
@@ -245,9 +294,8 @@ def main() -> None:
     if sys.argv[1] == "measure":
         measure_all(Path(sys.argv[2]))
         return
-    model, cases_file, out = (Path(given) for given in sys.argv[2:5])
     counts = [int(given) for given in sys.argv[5:]] or [150, 40]
-    ask_all(model, cases_file, out, *counts)
+    ask_all(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), *counts)
 
 
 if __name__ == "__main__":
