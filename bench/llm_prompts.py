@@ -90,15 +90,6 @@ TOPIC_VARIANTS: dict[str, Variant] = {
         ("summary",),
         96,
     ),
-    "subject first": Variant(
-        "You summarize earnings calls. The sentences below come from one company's call. First "
-        "name the subject they share in two to five words, then write one sentence of at most 30 "
-        f'words that starts with "The company" and says what it reports on it. {_RULES} Reply '
-        'with JSON: {"subject": "...", "summary": "..."}',
-        _topic,
-        ("subject", "summary"),
-        112,
-    ),
     "short": Variant(
         "These sentences come from one company's earnings call. Find the subject that most of them "
         "share and write one short sentence, of at most 20 words, that says what the company "
@@ -107,6 +98,15 @@ TOPIC_VARIANTS: dict[str, Variant] = {
         _topic_with_keywords,
         ("summary",),
         72,
+    ),
+    "main point": Variant(
+        "These sentences come from one company's earnings call. State the main point that the "
+        "company makes on the subject in one sentence of at most 25 words: what happened, what it "
+        "does or what it expects, with the figure if the sentences give one for it. Do not list "
+        f'the words of the subject. {_RULES} Reply with JSON: {{"summary": "..."}}',
+        _topic_with_keywords,
+        ("summary",),
+        80,
     ),
     "example": Variant(
         "You summarize what a company says in its earnings call, in one sentence of at most 30 "
@@ -130,15 +130,6 @@ THEME_VARIANTS: dict[str, Variant] = {
         ("title", "description"),
         200,
     ),
-    "description first": Variant(
-        "Several companies said these sentences in their earnings calls. First describe in two "
-        "sentences what the companies report about their common subject, then name that subject "
-        f"in a title of two to six words. {_RULES} Name no company and give no numbers. Reply "
-        'with JSON: {"description": "...", "title": "..."}',
-        _theme_with_keywords,
-        ("description", "title"),
-        200,
-    ),
     "noun phrase": Variant(
         "Several companies said these sentences in their earnings calls. Write a title: a noun "
         "phrase of two to five words for the subject that most of the sentences share, as specific "
@@ -148,6 +139,18 @@ THEME_VARIANTS: dict[str, Variant] = {
         _theme_with_keywords,
         ("title", "description"),
         160,
+    ),
+    "noun phrase, brief": Variant(
+        "Several companies said these sentences in their earnings calls. Write a title: a noun "
+        "phrase of two to five words for the subject that most of the sentences share, as specific "
+        "as they allow, without a company, a number, or a direction such as growth or decline. "
+        "Then write a description of two sentences of at most 20 words each: the first says what "
+        "most of the companies report on the subject, the second what some of them add. Give no "
+        f"numbers in it. {_RULES} Name no company. Reply with JSON: "
+        '{"title": "...", "description": "..."}',
+        _theme_with_keywords,
+        ("title", "description"),
+        120,
     ),
     "example": Variant(
         "Each sentence is from another company's earnings call. Write a title of two to six words "

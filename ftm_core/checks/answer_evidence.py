@@ -10,10 +10,9 @@ from ftm_core.checks.digests import digest
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.data.finished import FinishedQuarter
-from ftm_core.llm import prompts
 from ftm_core.llm.answers import AnswerStore
 from ftm_core.llm.candidates import clean_sentence, title_of
-from ftm_core.llm.item_texts import topic_text
+from ftm_core.llm.item_texts import THEME_FIELDS, TOPIC_FIELDS, topic_text, written_fields
 from ftm_core.llm.messages import Answer, Parameters, Prompt, content_hash
 from ftm_core.row_code import row_code_version
 
@@ -42,12 +41,12 @@ class AnswerEvidence:
         # Summaries by the present code are made again, so none has to be found by its text.
         by_text = self._code != row_code_version()
         for answer in self._answers.answers():
-            if by_text and (fields := prompts.fields_of(answer, "summary")):
+            if by_text and (fields := written_fields(answer, TOPIC_FIELDS)):
                 self._written.add(digest([fields["summary"], answer.model]))
             # Most responses are summaries, which need not be parsed for the fields of a theme.
             if "description" not in answer.text:
                 continue
-            if fields := prompts.fields_of(answer, "title", "description"):
+            if fields := written_fields(answer, THEME_FIELDS):
                 title = title_of(fields["title"].rstrip(".:;, "))
                 self._written.add(digest([title, fields["description"]]))
 

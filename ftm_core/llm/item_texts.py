@@ -9,7 +9,7 @@ Both are pure given ``ask``: `ftm evaluate` makes the same texts again from the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ftm_core.contracts.errors import LlmRequestError
@@ -17,6 +17,7 @@ from ftm_core.contracts.settings import AnswerMode
 from ftm_core.llm import candidates, prompts
 from ftm_core.llm.messages import Answer, Prompt
 from ftm_core.text.grounding import SourceVocabulary
+from ftm_core.text.sentences import split
 from ftm_core.text.stems import stem
 from ftm_core.text.tokens import WORD
 
@@ -25,6 +26,10 @@ Ask = Callable[[Prompt, int], Awaitable[Answer]]
 
 LONGEST_TITLE = 8
 _LONGEST_SUMMARY = 60
+# Fields of a written answer with the sentences kept of each: a small model makes its point first
+# and then goes round in circles.
+TOPIC_FIELDS = {"summary": 2}
+THEME_FIELDS = {"title": 1, "description": 3}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ async def topic_text(
                 return ["The summary must be one sentence."]
             return _unsupported(sources.ungrounded(summary))
 
-        if written := await _written(prompt, ("summary",), problems, ask, max_tokens):
+        if written := await _written(prompt, TOPIC_FIELDS, problems, ask, max_tokens):
             fields, answer = written
             return TopicText(fields["summary"], "write", answer.model)
     offered = candidates.sentence_candidates(sentences, keywords)
@@ -102,7 +107,7 @@ async def theme_text(
             return found + _unsupported(sources.ungrounded(fields["description"]))
 
         prompt = prompts.theme_prompt(keywords, sentences)
-        if written := await _written(prompt, ("title", "description"), problems, ask, max_tokens):
+        if written := await _written(prompt, THEME_FIELDS, problems, ask, max_tokens):
             fields, _ = written
             title = candidates.title_of(fields["title"].rstrip(".:;, "))
             return ThemeText(title, fields["description"], "write")
@@ -119,6 +124,18 @@ async def theme_text(
         prompts.phrase_choice_prompt(prompts.shown(leading, len(leading)), offered), offered, ask
     )
     return ThemeText(candidates.title_of(name), " ".join(map(_ended, leading)), "select")
+
+
+def written_fields(answer: Answer, fields: Mapping[str, int]) -> dict[str, str] | None:
+    """The fields of a written answer as they are kept; None where it lacks one.
+
+    ``fields`` says how many sentences of each are kept: the first ones that differ.
+    """
+    found = prompts.fields_of(answer, *fields)
+    return found and {
+        name: " ".join(list(dict.fromkeys(split(text)))[: fields[name]])
+        for name, text in found.items()
+    }
 
 
 def title_problems(title: str, keywords: Sequence[str], sources: SourceVocabulary) -> list[str]:
@@ -142,7 +159,7 @@ def title_problems(title: str, keywords: Sequence[str], sources: SourceVocabular
 
 async def _written(
     prompt: Prompt,
-    names: tuple[str, ...],
+    names: Mapping[str, int],
     problems: Callable[[dict[str, str]], list[str]],
     ask: Ask,
     max_tokens: int,
@@ -151,7 +168,7 @@ async def _written(
     asked = prompt
     for attempt in (1, 2):
         answer = await ask(asked, max_tokens)
-        fields = prompts.fields_of(answer, *names)
+        fields = written_fields(answer, names)
         found = problems(fields) if fields else ["It is not the JSON asked for."]
         if fields and not found:
             return fields, answer

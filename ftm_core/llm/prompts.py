@@ -32,10 +32,11 @@ _SUMMARY_SYSTEM = (
     f'company reports. {_RULES} Reply with JSON: {{"summary": "..."}}'
 )
 _THEME_SYSTEM = (
-    "Several companies said these sentences in their earnings calls. Write a title of two to six "
-    "words that names their common subject, and a description of two sentences that says what the "
-    f"companies report on it. {_RULES} Name no company. Reply with JSON: "
-    '{"title": "...", "description": "..."}'
+    "Several companies said these sentences in their earnings calls. Write a title: a noun phrase "
+    "of two to five words for the subject that most of the sentences share, as specific as they "
+    "allow, without a company, a number, or a direction such as growth or decline. Then write a "
+    "description of two short sentences that says what the companies report on it. "
+    f'{_RULES} Name no company. Reply with JSON: {{"title": "...", "description": "..."}}'
 )
 _SENTENCE_CHOICE_SYSTEM = (
     "Choose the sentence that says best what the company reports on the subject. Answer with its "

@@ -13,7 +13,7 @@ import httpx
 from ftm_core.contracts.errors import InputError, LlmRequestError
 from ftm_core.llm import wire
 from ftm_core.llm.addresses import lasting_fault
-from ftm_core.llm.outage import SharedRecovery
+from ftm_core.llm.outage import SharedRecovery, logger
 from ftm_core.llm.reply_text import RefusedAnswerError
 
 _Reply = TypeVar("_Reply")
@@ -111,6 +111,7 @@ class Sender:
         self._not_before = timing.clock()
         # A name that was once resolved may be lost for a while; one that never was is wrong.
         self._was_reached = False
+        self._told_of_timeouts = False
         self.recovery = SharedRecovery(
             self._probe,
             where=f"The LLM server {server}",
@@ -222,6 +223,14 @@ class Sender:
         return await self.recovery.check() or self.recovery.n_outages != n_outages
 
     async def _back_off(self, fault: _TransientError, attempts: _Attempts) -> None:
+        if fault.timed_out and not self._told_of_timeouts:
+            self._told_of_timeouts = True
+            logger.warning(
+                "The LLM server %s gave no answer within %g s and is asked again. If it is only "
+                "slow, lower LLM_MAX_CONCURRENT or raise LLM_TIMEOUT.",
+                self._server,
+                self._timeout,
+            )
         attempts.failed += 1
         attempts.timeouts += fault.timed_out
         if attempts.failed >= MAX_ATTEMPTS or attempts.timeouts >= MAX_TIMEOUTS:

@@ -268,7 +268,10 @@ def _subject_of(row: Mapping[str, Any]) -> str | None:
 
 
 def _answer(request: httpx.Request) -> httpx.Response:
-    """The LLM: answers each question in words of its own, refuses one topic of one firm."""
+    """The LLM: answers each question in words of its own, refuses one topic of one firm.
+
+    It says its last sentence over and over, as small models do.
+    """
     if request.url.path.endswith("/models"):
         return httpx.Response(200, json={"data": [{"id": MODEL, "max_model_len": 4096}]})
     if request.method == "GET":
@@ -283,7 +286,8 @@ def _answer(request: httpx.Request) -> httpx.Response:
         text = f"{firm} showed investors how {subject} changed what it earns."
         if firm == REFUSED_FIRM and subject == FREIGHT:
             return httpx.Response(400, json={"error": {"message": "not this one"}})
-    text = in_form(body, text, title=f"{subject.title()} in the quarter")
+    repeated = f"{text}{' They expect more of it.' * 3}"
+    text = in_form(body, repeated, title=f"{subject.title()} in the quarter")
     return httpx.Response(
         200,
         json={

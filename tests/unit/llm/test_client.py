@@ -118,7 +118,10 @@ async def test_lasting_error_of_a_healthy_server_fails_its_topic() -> None:
     assert server.time.seconds < 60
 
 
-async def test_an_answer_that_never_comes_is_given_up_after_its_time() -> None:
+async def test_an_answer_that_never_comes_is_given_up_after_its_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The operator is told once what to do: without it a slow server looks like a hanging run."""
     server = FakeLlmServer()
 
     async def never() -> httpx.Response:
@@ -130,6 +133,9 @@ async def test_an_answer_that_never_comes_is_given_up_after_its_time() -> None:
         with pytest.raises(LlmRequestError, match=r"no answer within 0\.05 s"):
             await client.complete(prompt("u"), max_tokens=20)
     assert len(server.bodies) == 3
+    (told,) = [record.message for record in caplog.records if record.name == "ftm.llm"]
+    assert "gave no answer within 0.05 s" in told
+    assert "raise LLM_TIMEOUT" in told
 
 
 @pytest.mark.parametrize("value", ["20", "Wed, 01 Feb 2023 00:00:20 GMT"])

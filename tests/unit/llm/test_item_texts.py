@@ -58,6 +58,24 @@ async def test_write_twice_unsupported_is_selected(second: str) -> None:
     assert len(asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (f"{GROUNDED} {GROUNDED} {GROUNDED}", GROUNDED),
+        (f"{GROUNDED} It is in Ohio. It expects less.", f"{GROUNDED} It is in Ohio."),
+    ],
+)
+async def test_write_keeps_two_different_sentences(written: str, kept: str) -> None:
+    """A small model goes round in circles after its point."""
+    text, _ = await topic(summary(written))
+    assert (text.summary, text.mode) == (kept, "write")
+
+
+async def test_what_is_cut_away_needs_no_support() -> None:
+    text, asked = await topic(summary(f"{GROUNDED} It is in Ohio. {INVENTED}"))
+    assert (text.summary, len(asked)) == (f"{GROUNDED} It is in Ohio.", 1)
+
+
 async def test_select_takes_the_chosen_sentence_verbatim() -> None:
     text, _ = await topic("2", mode="select")
     assert text == TopicText(SENTENCES[1], "select", MODEL)
