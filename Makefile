@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 PEERS ?= .venv-peers
+BACKENDS ?= .venv-backends
 BIN := $(VENV)/bin
 QUARTER ?= 2023Q1
 
-.PHONY: install install-dev run test test-fast chaos chaos-long slurm e2e vllm-conformance bench bench-peers lint docs lock clean help
+.PHONY: install install-dev run test test-fast chaos chaos-long slurm e2e vllm-conformance bench bench-peers bench-embedding lint docs lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -67,6 +68,17 @@ $(PEERS)/.installed: bench/peers.txt
 
 bench-peers: $(VENV)/.installed-dev $(PEERS)/.installed ## Other tools on the sample quarter, which `make run` has made
 	$(BIN)/python -m bench.peers --data data --quarter $(QUARTER)
+
+# The project's own packages stay as they are; only what they lack is installed beside them.
+$(BACKENDS)/.installed: bench/backends.txt $(VENV)/.installed-dev
+	$(BIN)/python -m venv $(BACKENDS)
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$($(BACKENDS)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/ftm.pth"
+	$(BACKENDS)/bin/pip install --quiet --disable-pip-version-check -r bench/backends.txt
+	touch $@
+
+bench-embedding: $(BACKENDS)/.installed ## Ways to embed on the CPU: backends, threads and processes, passes
+	$(BACKENDS)/bin/python -m bench.embedding_backends
 
 lint: $(VENV)/.installed-dev ## Style, types and the direction of imports
 	$(BIN)/ruff check .
