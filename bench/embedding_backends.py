@@ -30,9 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.corpus import maec_firms
 from bench.embedding_models import LAST_GRAPH, Batches, Way, embed_calls, make_graphs, start_process
-from bench.map_firms import embedded
 from bench.measuring import Spent, in_turn, ratio_of, report
 from ftm_core.contracts.settings import Settings
 from ftm_core.topics.embedding import Vectors
@@ -170,6 +168,15 @@ def _rates(spent: Spent, n_sentences: int) -> dict[str, float]:
     }
 
 
+def read_calls(n_firms: int) -> list[list[str]]:
+    """What the map embeds of each firm."""
+    # The processes of all ways import this module again; BERTopic would be 500 MiB in each.
+    from bench.corpus import maec_firms
+    from bench.map_firms import embedded
+
+    return [embedded(firm) for firm in maec_firms(n_firms)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--firms", type=int, default=8)
@@ -185,7 +192,7 @@ def main() -> None:
             "which installs bench/backends.txt beside the project's own environment."
         )
     n_cores = os.cpu_count() or 1
-    read = [embedded(firm) for firm in maec_firms(given.firms + 2)]
+    read = read_calls(given.firms + 2)
     calls = sorted(read[: given.firms], key=len, reverse=True)
     calibration = [text for call in read[given.firms :] for text in call][:CALIBRATION]
     with tempfile.TemporaryDirectory() as made, ExitStack() as running:
