@@ -118,7 +118,8 @@ class Product:
 
     async def _embed(self, calls: Calls) -> list[Vectors]:
         tasks = (self._workers.call(embed_texts, call) for call in calls)
-        return await asyncio.gather(*tasks)
+        vectors: list[Vectors] = await asyncio.gather(*tasks)
+        return vectors
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         result: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -146,9 +147,7 @@ def measure(
             "alone": float(np.abs(way.embed([[text] for text in alone]) - in_calls).max()),
             "in another call": float(np.abs(way.embed([alone]) - in_calls).max()),
         }
-    runs: list[Callable[[int], Any]] = [
-        lambda _, way=way: way.embed(calls) for way in ways.values()
-    ]
+    runs = [_run(way, calls) for way in ways.values()]
     spent = dict(zip(ways, in_turn(runs, n_rounds), strict=True))
     for name in ways:
         measures[name] = _rates(spent[name], n_sentences) | measures[name]
@@ -160,6 +159,10 @@ def measure(
             measures[name]["mean cosine"] = float(cosines.mean())
             measures[name]["lowest cosine"] = float(cosines.min())
     return measures
+
+
+def _run(way: Processes | Product, calls: Calls) -> Callable[[int], Vectors]:
+    return lambda _: way.embed(calls)
 
 
 def _rates(spent: Spent, n_sentences: int) -> dict[str, float]:
@@ -207,8 +210,10 @@ def main() -> None:
                 converter.submit(make_graphs, graphs, calibration).result()
         ways: dict[str, Processes | Product] = {}
         for name in given.only:
-            way = Product(n_cores) if name == PRODUCT else Processes(WAYS[name], graphs, n_cores)
-            ways[name] = running.enter_context(way)
+            if name == PRODUCT:
+                ways[name] = running.enter_context(Product(n_cores))
+            else:
+                ways[name] = running.enter_context(Processes(WAYS[name], graphs, n_cores))
         measures = measure(ways, calls, given.rounds, given.alone)
     for name, values in measures.items():
         shown = "  ".join(f"{label} {value:.4g}" for label, value in values.items())
