@@ -49,7 +49,6 @@ WAYS = {
     f"{CT2}, 16 sentences": Way(CT2, "processes"),
     f"{CT2}, threads": Way(CT2, "threads"),
     f"{CT2}, streams": Way(CT2, "streams"),
-    f"{CT2}, own instructions": Way(f"{CT2}, own instructions", "processes"),
     f"{CT2}, 256 tokens": Way(CT2, "processes", Batches(None, tokens=256)),
     f"{CT2}, 512 tokens": Way(CT2, "processes", Batches(None, tokens=512)),
     f"{CT2}, 1024 tokens": Way(CT2, "processes", Batches(None, tokens=1024)),

@@ -223,7 +223,7 @@ def load(way: Way, graphs: Path, n_cores: int) -> Embedder:
     match way.backend:
         case "sentence-transformers":
             return SentenceTransformersEmbedder(n_threads)
-        case "ctranslate2 int8" | "ctranslate2 int8, own instructions":
+        case "ctranslate2 int8":
             forward = ctranslate2_int8(graphs, n_threads, n_streams)
         case "onnxruntime fp32":
             forward = onnxruntime_graph(graphs / "fused.onnx", n_threads)
