@@ -25,7 +25,7 @@ class AnswerEvidence:
 
     With the code that made the rows, each summary is made again from the responses: one to another
     topic is no evidence. A run of other code can only be matched by text. Themes are matched by
-    text as well: written ones by a response, selected ones by the words of the calls.
+    text as well: what is written by a response, what is selected by the words of the calls.
     """
 
     def __init__(self, quarter: FinishedQuarter) -> None:
@@ -48,7 +48,8 @@ class AnswerEvidence:
                 continue
             if fields := written_fields(answer, THEME_FIELDS):
                 title = title_of(fields["title"].rstrip(".:;, "))
-                self._written.add(digest([title, fields["description"]]))
+                parts = ([title, fields["description"]], [title], [fields["description"]])
+                self._written.update(map(digest, parts))
 
     def add_spoken(self, texts: Sequence[str]) -> None:
         """Take in sentences of the quarter, which selected texts must come from."""
@@ -92,9 +93,11 @@ class AnswerEvidence:
         """What is wrong with how a theme's title and description came about, or None."""
         if digest([name, description]) in self._written:
             return None
-        if not any(name.lower() in spoken for spoken in self._spoken):
+        said = bool(name.strip()) and any(name.lower() in spoken for spoken in self._spoken)
+        was_said = self._is_spoken(description.lower())
+        if not said and not (was_said and digest([name]) in self._written):
             return f"no response gave the title {name[:60]!r}, and no sentence holds it"
-        if not self._is_spoken(description.lower()):
+        if not was_said and digest([description]) not in self._written:
             return f"no response gave the description {description[:60]!r}, nor was it said"
         return None
 

@@ -1,8 +1,8 @@
 """How one topic and one theme become text: written by the LLM, or selected from what was said.
 
 ``write``: the LLM writes, and what it writes must stand on the sentences that it was shown. An
-answer with numbers or names that they lack is asked for once more, with those named; then the item
-is selected instead. ``select``: the LLM chooses a number, and the text is verbatim.
+answer with numbers or names that they lack is asked for once more, with those named; what still has
+them is selected instead. ``select``: the LLM chooses a number, and the text is verbatim.
 
 Both are pure given ``ask``: `ftm evaluate` makes the same texts again from the cached responses.
 """
@@ -23,6 +23,8 @@ from ftm_core.text.tokens import WORD
 
 # Asks one prompt for an answer of at most so many tokens.
 Ask = Callable[[Prompt, int], Awaitable[Answer]]
+# What speaks against a text that was written.
+_Check = Callable[[str], list[str]]
 
 LONGEST_TITLE = 8
 _LONGEST_SUMMARY = 60
@@ -43,7 +45,7 @@ class TopicText:
 
 @dataclass(frozen=True)
 class ThemeText:
-    """A theme's title and description, and the mode that they came from."""
+    """A theme's title and description; the mode is ``write`` where both were written."""
 
     name: str
     description: str
@@ -66,15 +68,15 @@ async def topic_text(
         sources = SourceVocabulary(prompts.shown(sentences, prompts.SUMMARY_SENTENCES))
         prompt = prompts.summary_prompt(keywords, sentences)
 
-        def problems(fields: dict[str, str]) -> list[str]:
-            summary = fields["summary"]
+        def summary_problems(summary: str) -> list[str]:
             if not prompts.is_prose(summary) or len(summary.split()) > _LONGEST_SUMMARY:
                 return ["The summary must be one sentence."]
             return _unsupported(sources.ungrounded(summary))
 
-        if written := await _written(prompt, TOPIC_FIELDS, problems, ask, max_tokens):
-            fields, answer = written
-            return TopicText(fields["summary"], "write", answer.model)
+        check = {"summary": summary_problems}
+        written, answer = await _written(prompt, TOPIC_FIELDS, check, ask, max_tokens)
+        if summary := written.get("summary"):
+            return TopicText(summary, "write", answer.model)
     offered = candidates.sentence_candidates(sentences, keywords)
     chosen, answer = await _chosen(
         prompts.sentence_choice_prompt(keywords, prompts.shown(offered, len(offered))), offered, ask
@@ -96,34 +98,48 @@ async def theme_text(
     ``taken`` are titles in lower case that other themes have; ``select`` offers none of them.
     Raises as ``topic_text`` does.
     """
-    shown = prompts.shown(sentences, prompts.THEME_SENTENCES)
+    written: dict[str, str] = {}
     if mode == "write":
-        sources = SourceVocabulary(shown)
+        sources = SourceVocabulary(prompts.shown(sentences, prompts.THEME_SENTENCES))
 
-        def problems(fields: dict[str, str]) -> list[str]:
-            found = title_problems(fields["title"], keywords, sources)
-            if not prompts.is_prose(fields["description"]):
-                found.append("The description must be two sentences.")
-            return found + _unsupported(sources.ungrounded(fields["description"]))
+        def description_problems(description: str) -> list[str]:
+            if not prompts.is_prose(description):
+                return ["The description must be two sentences."]
+            return _unsupported(sources.ungrounded(description))
 
+        check: dict[str, _Check] = {
+            "title": lambda title: title_problems(title, keywords, sources),
+            "description": description_problems,
+        }
         prompt = prompts.theme_prompt(keywords, sentences)
-        if written := await _written(prompt, THEME_FIELDS, problems, ask, max_tokens):
-            fields, _ = written
-            title = candidates.title_of(fields["title"].rstrip(".:;, "))
-            return ThemeText(title, fields["description"], "write")
+        written, _ = await _written(prompt, THEME_FIELDS, check, ask, max_tokens)
+    leading = candidates.sentence_candidates(
+        sentences, keywords, limit=candidates.DESCRIPTION_SENTENCES
+    )
+    description = written.get("description") or " ".join(map(_ended, leading))
+    title = written.get("title", "").rstrip(".:;, ") or await _selected_title(
+        keywords, sentences, leading, taken, ask
+    )
+    is_written = len(written) == len(THEME_FIELDS)
+    return ThemeText(candidates.title_of(title), description, "write" if is_written else "select")
+
+
+async def _selected_title(
+    keywords: Sequence[str],
+    sentences: Sequence[str],
+    leading: Sequence[str],
+    taken: frozenset[str],
+    ask: Ask,
+) -> str:
     # Sentences such as "That will help as well." hold no phrase: the theme's other ones gave its
     # keywords, which are phrases, too.
     phrases = candidates.phrase_candidates(sentences, keywords) or list(
         keywords[: candidates.PHRASE_CANDIDATES]
     )
     offered = [phrase for phrase in phrases if phrase.lower() not in taken] or phrases
-    leading = candidates.sentence_candidates(
-        sentences, keywords, limit=candidates.DESCRIPTION_SENTENCES
-    )
-    name, _ = await _chosen(
-        prompts.phrase_choice_prompt(prompts.shown(leading, len(leading)), offered), offered, ask
-    )
-    return ThemeText(candidates.title_of(name), " ".join(map(_ended, leading)), "select")
+    prompt = prompts.phrase_choice_prompt(prompts.shown(leading, len(leading)), offered)
+    title, _ = await _chosen(prompt, offered, ask)
+    return title
 
 
 def written_fields(answer: Answer, fields: Mapping[str, int]) -> dict[str, str] | None:
@@ -160,21 +176,25 @@ def title_problems(title: str, keywords: Sequence[str], sources: SourceVocabular
 async def _written(
     prompt: Prompt,
     names: Mapping[str, int],
-    problems: Callable[[dict[str, str]], list[str]],
+    check: Mapping[str, _Check],
     ask: Ask,
     max_tokens: int,
-) -> tuple[dict[str, str], Answer] | None:
-    """The first answer without a problem, of two at most; None when both have one."""
-    asked = prompt
+) -> tuple[dict[str, str], Answer]:
+    """The fields without a problem of the better of two answers, and the last answer asked for."""
+    asked, kept = prompt, dict[str, str]()
     for attempt in (1, 2):
         answer = await ask(asked, max_tokens)
-        fields = written_fields(answer, names)
-        found = problems(fields) if fields else ["It is not the JSON asked for."]
-        if fields and not found:
-            return fields, answer
+        fields = written_fields(answer, names) or {}
+        problems = {name: check[name](text) for name, text in fields.items()}
+        good = {name: text for name, text in fields.items() if not problems[name]}
+        kept = good if len(good) >= len(kept) else kept
+        if len(good) == len(names):
+            break
         if attempt == 1:
+            found = [problem for name in fields for problem in problems[name]]
+            found = found or ["It is not the JSON asked for."]
             asked = prompts.correction_prompt(prompt, answer.text, found)
-    return None
+    return kept, answer
 
 
 async def _chosen(prompt: Prompt, offered: Sequence[str], ask: Ask) -> tuple[str, Answer]:

@@ -1,4 +1,4 @@
-"""Texts of themes that were selected: a title in some sentence, whole sentences as description."""
+"""Texts of themes: written ones in one response, selected ones in sentences that were said."""
 
 from __future__ import annotations
 
@@ -60,3 +60,28 @@ def test_title_that_nobody_said_is_a_fault(evidence: AnswerEvidence) -> None:
     fault = evidence.fault_of_theme("Share buybacks", "Wages rose.")
     assert fault is not None
     assert "no sentence holds it" in fault
+
+
+PRICING = ("Pricing in the quarter", "Companies show how pricing changed over the year.")
+FREIGHT = ("Freight in the quarter", "Companies show how freight changed over the year.")
+MORE = "They expect more of it."
+
+
+@pytest.mark.parametrize(
+    ("title", "description"),
+    [
+        (PRICING[0], f"{PRICING[1]} {MORE}"),
+        (PRICING[0], "Wages rose."),
+        ("Freight rates", f"{PRICING[1]} {MORE}"),
+    ],
+)
+def test_written_text_beside_a_selected_one_is_evident(
+    evidence: AnswerEvidence, title: str, description: str
+) -> None:
+    assert evidence.fault_of_theme(title, description) is None
+
+
+def test_title_and_description_of_two_responses_are_a_fault(evidence: AnswerEvidence) -> None:
+    fault = evidence.fault_of_theme(FREIGHT[0], f"{PRICING[1]} {MORE}")
+    assert fault is not None
+    assert "no response gave the title" in fault

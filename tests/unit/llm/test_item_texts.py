@@ -112,8 +112,30 @@ async def test_write_names_a_theme_in_one_request() -> None:
     )
 
 
+async def test_a_sound_title_stays_where_the_description_is_selected() -> None:
+    text = await theme(titled("Freight", INVENTED), titled("Ocean freight", INVENTED))
+    assert (text.name, text.mode) == ("Ocean freight", "select")
+    assert text.description == f"{FIRST} {SENTENCES[1]}"
+
+
+async def test_a_sound_description_stays_where_the_title_is_selected() -> None:
+    text = await theme(titled("Theft in Chile"), titled("Theft in Peru"), "1")
+    assert text.name.lower() in SENTENCES[0] + SENTENCES[1]
+    assert text.description == "Companies say what ocean freight costs them."
+
+
+async def test_title_and_description_are_never_of_two_answers() -> None:
+    text = await theme(titled("Theft in Chile"), titled("Freight", INVENTED))
+    assert text == ThemeText("Freight", f"{FIRST} {SENTENCES[1]}", "select")
+
+
+async def test_a_whole_second_answer_replaces_the_first() -> None:
+    text = await theme(titled("Freight", INVENTED), titled("Ocean freight"))
+    assert text.name == "Ocean freight"
+
+
 async def test_write_falls_back_to_a_spoken_phrase() -> None:
-    text = await theme(titled("Theft in Chile"), titled("Freight", INVENTED), "1")
+    text = await theme(titled("Theft in Chile", INVENTED), titled("Theft", INVENTED), "1")
     assert text.mode == "select"
     assert text.name.lower() in SENTENCES[0] + SENTENCES[1]
     assert text.description == f"{FIRST} {SENTENCES[1]}"
