@@ -65,12 +65,13 @@ def build_command(
         ftm build --map-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ours:v7
         --reduce-image-uri 123456789012.dkr.ecr.us-west-2.amazonaws.com/ours:v7
     """
-    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.console import print_json, say
     from ftm_cli.operations.aws import image_steps
     from ftm_cli.operations.aws.deployment import build_of, deploy_settings
     from ftm_cli.operations.aws.pin import read_pin
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.images import Build, ImageUris
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.setup import BuildReport
     from ftm_cli.views.target import pinned_session
     from ftm_core.contracts.errors import InputError

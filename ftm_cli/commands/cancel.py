@@ -26,7 +26,8 @@ def cancel_command(
 
         ftm cancel 2023Q1-20230601-120000 --target slurm
     """
-    from ftm_cli.console import confirm_or_decline, print_json, progress_listener, say
+    from ftm_cli.console import confirm_or_decline, print_json, say
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.runs import CancelReport
     from ftm_cli.targets.base import SupportsCancel
     from ftm_cli.views.target import announced_target

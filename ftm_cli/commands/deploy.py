@@ -115,13 +115,14 @@ def _plan(
     as_json: bool,
 ) -> Sequence[PlannedStep]:
     """Plan every step and show the plan; with --yes each step is planned when its turn comes."""
-    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.console import print_json
     from ftm_cli.operations.aws.deployment import require_deployable
     from ftm_cli.operations.aws.outputs import deployed_instance_type
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
     from ftm_cli.operations.deploy import plan_deploy
     from ftm_cli.operations.deploy_report import costs_of, deploy_plan_report
+    from ftm_cli.progress import progress_listener
     from ftm_cli.views.deployment import show_deploy_plan
 
     costs = costs_of(settings, read_prices(), deployed_instance_type())
@@ -148,11 +149,12 @@ def _deploy(
     as_json: bool,
 ) -> None:
     """Confirm the plan, record the options, and apply step by step."""
-    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.console import print_json
     from ftm_cli.operations.aws.deployment import next_step, record_deployment
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.deploy import deploy
     from ftm_cli.operations.deploy_report import deploy_report
+    from ftm_cli.progress import progress_listener
     from ftm_cli.views.deployment import Approver, confirm_plan, raise_if_declined, show_deployed
 
     if not yes:

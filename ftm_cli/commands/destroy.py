@@ -31,11 +31,12 @@ def destroy_command(
 
         ftm destroy --only stepfunctions --yes
     """
-    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.console import print_json, say
     from ftm_cli.operations.aws.deployment import deploy_settings
     from ftm_cli.operations.aws.teardown import plan_teardown, tear_down
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.deploy_report import deploy_plan_report, deploy_report
+    from ftm_cli.progress import progress_listener
     from ftm_cli.views.deployment import (
         Approver,
         changes_anything,

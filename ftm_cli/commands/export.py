@@ -67,7 +67,8 @@ def export_command(
 
         ftm export --quarters 2016Q3..2017Q1 --format csv
     """  # fmt: skip
-    from ftm_cli.console import print_json, print_table, progress_listener
+    from ftm_cli.console import print_json, print_table
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.quarters import ExportReport
     from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data

@@ -97,7 +97,7 @@ def ingest_command(
 
         ftm ingest components.csv --with detail.csv --with persons.csv --quarter 2018Q1..2021Q4
     """
-    from ftm_cli.console import progress_listener
+    from ftm_cli.progress import progress_listener
     from ftm_cli.views import ingest as ingest_view
     from ftm_cli.views.target import open_data
     from ftm_core.transcripts.ingest import IngestOptions, ingest

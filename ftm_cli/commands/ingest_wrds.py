@@ -62,7 +62,8 @@ def wrds_command(
     import os
     import time
 
-    from ftm_cli.console import progress_listener, say
+    from ftm_cli.console import say
+    from ftm_cli.progress import progress_listener
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.transcripts.wrds.credentials import LoginFlags, find_login

@@ -42,7 +42,8 @@ def merge_identifiers_command(
     """
     import datetime as dt
 
-    from ftm_cli.console import progress_listener, say
+    from ftm_cli.console import say
+    from ftm_cli.progress import progress_listener
     from ftm_cli.views.target import open_data
     from ftm_core.contracts.quarters import Quarter
     from ftm_core.transcripts.identifiers_file import read_links

@@ -81,7 +81,7 @@ def fetch_command(
 
         ftm models fetch hf:OWNER/REPO/FILE.gguf
     """
-    from ftm_cli.console import progress_listener
+    from ftm_cli.progress import progress_listener
     from ftm_core.contracts.errors import InputError
     from ftm_core.llm.bundled_model import MODEL_NAME, MODEL_SHA256, fetch_bundled_model
     from ftm_core.llm.local_models import BUNDLED, HUGGING_FACE, KnownModel, known_models

@@ -29,7 +29,8 @@ def package_command(
 
         ftm package --data s3://my-bucket --json
     """
-    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.console import print_json
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.quarters import PackagedQuarter, PackageReport
     from ftm_cli.targets import chosen_quarter
     from ftm_cli.views.target import open_data

@@ -52,7 +52,8 @@ def report_command(
 
         ftm report --data s3://my-bucket --output 2023Q1.html --json
     """
-    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.console import print_json
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.quarters import ReportReport
     from ftm_cli.targets.quarters import select_finished
     from ftm_cli.views.target import open_data

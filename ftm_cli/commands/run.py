@@ -179,7 +179,8 @@ def _run(
     target: Target, plans: Sequence[QuarterPlan], options: RunOptions, *, yes: bool, as_json: bool
 ) -> None:
     """Confirm what costs money, run, and show the results; raises the error of a failed quarter."""
-    from ftm_cli.console import confirm_or_decline, print_json, progress_listener
+    from ftm_cli.console import confirm_or_decline, print_json
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.runs import RunReport
     from ftm_cli.targets.reports import plan_report
     from ftm_cli.targets.running import raise_first_error, run_quarters

@@ -45,8 +45,9 @@ def smoke_command(
 
         ftm smoke --quarter 2023Q1 --target local
     """
-    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.console import print_json
     from ftm_cli.operations.smoke import SmokeTest
+    from ftm_cli.progress import progress_listener
     from ftm_cli.targets.reports import plan_report, smoke_report
     from ftm_cli.views.run import show_plans
     from ftm_cli.views.smoke import show_smoke_test

@@ -57,8 +57,9 @@ def plan_command(
 
         ftm step plan --quarter 2023Q1 --run-name 2023Q1-first
     """
-    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.console import print_json
     from ftm_cli.operations.steps import plan_step
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.runs import PlanStepResult
 
     step = _step(quarter, run_name, data, llm_url_file, restart=restart, max_firms=max_firms)
@@ -100,8 +101,9 @@ def map_command(
 
         ftm step map --quarter 2023Q1 --run-name 2023Q1-first --batch 0
     """
-    from ftm_cli.console import counted, print_json, progress_listener, say
+    from ftm_cli.console import counted, print_json, say
     from ftm_cli.operations.steps import map_step
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.runs import FirmCounts, MapStepResult
 
     step = _step(quarter, run_name, data, llm_url_file)
@@ -144,8 +146,9 @@ def reduce_command(
 
         ftm step reduce --quarter 2023Q1 --run-name 2023Q1-first
     """
-    from ftm_cli.console import counted, print_json, progress_listener, say
+    from ftm_cli.console import counted, print_json, say
     from ftm_cli.operations.steps import reduce_step
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.runs import ReduceStepResult
 
     step = _step(quarter, run_name, data, llm_url_file)

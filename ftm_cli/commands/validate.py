@@ -32,7 +32,8 @@ def validate_command(
 
         ftm validate --target local --json
     """
-    from ftm_cli.console import print_json, progress_listener
+    from ftm_cli.console import print_json
+    from ftm_cli.progress import progress_listener
     from ftm_cli.targets.reports import validate_report
     from ftm_cli.views.diagnosis import show_checks
     from ftm_cli.views.target import announced_target

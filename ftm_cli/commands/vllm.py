@@ -103,13 +103,14 @@ def scale_down_command(
 
 def scale(count: int, *, no_wait: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Plan, confirm, change, wait."""
-    from ftm_cli.console import print_json, progress_listener, say
+    from ftm_cli.console import print_json, say
     from ftm_cli.operations.aws.errors import CapacityError
     from ftm_cli.operations.aws.executions import Executions
     from ftm_cli.operations.aws.outputs import deployed_instance_type
     from ftm_cli.operations.aws.vllm import Vllm
     from ftm_cli.operations.aws.waiting import stopped_by_signals
     from ftm_cli.operations.costs import read_prices
+    from ftm_cli.progress import progress_listener
     from ftm_cli.results.setup import VllmCounts, VllmPlanReport
     from ftm_cli.views.target import pinned_session
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ftm_cli.console import confirm_or_decline, paused, print_table, say, stderr, stdout
+from ftm_cli.console import confirm_or_decline, print_table, say, stderr, stdout
+from ftm_cli.progress import paused
 from ftm_core.contracts.errors import DeclinedError
 from ftm_core.contracts.events import Listener, Note
 

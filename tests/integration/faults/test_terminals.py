@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftm_cli import console
+from ftm_cli import console, progress
 from ftm_core.contracts.events import StageAdvanced, StageFinished, StageStarted
 from ftm_core.pipeline import _StageClock
 from tests.fakes.small_quarter import SmallQuarter
@@ -165,8 +165,8 @@ def test_progress_in_a_pipe_is_printed_regularly(capsys: pytest.CaptureFixture[s
 
     The first version spoke only when something advanced: a stage that hangs said nothing.
     """
-    assert console.PLAIN_LINE_SECONDS == 30
-    with console._PlainLines(every=0.05) as listener:
+    assert progress.PLAIN_LINE_SECONDS == 30
+    with progress._PlainLines(every=0.05) as listener:
         listener(StageStarted("map", 10, "firms"))
         listener(StageAdvanced("map", 4))
         deadline = time.monotonic() + 10
@@ -180,7 +180,7 @@ def test_progress_in_a_pipe_is_printed_regularly(capsys: pytest.CaptureFixture[s
 
 def test_progress_of_a_stage_without_total_shows_time(capsys: pytest.CaptureFixture[str]) -> None:
     """Class: silence without a terminal, further members: no total known, nothing done yet."""
-    lines = console._PlainLines()
+    lines = progress._PlainLines()
     lines(StageStarted("reduce", None, "steps"))
     lines(StageStarted("read", 7, "files"))
     reported = [lines._line(stage, time.monotonic() + 240) for stage in ("reduce", "read")]
@@ -196,7 +196,7 @@ def test_progress_stage_cut_short_is_not_finished(capsys: pytest.CaptureFixture[
 
     After SIGTERM the log said "reduce: finished in 97.5 s".
     """
-    lines = console._PlainLines()
+    lines = progress._PlainLines()
     with pytest.raises(KeyboardInterrupt), _StageClock(lines).stage("reduce", None, "steps", 0):
         raise KeyboardInterrupt
     with _StageClock(lines).stage("map", 1, "firms", 0):

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from ftm_cli.console import confirm_or_decline, progress_columns, progress_listener
+from ftm_cli.console import confirm_or_decline
+from ftm_cli.progress import progress_columns, progress_listener
 from ftm_cli.results.runs import Check, Finding
 from ftm_cli.views.diagnosis import show_checks, show_findings
 from ftm_cli.views.history import show_runs

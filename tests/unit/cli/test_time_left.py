@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from ftm_cli.console import can_estimate
+import pytest
+
+from ftm_cli.progress import Pace, can_estimate
 
 
 def test_no_estimate_from_the_first_few_units() -> None:
@@ -25,3 +27,20 @@ def test_first_estimate_is_right_within_a_factor_of_two() -> None:
             done += 1
         estimate = elapsed / done * (len(seconds) - done)
         assert 0.5 < estimate / sum(seconds[done:]) < 2
+
+
+def test_estimate_follows_the_pace_of_the_last_minutes() -> None:
+    """200 firms whose answers are cached take a minute; of the others one takes twelve seconds."""
+    pace = Pace()
+    done = 0.0
+    for second in range(0, 900, 2):
+        done = min(200.0, second / 60 * 200) + max(0, second - 60) / 12
+        rate = pace.rate(second, done)
+    assert rate == pytest.approx(1 / 12)
+
+
+def test_work_that_stands_still_has_no_pace() -> None:
+    pace = Pace()
+    rates = [pace.rate(second, min(second, 50)) for second in range(0, 600, 10)]
+    assert rates[3] == 1
+    assert rates[-1] == 0
