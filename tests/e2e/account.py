@@ -174,7 +174,8 @@ class Account:
         line = 'INFO:     127.0.0.1:0 - "POST /v1/chat/completions HTTP/1.1" 200 OK'
         events: Any = [
             {"timestamp": int(entry.at * 1000), "message": line}
-            for entry in entries
+            # Answers that end at the same time are noted in either order.
+            for entry in sorted(entries, key=lambda entry: entry.at)
             if entry.event == "answered"
         ]
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
