@@ -214,9 +214,6 @@ def main() -> None:
             else:
                 ways[name] = running.enter_context(Processes(WAYS[name], graphs, n_cores))
         measures = measure(ways, calls, given.rounds, given.alone)
-    for name, values in measures.items():
-        shown = "  ".join(f"{label} {value:.4g}" for label, value in values.items())
-        print(f"embedding_backends  {name:36} {shown}")
     about = {"calls": len(calls), "sentences": sum(map(len, calls)), "rounds": given.rounds}
     report("embedding_backends", about | measures)
 

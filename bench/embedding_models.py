@@ -7,7 +7,6 @@ made once, by ``make_graphs``, in a process that ends before anything is measure
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ftm_core.topics.embedding import SENTENCES_PER_PASS, Vectors, bundled_model_folder
+from ftm_core.topics.int8_embedding import convert, load_tokenizer
 
 Ids = npt.NDArray[np.int64]
 # (ids, lengths) of a pass, both padded to one length, to states of shape (texts, tokens, values).
@@ -98,7 +98,7 @@ class BatchedEmbedder:
     """Token ids, passes and the mean over tokens around a backend; as in Int8Embedder."""
 
     def __init__(self, forward: Forward, batches: Batches) -> None:
-        self._tokenizer = load_tokenizer()
+        self._tokenizer = load_tokenizer(bundled_model_folder())
         self._forward = forward
         self._batches = batches
 
@@ -117,18 +117,6 @@ class BatchedEmbedder:
             means /= np.linalg.norm(means, axis=1, keepdims=True)
             vector_of |= {distinct[row]: means[place] for place, row in enumerate(rows)}
         return np.array([vector_of[text] for text in texts], np.float32)
-
-
-def load_tokenizer() -> Any:
-    """The bundled model's tokenizer, without padding."""
-    from tokenizers import Tokenizer
-
-    folder = bundled_model_folder()
-    shape = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(shape["max_seq_length"])
-    return tokenizer
 
 
 class SentenceTransformersEmbedder:
@@ -278,14 +266,9 @@ def make_graphs(graphs: Path, calibration: Sequence[str]) -> None:
     import torch
     from transformers import AutoModel
 
-    from ftm_core.topics.int8_embedding import _specification
-
     folder = bundled_model_folder()
-    specification, _ = _specification(folder)
-    specification.validate()
-    specification.optimize(quantization="int8")
     (graphs / "ctranslate2").mkdir(parents=True, exist_ok=True)
-    specification.save(str(graphs / "ctranslate2"))
+    convert(folder, graphs / "ctranslate2")
 
     bert = AutoModel.from_pretrained(folder, attn_implementation="eager", local_files_only=True)
 
@@ -348,7 +331,7 @@ def _quantize_for_openvino(graphs: Path, calibration: Sequence[str]) -> None:
     import openvino
 
     model = openvino.Core().read_model(graphs / "model.onnx")
-    tokenizer = load_tokenizer()
+    tokenizer = load_tokenizer(bundled_model_folder())
     sentences = [np.array([encoding.ids]) for encoding in tokenizer.encode_batch(calibration)]
     inputs = [_inputs(ids, np.array([ids.shape[1]])) for ids in sentences]
     quantized = nncf.quantize(

@@ -12,17 +12,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
 import numpy as np
 from bertopic.representation._mmr import mmr
 
 from bench.corpus import maec_firms
-from bench.map_firms import coherence_over, embedded
+from bench.map_firms import embedded, keyword_quality
 from bench.measuring import report
 from ftm_core.contracts.settings import Settings
-from ftm_core.quality.coherence import diversity
 from ftm_core.topics import topic_model
 from ftm_core.topics.embedding import Vectors, load_embedder
 from ftm_core.topics.keywords import choose_keywords
@@ -107,9 +105,7 @@ def measure(n_firms: int) -> dict[str, Any]:
     for name, choose, weight in ways:
         found = [[choose(topic, weight) for topic in firm] for firm in topics]
         way = name if name == "no MMR" else f"MMR {weight} by {name}"
-        measures[f"NPMI, {way}"] = coherence_over(firms, found)
-        spread = [value for firm in found if (value := diversity(firm)) is not None]
-        measures[f"diversity within a firm, {way}"] = mean(spread)
+        measures |= keyword_quality(firms, found, way)
     return measures
 
 

@@ -234,27 +234,39 @@ def served(given: str) -> Iterator[tuple[str, int]]:
         yield server.base_url, SLOTS
 
 
-def questions(cases: Mapping[str, Any], n_topics: int, n_themes: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Question:
+    """An item in one variant, and what its line says beside the answer."""
+
+    variant: Variant
+    item: Mapping[str, Any]
+    line: Mapping[str, Any]
+
+
+def questions(cases: Mapping[str, Any], n_topics: int, n_themes: int) -> list[Question]:
     """Every item in every variant: themes among the topics, so that a stopped run has both."""
     items = [("topic", TOPIC_VARIANTS, item) for item in cases["topics"][:n_topics]]
     themes = [("theme", THEME_VARIANTS, item) for item in cases["themes"][:n_themes]]
     for place, theme in enumerate(themes):
         items.insert(2 * place, theme)
     return [
-        {
-            "kind": kind,
-            "variant": name,
-            "shown": item["texts"][:SENTENCES] if kind == "topic" else item["sentences"],
-            "keywords": item["keywords"][:6],
-            "ask": (variants[name], item),
-        }
+        Question(
+            variant,
+            item,
+            {
+                "kind": kind,
+                "variant": name,
+                "shown": item["texts"][:SENTENCES] if kind == "topic" else item["sentences"],
+                "keywords": item["keywords"][:6],
+            },
+        )
         for kind, variants, item in items
-        for name in variants
+        for name, variant in variants.items()
     ]
 
 
-def _asked(question: Mapping[str, Any]) -> tuple[str, str, str]:
-    return question["kind"], question["variant"], json.dumps(question["shown"])
+def _asked(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    return line["kind"], line["variant"], json.dumps(line["shown"])
 
 
 def ask_all(given: str, cases_file: Path, out: Path, n_topics: int, n_themes: int) -> None:
@@ -262,14 +274,14 @@ def ask_all(given: str, cases_file: Path, out: Path, n_topics: int, n_themes: in
     cases = json.loads(cases_file.read_text())
     answered = out.read_text().splitlines() if out.exists() else []
     done = {_asked(json.loads(line)) for line in answered}
-    missing = [q for q in questions(cases, n_topics, n_themes) if _asked(q) not in done]
+    missing = [q for q in questions(cases, n_topics, n_themes) if _asked(q.line) not in done]
     with (
         served(given) as (url, at_once),
         httpx.Client(trust_env=False, timeout=1800) as http,
         concurrent.futures.ThreadPoolExecutor(at_once) as pool,
         out.open("a") as lines,
     ):
-        answers = {pool.submit(ask, http, url, *q.pop("ask")): q for q in missing}
+        answers = {pool.submit(ask, http, url, q.variant, q.item): q.line for q in missing}
         for answer in concurrent.futures.as_completed(answers):
             lines.write(json.dumps({**answers[answer], **answer.result()}) + "\n")
             lines.flush()

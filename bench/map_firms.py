@@ -115,9 +115,7 @@ async def measure(firms: list[pa.Table], n_pairs: int) -> dict[str, Any]:
         "firms a minute, loop": 60 * len(firms) / sum(ratio.theirs_seconds),
     }
     for side, keywords in found.items():
-        measures[f"NPMI, {side}"] = coherence_over(in_order, keywords)
-        spread = [value for firm in keywords if (value := diversity(firm)) is not None]
-        measures[f"diversity within a firm, {side}"] = sum(spread) / len(spread)
+        measures |= keyword_quality(in_order, keywords, side)
         measures[f"topics, {side}"] = sum(len(firm) for firm in keywords)
     return measures
 
@@ -128,7 +126,18 @@ def embedded(firm: pa.Table) -> list[str]:
     return [_MASK.sub("", text) for text, speaker in spoken if not is_small_talk(text, speaker)]
 
 
-def coherence_over(firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]]) -> float:
+def keyword_quality(
+    firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]], side: str
+) -> dict[str, float]:
+    """Coherence and diversity of the keywords of one side's topics, firm by firm."""
+    spread = [value for firm in keywords if (value := diversity(firm)) is not None]
+    return {
+        f"NPMI, {side}": _coherence(firms, keywords),
+        f"diversity within a firm, {side}": sum(spread) / len(spread),
+    }
+
+
+def _coherence(firms: Sequence[pa.Table], keywords: Sequence[Sequence[Keywords]]) -> float:
     """Mean NPMI of all topics, counted over all calls of the corpus."""
     words = CallWords()
     for firm in firms:

@@ -133,11 +133,7 @@ def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
 def report(name: str, metrics: dict[str, Any]) -> None:
     """Print the values, and write them with commit, command and machine to measured/NAME.json."""
     for label, value in metrics.items():
-        print(
-            f"{name}  {label}: {value:.4g}"
-            if isinstance(value, float)
-            else f"{name}  {label}: {value}"
-        )
+        print(f"{name}  {label}: {_shown(value)}")
     MEASURED.mkdir(exist_ok=True)
     record = {
         "name": name,
@@ -157,6 +153,12 @@ def report(name: str, metrics: dict[str, Any]) -> None:
     }
     text = json.dumps(record, indent=1)
     (MEASURED / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{label} {_shown(part)}" for label, part in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @cache

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.progress import (
@@ -166,15 +167,20 @@ def paused(listener: Listener) -> Iterator[None]:
             progress.start()
 
 
+@dataclass
+class _OpenStage:
+    started: StageStarted
+    began: float
+    pace: Pace = field(default_factory=Pace)
+    done: int = 0
+
+
 class _PlainLines:
     """Lines for logs: what starts and ends, and every so often how far each open stage is."""
 
     def __init__(self, every: float = PLAIN_LINE_SECONDS) -> None:
         self._every = every
-        self._stages: dict[str, StageStarted] = {}
-        self._done: dict[str, int] = {}
-        self._began: dict[str, float] = {}
-        self._paces: dict[str, Pace] = {}
+        self._stages: dict[str, _OpenStage] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._clock = threading.Thread(target=self._tell_regularly, daemon=True)
@@ -193,16 +199,13 @@ class _PlainLines:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, StageStarted):
-            self._stages[event.stage] = event
-            self._done[event.stage] = 0
-            self._began[event.stage] = time.monotonic()
-            self._paces[event.stage] = Pace()
+            self._stages[event.stage] = _OpenStage(event, time.monotonic())
             unit = event.unit.removesuffix("s") if event.total == 1 else event.unit
             total = f", {event.total:,} {unit}" if event.total is not None else ""
             already = f", {event.done} done before" if event.done else ""
             say(f"{event.stage}: started{total}{already}")
         elif isinstance(event, StageAdvanced) and event.stage in self._stages:
-            self._done[event.stage] += event.amount
+            self._stages[event.stage].done += event.amount
         elif isinstance(event, StageFinished):
             self._stages.pop(event.stage, None)
             how = "finished in" if event.is_complete else "stopped after"
@@ -217,14 +220,14 @@ class _PlainLines:
                     say(self._line(stage, time.monotonic()))
 
     def _line(self, stage: str, now: float) -> str:
-        started, done = self._stages[stage], self._done[stage]
-        elapsed = now - self._began[stage]
-        rate = self._paces[stage].rate(elapsed, done)
+        open_stage = self._stages[stage]
+        started, done, elapsed = open_stage.started, open_stage.done, now - open_stage.began
         if started.total is None:
             return (
                 f"{stage}: {started.done + done} {started.unit}, {_minutes(elapsed)} since it began"
             )
         text = f"{stage}: {started.done + done}/{started.total} {started.unit}"
+        rate = open_stage.pace.rate(elapsed, done)
         if not rate or not can_estimate(done, started.total - started.done):
             return f"{text}, {_minutes(elapsed)} since it began"
         left = max(0, started.total - started.done - done) / rate

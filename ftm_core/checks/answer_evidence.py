@@ -11,8 +11,14 @@ from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.data.finished import FinishedQuarter
 from ftm_core.llm.answers import AnswerStore
-from ftm_core.llm.candidates import clean_sentence, title_of
-from ftm_core.llm.item_texts import THEME_FIELDS, TOPIC_FIELDS, topic_text, written_fields
+from ftm_core.llm.candidates import clean_sentence
+from ftm_core.llm.item_texts import (
+    THEME_FIELDS,
+    TOPIC_FIELDS,
+    topic_text,
+    written_fields,
+    written_title,
+)
 from ftm_core.llm.messages import Answer, Parameters, Prompt, content_hash
 from ftm_core.row_code import row_code_version
 
@@ -47,7 +53,7 @@ class AnswerEvidence:
             if "description" not in answer.text:
                 continue
             if fields := written_fields(answer, THEME_FIELDS):
-                title = title_of(fields["title"].rstrip(".:;, "))
+                title = written_title(fields["title"])
                 parts = ([title, fields["description"]], [title], [fields["description"]])
                 self._written.update(map(digest, parts))
 

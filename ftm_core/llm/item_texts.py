@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ftm_core.contracts.errors import LlmRequestError
 from ftm_core.contracts.settings import AnswerMode
@@ -117,11 +118,12 @@ async def theme_text(
         sentences, keywords, limit=candidates.DESCRIPTION_SENTENCES
     )
     description = written.get("description") or " ".join(map(_ended, leading))
-    title = written.get("title", "").rstrip(".:;, ") or await _selected_title(
-        keywords, sentences, leading, taken, ask
-    )
+    if "title" in written:
+        title = written_title(written["title"])
+    else:
+        title = await _selected_title(keywords, sentences, leading, taken, ask)
     is_written = len(written) == len(THEME_FIELDS)
-    return ThemeText(candidates.title_of(title), description, "write" if is_written else "select")
+    return ThemeText(title, description, "write" if is_written else "select")
 
 
 async def _selected_title(
@@ -138,8 +140,8 @@ async def _selected_title(
     )
     offered = [phrase for phrase in phrases if phrase.lower() not in taken] or phrases
     prompt = prompts.phrase_choice_prompt(prompts.shown(leading, len(leading)), offered)
-    title, _ = await _chosen(prompt, offered, ask)
-    return title
+    phrase, _ = await _chosen(prompt, offered, ask)
+    return candidates.title_of(phrase)
 
 
 def written_fields(answer: Answer, fields: Mapping[str, int]) -> dict[str, str] | None:
@@ -152,6 +154,11 @@ def written_fields(answer: Answer, fields: Mapping[str, int]) -> dict[str, str] 
         name: " ".join(list(dict.fromkeys(split(text)))[: fields[name]])
         for name, text in found.items()
     }
+
+
+def written_title(text: str) -> str:
+    """The title of a written answer as a theme bears it."""
+    return candidates.title_of(text.rstrip(".:;, "))
 
 
 def title_problems(title: str, keywords: Sequence[str], sources: SourceVocabulary) -> list[str]:
@@ -185,14 +192,13 @@ async def _written(
     for attempt in (1, 2):
         answer = await ask(asked, max_tokens)
         fields = written_fields(answer, names) or {}
-        problems = {name: check[name](text) for name, text in fields.items()}
-        good = {name: text for name, text in fields.items() if not problems[name]}
+        wrong = {name: found for name, text in fields.items() if (found := check[name](text))}
+        good = {name: text for name, text in fields.items() if name not in wrong}
         kept = good if len(good) >= len(kept) else kept
         if len(good) == len(names):
             break
         if attempt == 1:
-            found = [problem for name in fields for problem in problems[name]]
-            found = found or ["It is not the JSON asked for."]
+            found = list(chain(*wrong.values())) or ["It is not the JSON asked for."]
             asked = prompts.correction_prompt(prompt, answer.text, found)
     return kept, answer
 

@@ -29,20 +29,13 @@ class Int8Embedder:
         with without_packages("torch", "transformers"):
             import ctranslate2
             import ctranslate2.specs
-        from tokenizers import Tokenizer
 
-        shape = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
         self._batch_size = batch_size
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(shape["max_seq_length"])
+        self._tokenizer = load_tokenizer(folder)
         # Converted again from the verified weights at each start, in a second or so: a copy kept on
         # disk would have to be verified as well.
         with tempfile.TemporaryDirectory() as made:
-            spec, self._dimensions = _specification(folder)
-            spec.validate()
-            spec.optimize(quantization="int8")
-            spec.save(made)
+            self._dimensions = convert(folder, Path(made))
             self._encoder = ctranslate2.Encoder(
                 made, device="cpu", compute_type="int8", inter_threads=1, intra_threads=1
             )
@@ -66,6 +59,26 @@ class Int8Embedder:
         used = np.arange(states.shape[1]) < lengths[:, None]
         means = np.einsum("bsd,bs->bd", states, used.astype(np.float32)) / lengths[:, None]
         return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The model's tokenizer, which pads nothing and cuts at the model's longest input."""
+    from tokenizers import Tokenizer
+
+    shape = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(shape["max_seq_length"])
+    return tokenizer
+
+
+def convert(folder: Path, target: Path) -> int:
+    """Write the model in 8-bit integers for CTranslate2; returns the length of a vector."""
+    spec, dimensions = _specification(folder)
+    spec.validate()
+    spec.optimize(quantization="int8")
+    spec.save(str(target))
+    return dimensions
 
 
 def _specification(folder: Path) -> tuple[Any, int]:
