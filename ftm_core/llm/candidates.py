@@ -10,7 +10,7 @@ from ftm_core.text.stems import stem
 from ftm_core.text.tokens import WORD
 
 # Sentences offered for one summary, phrases for one title.
-SENTENCE_CANDIDATES = 4
+SENTENCE_CANDIDATES = 3
 PHRASE_CANDIDATES = 6
 DESCRIPTION_SENTENCES = 3
 # Words of a sentence that reads well on its own. Shorter ones lack a subject, longer ones ramble.

@@ -5,6 +5,7 @@ Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,33 @@ _KV_VALUE_BYTES = 2
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """One tensor: its ggml type, its number of values, and its place within the data (bytes).
+
+    ``described_at`` is where in the file its type and place stand, as uint32 and uint64.
+    """
+
+    kind: int
+    n_values: int
+    offset: int
+    described_at: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of its data; 0 where its type is not known."""
+        return size_of(self.kind, self.n_values)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a file's tensors are; ``data_at`` is the byte that their places count from."""
+
+    tensors: tuple[Tensor, ...]
+    data_at: int
+    alignment: int
+
+
+@dataclass(frozen=True)
 class GgufModel:
     """What a GGUF file says of itself; lengths in tokens, sizes in bytes."""
 
@@ -47,10 +75,17 @@ class GgufModel:
     license: str
     context_length: int
     kv_bytes_per_token: int
+    layout: Layout
 
     def memory(self, *, slots: int, slot_context: int) -> int:
-        """Bytes that serving the file takes, about: weights, context of all slots, buffers."""
-        return self.size + slots * slot_context * self.kv_bytes_per_token + _OVERHEAD_BYTES
+        """Bytes that serving takes beside the weights, about: context of all slots, buffers."""
+        return slots * slot_context * self.kv_bytes_per_token + _OVERHEAD_BYTES
+
+
+def size_of(kind: int, n_values: int) -> int:
+    """Bytes of so many values of a ggml type; 0 where the type is not known."""
+    per_block, block_bytes = _BLOCKS.get(kind, (1, 0))
+    return n_values // per_block * block_bytes
 
 
 def read_gguf(path: Path) -> GgufModel:
@@ -89,13 +124,14 @@ def _read(file: BinaryIO, path: Path, size: int) -> GgufModel:
     for _ in range(n_values):
         key = _string(file)
         values[key] = _value(file, struct.unpack("<I", _exactly(file, 4))[0])
-    end = _end_of_tensors(file, n_tensors, int(values.get("general.alignment", _ALIGNMENT)))
+    layout = _layout(file, n_tensors, max(1, int(values.get("general.alignment", _ALIGNMENT))))
+    end = layout.data_at + max((one.offset + one.size for one in layout.tensors), default=0)
     if size < end:
         raise _damaged(path, f"is truncated: it has {size:,} of {end:,} bytes")
-    return _model(path, size, values)
+    return _model(path, size, values, layout)
 
 
-def _model(path: Path, size: int, values: dict[str, Any]) -> GgufModel:
+def _model(path: Path, size: int, values: dict[str, Any], layout: Layout) -> GgufModel:
     architecture = str(values.get("general.architecture", ""))
 
     def number(name: str, default: int = 0) -> int:
@@ -121,25 +157,22 @@ def _model(path: Path, size: int, values: dict[str, Any]) -> GgufModel:
         license=str(values.get("general.license") or ""),
         context_length=number("context_length"),
         kv_bytes_per_token=2 * layers * kv_heads * width * _KV_VALUE_BYTES,
+        layout=layout,
     )
 
 
-def _end_of_tensors(file: BinaryIO, n_tensors: int, alignment: int) -> int:
-    """The byte at which the last tensor ends; that of its start where its type is not known."""
-    ends = [0]
+def _layout(file: BinaryIO, n_tensors: int, alignment: int) -> Layout:
+    tensors = []
     for _ in range(n_tensors):
         _string(file)
         n_dimensions = struct.unpack("<I", _exactly(file, 4))[0]
         if n_dimensions > 8:
             raise EOFError
-        n_items = 1
-        for length in struct.unpack(f"<{n_dimensions}Q", _exactly(file, 8 * n_dimensions)):
-            n_items *= length
+        lengths = struct.unpack(f"<{n_dimensions}Q", _exactly(file, 8 * n_dimensions))
+        described_at = file.tell()
         kind, offset = struct.unpack("<IQ", _exactly(file, 12))
-        per_block, block_bytes = _BLOCKS.get(kind, (1, 0))
-        ends.append(offset + n_items // per_block * block_bytes)
-    start = -(-file.tell() // max(alignment, 1)) * max(alignment, 1)
-    return start + max(ends)
+        tensors.append(Tensor(kind, math.prod(lengths), offset, described_at))
+    return Layout(tuple(tensors), -(-file.tell() // alignment) * alignment, alignment)
 
 
 def _value(file: BinaryIO, kind: int) -> Any:

@@ -19,6 +19,7 @@ import psutil
 from ftm_core.contracts.checksums import verify_sha256
 from ftm_core.contracts.errors import InputError, RetryableError
 from ftm_core.contracts.events import Listener, ignore
+from ftm_core.llm import eight_bit_weights
 from ftm_core.llm.bundled_model import (
     MODEL_FILE,
     MODEL_LICENSE,
@@ -107,9 +108,10 @@ def plan_server(file: GgufModel, *, concurrent: int, available: int | None = Non
         available = available_memory()
     slot_context = min(SLOT_CONTEXT, file.context_length)
     slots = max(1, min(most_slots(file.size), concurrent // 2))
-    while slots > 1 and file.memory(slots=slots, slot_context=slot_context) > available:
+    weights = eight_bit_weights.served_size(file)
+    while slots > 1 and weights + file.memory(slots=slots, slot_context=slot_context) > available:
         slots -= 1
-    memory = file.memory(slots=slots, slot_context=slot_context)
+    memory = weights + file.memory(slots=slots, slot_context=slot_context)
     if memory > available:
         raise InputError(
             f"The model file {file.path}",

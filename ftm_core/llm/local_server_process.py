@@ -10,6 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ftm_core.llm import eight_bit_weights
+from ftm_core.llm.gguf import read_gguf
+
 _PARENT_CHECK_SECONDS = 0.25
 # Connections beyond those being answered: health probes must never queue behind completions.
 _SPARE_HTTP_THREADS = 64
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from xllamacpp import CommonParams, Server
 
     params = CommonParams()
-    params.model.path = str(options.model)
+    params.model.path = str(_served(options.model, options.address_file.parent))
     params.model_alias = {options.alias}
     params.hostnames = ["127.0.0.1"]
     params.port = options.port
@@ -63,6 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     temporary.write_text(server.listening_address, encoding="ascii")
     temporary.replace(options.address_file)
     threading.Event().wait()
+
+
+def _served(model: Path, folder: Path) -> Path:
+    """The file to load: the model's own, or a faster copy of it.
+
+    The copy is made again at each start, in a second or less: one kept on disk would have to be
+    verified as well.
+    """
+    file = read_gguf(model)
+    if not eight_bit_weights.gains(file):
+        return model
+    copy = folder / f"{model.stem}.eight-bit.gguf"
+    eight_bit_weights.write_copy(file, copy)
+    return copy
 
 
 def _end_with(parent: int, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 _STRING, _UINT32 = 8, 4
 
@@ -18,8 +19,14 @@ def _entry(key: str, value: str | int) -> bytes:
     return _text(key) + struct.pack("<II", _UINT32, value)
 
 
-def gguf_bytes(*, version: int = 3, architecture: str = "llama", blocks: int = 2) -> bytes:
-    """A whole file with one tensor of 64 numbers (float32)."""
+def gguf_bytes(
+    *,
+    version: int = 3,
+    architecture: str = "llama",
+    blocks: int = 2,
+    tensors: Sequence[tuple[int, int, bytes]] = ((0, 64, b"\1" * 256),),
+) -> bytes:
+    """A whole file; each tensor is ggml's type, its number of values and its data."""
     values: dict[str, str | int] = {
         "general.architecture": architecture,
         "general.name": "Tiny",
@@ -30,7 +37,10 @@ def gguf_bytes(*, version: int = 3, architecture: str = "llama", blocks: int = 2
         f"{architecture}.attention.head_count": 2,
         f"{architecture}.attention.head_count_kv": 1,
     }
-    header = b"GGUF" + struct.pack("<IQQ", version, 1, len(values))
+    header = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values))
     header += b"".join(_entry(key, value) for key, value in values.items())
-    header += _text("weights") + struct.pack("<IQIQ", 1, 64, 0, 0)
-    return header + b"\0" * (-len(header) % 32) + b"\1" * 256
+    body = b""
+    for number, (kind, n_values, data) in enumerate(tensors):
+        header += _text(f"weights.{number}") + struct.pack("<IQIQ", 1, n_values, kind, len(body))
+        body += data + b"\0" * (-len(data) % 32 if number + 1 < len(tensors) else 0)
+    return header + b"\0" * (-len(header) % 32) + body

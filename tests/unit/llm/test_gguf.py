@@ -74,7 +74,7 @@ def test_slots_follow_memory_and_too_little_is_refused(tmp_path: Path) -> None:
     path.write_bytes(gguf_bytes())
     model = read_gguf(path)
     assert plan_server(model, concurrent=16, available=1 << 40).slots == 8
-    two = model.memory(slots=2, slot_context=2048)
+    two = model.size + model.memory(slots=2, slot_context=2048)
     assert plan_server(model, concurrent=16, available=two).slots == 2
     with pytest.raises(InputError, match=r"needs 0\.2 GiB of memory, but only 0\.0 GiB are free"):
         plan_server(model, concurrent=16, available=1 << 20)
