@@ -24,8 +24,10 @@ MEASURED_RATES = frozenset(
         "seconds_per_sentence",
         "seconds_per_call",
         "topics_per_sentence",
+        "topics_per_theme",
         "prompt_tokens",
         "answer_tokens",
+        "answers_per_topic",
         "answers_per_theme",
     }
 )

@@ -172,6 +172,7 @@ class _Rates(_Strict):
     prefill_tokens_per_second: _Rate
     decode_tokens_per_second: _Rate
     topics_per_theme: _Rate
+    answers_per_topic: _Price
     answers_per_theme: _Price
     vllm_start_seconds: _Price
     batch_start_seconds: _Price
@@ -247,7 +248,8 @@ def pace(prices: Prices, sentences_per_firm: float) -> Pace:
     return Pace(
         model_seconds_per_firm=sentences_per_firm * rates["seconds_per_sentence"]
         + rates["seconds_per_call"],
-        answers_per_firm=topics * (1 + rates["answers_per_theme"] / rates["topics_per_theme"]),
+        answers_per_firm=topics
+        * (rates["answers_per_topic"] + rates["answers_per_theme"] / rates["topics_per_theme"]),
         answers_per_second=1 / tokens_seconds,
     )
 

@@ -79,9 +79,7 @@ async def topic_text(
         if summary := written.get("summary"):
             return TopicText(summary, "write", answer.model)
     offered = candidates.sentence_candidates(sentences, keywords)
-    chosen, answer = await _chosen(
-        prompts.sentence_choice_prompt(keywords, prompts.shown(offered, len(offered))), offered, ask
-    )
+    chosen, answer = await _chosen(prompts.sentence_choice_prompt(keywords, offered), offered, ask)
     return TopicText(chosen, "select", answer.model)
 
 
@@ -139,7 +137,7 @@ async def _selected_title(
         keywords[: candidates.PHRASE_CANDIDATES]
     )
     offered = [phrase for phrase in phrases if phrase.lower() not in taken] or phrases
-    prompt = prompts.phrase_choice_prompt(prompts.shown(leading, len(leading)), offered)
+    prompt = prompts.phrase_choice_prompt(leading, offered)
     phrase, _ = await _chosen(prompt, offered, ask)
     return candidates.title_of(phrase)
 
@@ -204,15 +202,16 @@ async def _written(
 
 
 async def _chosen(prompt: Prompt, offered: Sequence[str], ask: Ask) -> tuple[str, Answer]:
-    answer = await ask(prompt, prompts.CHOICE_MAX_TOKENS)
-    index = prompts.choice_of(answer, len(offered))
-    if index is None:
-        raise LlmRequestError(
-            "The answer of the LLM",
-            f"chooses none of the {len(offered)} candidates ({answer.text[:80]!r})",
-            "Use a model that follows instructions, or a server with structured output.",
-        )
-    return offered[index], answer
+    for max_tokens in prompts.CHOICE_MAX_TOKENS:
+        answer = await ask(prompt, max_tokens)
+        index = prompts.choice_of(answer, len(offered))
+        if index is not None:
+            return offered[index], answer
+    raise LlmRequestError(
+        "The answer of the LLM",
+        f"chooses none of the {len(offered)} candidates ({answer.text[:80]!r})",
+        "Use a model that follows instructions, or a server with structured output.",
+    )
 
 
 def _unsupported(parts: Sequence[str]) -> list[str]:

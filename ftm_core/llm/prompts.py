@@ -20,8 +20,12 @@ THEME_SENTENCES = 8
 SENTENCE_CHARACTERS = 320
 SUMMARY_KEYWORDS = 4
 THEME_KEYWORDS = 6
-# An answer that is a number needs few tokens, also where a server adds words to it.
-CHOICE_MAX_TOKENS = 8
+# A choice shows less of each sentence and of the subject: it is asked for often, of small models on
+# few cores, and takes them as long as its prompt is.
+CHOICE_CHARACTERS = 200
+CHOICE_KEYWORDS = 2
+# A number is a token or two. A server without structured output may add words: asked once more.
+CHOICE_MAX_TOKENS = (2, 16)
 
 _RULES = (
     "Use only what the sentences say. Copy numbers and names exactly as they are there, or leave "
@@ -78,14 +82,14 @@ def correction_prompt(asked: Prompt, answer: str, problems: Sequence[str]) -> Pr
 
 def sentence_choice_prompt(keywords: Sequence[str], candidates: Sequence[str]) -> Prompt:
     """Ask which of a topic's sentences says it best; the answer is a number from 1."""
-    subject = ", ".join(keywords[:SUMMARY_KEYWORDS])
-    user = f"Subject: {subject}\n\n{_numbered(candidates)}\n\nNumber:"
+    subject = ", ".join(keywords[:CHOICE_KEYWORDS])
+    user = f"Subject: {subject}\n\n{_numbered(_glimpsed(candidates))}\n\nNumber:"
     return Prompt(_SENTENCE_CHOICE_SYSTEM, user, _choice_schema(len(candidates)))
 
 
 def phrase_choice_prompt(sentences: Sequence[str], candidates: Sequence[str]) -> Prompt:
     """Ask which of a theme's phrases names it best; the answer is a number from 1."""
-    user = f"{_listed(sentences)}\n\nPhrases:\n{_numbered(candidates)}\n\nNumber:"
+    user = f"{_listed(_glimpsed(sentences))}\n\nPhrases:\n{_numbered(candidates)}\n\nNumber:"
     return Prompt(_PHRASE_CHOICE_SYSTEM, user, _choice_schema(len(candidates)))
 
 
@@ -173,6 +177,10 @@ def _listed(texts: Sequence[str]) -> str:
 
 def _numbered(texts: Sequence[str]) -> str:
     return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
+
+
+def _glimpsed(texts: Sequence[str]) -> list[str]:
+    return [cut(text, CHOICE_CHARACTERS) for text in texts]
 
 
 def _schema(*names: str) -> str:

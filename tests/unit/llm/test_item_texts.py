@@ -84,7 +84,14 @@ async def test_select_takes_the_chosen_sentence_verbatim() -> None:
 @pytest.mark.parametrize("reply", ["7", "the first one", "0"])
 async def test_select_fails_where_no_candidate_is_chosen(reply: str) -> None:
     with pytest.raises(LlmRequestError, match="chooses none of the 2 candidates"):
-        await topic(reply, mode="select")
+        await topic(reply, reply, mode="select")
+
+
+async def test_select_asks_again_with_more_room_where_words_come_first() -> None:
+    """A server without structured output may begin with words, which two tokens cut short."""
+    text, asked = await topic("The sentence", "The sentence that says it best is 2.", mode="select")
+    assert text == TopicText(SENTENCES[1], "select", MODEL)
+    assert len(asked) == 2
 
 
 async def theme(*answers: str, mode: AnswerMode = "write", taken: str = "") -> ThemeText:
