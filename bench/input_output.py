@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import pyarrow as pa
 
 from bench.corpus import maec_firms
 from bench.measuring import report
@@ -26,12 +28,28 @@ from tests.fakes.chaos_models import RuleWorkers
 TOPICS = 10
 
 
+class _Counted:
+    """An open file that adds the bytes read from it to a counter."""
+
+    def __init__(self, file: pa.NativeFile, counts: Counter[str], key: str) -> None:
+        self._file, self._counts, self._key = file, counts, key
+
+    def read(self, n_bytes: int | None = None) -> bytes:
+        data: bytes = self._file.read(n_bytes)
+        self._counts[self._key] += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class CountingStorage(LocalStorage):
-    """Counts whole reads and bytes by key."""
+    """Counts whole reads, files opened to be read in part, and bytes, each by key."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.reads: Counter[str] = Counter()
+        self.opened: Counter[str] = Counter()
         self.bytes_read: Counter[str] = Counter()
         self.bytes_written: Counter[str] = Counter()
 
@@ -44,6 +62,12 @@ class CountingStorage(LocalStorage):
     def write(self, key: str, data: bytes) -> None:
         super().write(key, data)
         self.bytes_written[key] += len(data)
+
+    @contextmanager
+    def open_input(self, key: str) -> Iterator[Any]:
+        self.opened[key] += 1
+        with super().open_input(key) as file:
+            yield _Counted(file, self.bytes_read, key)
 
     @contextmanager
     def open_output(self, key: str) -> Iterator[IO[bytes]]:

@@ -26,10 +26,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.corpus import maec_file
+from bench.input_output import CountingStorage
 from bench.measuring import report
 from bench.quarters import QUARTER, MadeQuarter, make_quarter
 from ftm_core.contracts import schemas
-from ftm_core.contracts.events import Event, StageFinished
+from ftm_core.contracts.events import Event, Listener, StageFinished
 from ftm_core.contracts.settings import Settings
 from ftm_core.data.batch_plan import plan_batches
 from ftm_core.data.checkpoints import BatchCheckpoints, FinishedFirm
@@ -171,7 +172,7 @@ class InThisProcess:
         return await asyncio.to_thread(function, None, Settings(), *arguments)
 
 
-async def reduce_quarter(made: MadeQuarter) -> ReduceOutcome:
+async def reduce_quarter(made: MadeQuarter, listener: Listener) -> ReduceOutcome:
     """The reduce from parts to tables; a fake LLM server answers at once."""
     output = read_map_output(made.storage, QUARTER, made.batches, RUN_ID)
     answers = AnswerStore.open(made.storage, QUARTER, writer="themes")
@@ -184,24 +185,31 @@ async def reduce_quarter(made: MadeQuarter) -> ReduceOutcome:
             client=client,
             workers=cast(ModelWorkers, InThisProcess()),
             stop=asyncio.Event(),
-            listener=note_stage,
+            listener=listener,
         )
         return await run_reduce(context)
 
 
-def note_stage(event: Event) -> None:
-    if isinstance(event, StageFinished):
-        print(event, file=sys.stderr, flush=True)
-
-
 def measure(folder: Path) -> dict[str, float]:
-    """The reduce of the quarter in ``folder``, in this process."""
-    storage = LocalStorage(folder)
+    """The reduce of the quarter in ``folder``, in this process: its stages and what it reads."""
+    storage = CountingStorage(folder)
     manifest = read_manifest(storage, QUARTER)
     made = MadeQuarter(storage, manifest, plan_batches(manifest, Settings().map.batch_size))
     started, worked = time.perf_counter(), time.process_time()
-    outcome = asyncio.run(reduce_quarter(made))
+    stages: dict[str, float] = {}
+
+    def note_stage(event: Event) -> None:
+        if isinstance(event, StageFinished):
+            stages[f"{event.stage}, seconds"] = round(event.seconds, 1)
+
+    outcome = asyncio.run(reduce_quarter(made, note_stage))
     assert outcome.downstream is not None
+    output = read_map_output(storage, QUARTER, made.batches, RUN_ID)
+    reads = {}
+    for name, keys in (("topics", output.topic_keys()), ("sentences", output.sentence_keys())):
+        reads[f"reads of a part of {name}, most"] = max(
+            storage.bytes_read[key] / storage.size(key) for key in keys
+        )
     return {
         "sentences": outcome.downstream.n_sentences,
         "firms": outcome.downstream.n_firms,
@@ -210,6 +218,8 @@ def measure(folder: Path) -> dict[str, float]:
         "seconds": round(time.perf_counter() - started, 1),
         "cpu_seconds": round(time.process_time() - worked, 1),
         "peak_mib": round(peak_memory_mib(), 1),
+        **stages,
+        **reads,
     }
 
 

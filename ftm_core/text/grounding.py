@@ -42,7 +42,7 @@ def _names(text: str) -> set[str]:
     names = {
         uncontracted(match.group().lower())
         for match in WORD.finditer(text)
-        if match.start() not in starts and any(letter.isupper() for letter in match.group())
+        if (word := match.group()) != word.lower() and match.start() not in starts
     }
     return {name for name in names if len(name) > 1} - lexicons.words("function_words")
 
@@ -60,12 +60,12 @@ class SourceVocabulary:
     """The words and numbers of the sentences that a text may rest on."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._words: set[str] = set()
-        self._numbers: set[str] = set()
-        for text in texts:
-            self._numbers |= _numbers(text)
-            for word in WORD.findall(text.lower()):
-                self._words |= _parts(uncontracted(word))
+        # No word or number reaches over the end of a line.
+        joined = "\n".join(texts)
+        words = set(map(uncontracted, set(WORD.findall(joined.lower()))))
+        parts = {part for word in words if "-" in word for part in word.split("-")}
+        self._words = words | parts
+        self._numbers = _numbers(joined)
         self._numbers |= {_SPELT[word] for word in self._words & _SPELT.keys()}
 
     def __or__(self, other: SourceVocabulary) -> SourceVocabulary:
