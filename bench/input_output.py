@@ -29,18 +29,18 @@ TOPICS = 10
 
 
 class _Counted:
-    """An open file that adds the bytes read from it to a counter."""
+    """An open file that adds the bytes read from it to a counter; no other way to read it."""
 
     def __init__(self, file: pa.NativeFile, counts: Counter[str], key: str) -> None:
-        self._file, self._counts, self._key = file, counts, key
+        self._counts, self._key = counts, key
+        self._read = file.read
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+        self.closed = False
 
     def read(self, n_bytes: int | None = None) -> bytes:
-        data: bytes = self._file.read(n_bytes)
+        data: bytes = self._read(n_bytes)
         self._counts[self._key] += len(data)
         return data
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
 
 class CountingStorage(LocalStorage):
