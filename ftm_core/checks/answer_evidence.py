@@ -45,13 +45,12 @@ class AnswerEvidence:
         # Of each sentence only Python's hash of 64 bits, so that a quarter's fit into memory.
         self._sentences: set[int] = set()
         # Summaries by the present code are made again, so none has to be found by its text.
-        by_text = self._code != row_code_version()
-        for answer in self._answers.answers():
-            if by_text and (fields := written_fields(answer, TOPIC_FIELDS)):
-                self._written.add(digest([fields["summary"], answer.model]))
-            # Most responses are summaries, which need not be parsed for the fields of a theme.
-            if "description" not in answer.text:
-                continue
+        if self._code != row_code_version():
+            for answer in self._answers.answers("summary"):
+                if fields := written_fields(answer, TOPIC_FIELDS):
+                    self._written.add(digest([fields["summary"], answer.model]))
+        # Most responses are summaries, which need not be parsed for the fields of a theme.
+        for answer in self._answers.answers("description"):
             if fields := written_fields(answer, THEME_FIELDS):
                 title = written_title(fields["title"])
                 parts = ([title, fields["description"]], [title], [fields["description"]])

@@ -159,9 +159,11 @@ def _windows_with(
         width = n_windows + 1
         size = n_own * width
         at = (rows[own] - start) * width
-        change = np.bincount(at + enters[own], minlength=size)
-        change -= np.bincount(at + left[own], minlength=size)
-        inside = change.reshape(n_own, width).cumsum(axis=1)[:, :n_windows] > 0
+        # A window holds a word less than 127 times, and sums that wrap around come back.
+        change = np.zeros(size, np.int8)
+        np.add.at(change, at + enters[own], np.int8(1))
+        np.subtract.at(change, at + left[own], np.int8(1))
+        inside = change.reshape(n_own, width).cumsum(axis=1, dtype=np.int8)[:, :n_windows] > 0
         packed = np.packbits(inside, axis=1)
         bits[start : start + n_own, : packed.shape[1]] = packed
     return bits.view(np.uint64)
