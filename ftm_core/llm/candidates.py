@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from ftm_core.text import lexicons
 from ftm_core.text.stems import stem
@@ -141,6 +142,7 @@ def _ends_of(run: list[str]) -> Iterator[str]:
         yield " ".join(run[-length:])
 
 
+@lru_cache(maxsize=1 << 16)
 def _is_empty(word: str) -> bool:
     lower = word.lower().replace("’", "'")
     return (

@@ -21,7 +21,7 @@ from ftm_core.quality.stability import SEEDS, stability
 from ftm_core.quality.subjects import Subject, subject_recovery
 from ftm_core.quality.theme_recovery import PURE_THEME, Key, Recovery, compare
 from ftm_core.storage import Storage
-from ftm_core.text.grounding import SourceVocabulary
+from ftm_core.text.grounding import SourceVocabulary, claims
 
 EXAMPLES_SHOWN = 5
 # Coherence reads calls word by word: of a large quarter as many as this, spread evenly over it.
@@ -148,15 +148,14 @@ class _Grounding:
     """
 
     def __init__(self, text: str, *sources: str) -> None:
-        self._text = text
-        self.missing = set(SourceVocabulary(()).ungrounded(text))
+        self.missing = claims(text)
         for source in sources:
             if self.missing:
                 self.take(source)
 
     def take(self, source: str) -> None:
         """Take in the next source."""
-        self.missing.intersection_update(SourceVocabulary((source,)).ungrounded(self._text))
+        self.missing = SourceVocabulary((source,)).lacking(self.missing)
 
 
 def _spread(calls: Sequence[Call], most: int) -> frozenset[Call]:

@@ -47,13 +47,14 @@ def _names(text: str) -> set[str]:
     return {name for name in names if len(name) > 1} - lexicons.words("function_words")
 
 
-def _parts(word: str) -> set[str]:
-    return {word, *word.split("-")}
-
-
 def _are_forms_of_one(first: str, second: str) -> bool:
     shared = min(len(first), len(second)) - _ENDING
     return shared >= _SHORTEST_STEM and first[:shared] == second[:shared]
+
+
+def claims(text: str) -> set[str]:
+    """Numbers and capitalised names of a text, which its sources must hold."""
+    return _numbers(text) | _names(text)
 
 
 class SourceVocabulary:
@@ -68,21 +69,20 @@ class SourceVocabulary:
         self._numbers = _numbers(joined)
         self._numbers |= {_SPELT[word] for word in self._words & _SPELT.keys()}
 
-    def __or__(self, other: SourceVocabulary) -> SourceVocabulary:
-        both = SourceVocabulary(())
-        both._words = self._words | other._words
-        both._numbers = self._numbers | other._numbers
-        return both
-
     def ungrounded(self, text: str) -> list[str]:
-        """Numbers and capitalised names of ``text`` that occur in no source, sorted.
+        """Numbers and capitalised names of ``text`` that occur in no source, sorted."""
+        return sorted(self.lacking(claims(text)))
+
+    def lacking(self, claims: set[str]) -> set[str]:
+        """Those ``claims`` of a text that occur in no source.
 
         A number up to twelve may be spelt there, and a name may end otherwise.
         """
-        names = {name for name in _names(text) if not self._knows(name)}
-        return sorted((_numbers(text) - self._numbers) | names)
+        return {claim for claim in claims - self._numbers if not self._knows(claim)}
 
     def _knows(self, name: str) -> bool:
-        if _parts(name) & self._words:
+        if not any(map(str.isalpha, name)):
+            return False
+        if {name, *name.split("-")} & self._words:
             return True
         return any(_are_forms_of_one(name, word) for word in self._words)
