@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ftm_core.contracts import schemas
 from ftm_core.contracts.errors import ChecksFailedError, InputError, InterruptedRunError
-from ftm_core.contracts.events import Listener, StageFinished, StageStarted
+from ftm_core.contracts.events import Listener, StageAdvanced, StageFinished, StageStarted
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Failure, Manifest, ReduceState, utc_now
 from ftm_core.contracts.settings import Settings
@@ -38,12 +38,13 @@ from ftm_core.themes.downstream_tables import (
 from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences, write_sentences
 from ftm_core.themes.sentiment_rows import TopicThemes
 from ftm_core.themes.theme_evidence import ThemeEvidence
-from ftm_core.themes.theme_finding import FoundThemes, find_themes
+from ftm_core.themes.theme_finding import STEPS_FILE, FoundThemes, find_themes, n_steps
 from ftm_core.topics.workers import ModelWorkers
 
 _Result = TypeVar("_Result")
 
 FIND_STAGE = "find themes"
+_STEPS_POLL_SECONDS = 0.5
 _TOPIC_COLUMNS = (
     "topic_id", "firm_id", "firm_name", "permno", "gvkey", "earnings_call_date", "n_sentences",
 )  # fmt: skip
@@ -96,7 +97,8 @@ async def _reduce(context: ReduceContext, store: QuarterStore, folder: Path) -> 
     copies = PartCopies(storage, output, folder)
     topics = (await asyncio.to_thread(copies.topics)).select(_TOPIC_COLUMNS)
     await asyncio.to_thread(write_sentences, copies)
-    found = await _find(folder, context)
+    sentences = await asyncio.to_thread(read_sentences, folder)
+    found = await _find(folder, sentences, context)
     theme_ids = _theme_ids(quarter, len(found.themes))
     described = await _describe(theme_ids, found, context)
     failures = tuple(item for item in described if isinstance(item, Failure))
@@ -110,7 +112,6 @@ async def _reduce(context: ReduceContext, store: QuarterStore, folder: Path) -> 
         )
     named = [item for item in described if isinstance(item, ThemeText)]
     calls = await asyncio.to_thread(read_calls, storage, output, context.manifest)
-    sentences = await asyncio.to_thread(read_sentences, folder)
     tables_of = _ThemeTables(context, sentences, topics, found, theme_ids, named, calls)
     index = await asyncio.to_thread(tables_of.write)
     downstream = await asyncio.to_thread(
@@ -147,11 +148,34 @@ def judge_failures(output: MapOutput, settings: Settings) -> None:
         )
 
 
-async def _find(folder: Path, context: ReduceContext) -> FoundThemes:
-    context.listener(StageStarted(FIND_STAGE, None, "sentences"))
+async def _find(folder: Path, sentences: QuarterSentences, context: ReduceContext) -> FoundThemes:
+    total = n_steps(sentences, context.settings.themes)
+    context.listener(StageStarted(FIND_STAGE, total, "steps"))
     started = asyncio.get_running_loop().time()
+    told = 0
+
+    def tell() -> None:
+        """Tell of the steps that the worker has noted since."""
+        nonlocal told
+        steps = folder / STEPS_FILE
+        done = steps.stat().st_size if steps.exists() else 0
+        if done > told:
+            context.listener(StageAdvanced(FIND_STAGE, done - told))
+            told = done
+
+    async def keep_telling() -> None:
+        while True:
+            await asyncio.sleep(_STEPS_POLL_SECONDS)
+            tell()
+
     work = asyncio.create_task(context.workers.call(find_themes, str(folder)))
-    found = await _unless_stopped(work, context)
+    telling = asyncio.create_task(keep_telling())
+    try:
+        found = await _unless_stopped(work, context)
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+    tell()
     seconds = asyncio.get_running_loop().time() - started
     context.listener(StageFinished(FIND_STAGE, seconds))
     return found

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,6 +63,7 @@ N_KEYWORDS = 10
 THEMES_PER_GROUP = 10
 # Central sentences whose wording decides the kind of a theme.
 SENTENCES_FOR_KIND = 50
+STEPS_FILE = "steps"
 
 
 @dataclass(frozen=True)
@@ -92,34 +94,67 @@ class FoundThemes:
 
 
 def find_themes(embedder: Embedder | None, settings: Settings, folder: str) -> FoundThemes:
-    """Worker task: the themes of the sentences that ``write_sentences`` put into ``folder``."""
-    return themes_of(read_sentences(Path(folder)), settings.themes)
+    """Worker task: the themes of the sentences that ``write_sentences`` put into ``folder``.
+
+    Its file STEPS_FILE there grows by a byte with each of the ``n_steps`` that is finished.
+    """
+    steps = Path(folder) / STEPS_FILE
+    # A worker that was lost may have left some.
+    steps.unlink(missing_ok=True)
+
+    def step_done() -> None:
+        with steps.open("ab") as file:
+            file.write(b".")
+
+    return themes_of(read_sentences(Path(folder)), settings.themes, step_done)
 
 
-def themes_of(sentences: QuarterSentences, settings: ThemeSettings) -> FoundThemes:
+def n_steps(sentences: QuarterSentences, settings: ThemeSettings) -> int:
+    """Steps of finding the themes: samples, directions, assignment, and texts."""
+    return _n_fits(sentences, settings) + 3
+
+
+def themes_of(
+    sentences: QuarterSentences,
+    settings: ThemeSettings,
+    step_done: Callable[[], None] = lambda: None,
+) -> FoundThemes:
     """Find and describe the themes; depends on the set of sentences and the settings alone."""
     with threadpool_limits(1):
-        assignment = assign_sentences(sentences, settings)
+        assignment = assign_sentences(sentences, settings, step_done)
         themes = _describe(sentences, assignment, settings)
         directions = _in_embedding_space(sentences, assignment.themes)
+    step_done()
     if not themes:
         return FoundThemes((), directions, assignment)
     groups = group_themes(directions, THEMES_PER_GROUP)
     return FoundThemes(_with_groups(themes, groups), directions, assignment)
 
 
-def assign_sentences(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
+def assign_sentences(
+    sentences: QuarterSentences,
+    settings: ThemeSettings,
+    step_done: Callable[[], None] = lambda: None,
+) -> Assignment:
     """The theme of every kept sentence, numbered largest first, -1 for none."""
     # One thread: sums over many sentences would follow the number of cores in their last bits.
     with threadpool_limits(1):
-        return _assign(sentences, settings)
+        space, directions = fit_directions(sentences, settings, step_done)
+        step_done()
+        assignment = _assign(sentences, settings, space, directions)
+    step_done()
+    return assignment
 
 
-def _assign(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
+def _assign(
+    sentences: QuarterSentences,
+    settings: ThemeSettings,
+    space: SentenceSpace,
+    directions: Directions,
+) -> Assignment:
     n_kept = len(sentences.kept)
     labels = np.full(n_kept, NO_THEME, np.int64)
     similarity = np.zeros(n_kept, np.float32)
-    space, directions = fit_directions(sentences, settings)
     if not len(directions):
         return Assignment(labels, similarity)
     for block in sentences.blocks():
@@ -134,7 +169,9 @@ def _assign(sentences: QuarterSentences, settings: ThemeSettings) -> Assignment:
 
 
 def fit_directions(
-    sentences: QuarterSentences, settings: ThemeSettings
+    sentences: QuarterSentences,
+    settings: ThemeSettings,
+    step_done: Callable[[], None] = lambda: None,
 ) -> tuple[SentenceSpace, Directions]:
     """The space in which sentences are compared, and the direction of each theme in it."""
     if not len(sentences.kept):
@@ -143,7 +180,7 @@ def fit_directions(
     space = flattened_space(
         (vectors[block] for block in sentences.blocks()), settings.flattened_directions
     )
-    directions = _candidates(sentences, space, settings)
+    directions = _candidates(sentences, space, settings, step_done)
     if not len(directions):
         return space, directions
     rows = _sample(sentences, max(REFINING_SAMPLE, settings.sample_size), settings.seed)
@@ -172,8 +209,15 @@ def most_distinct(scores: npt.NDArray[np.float64], n_sentences: int) -> npt.NDAr
     return np.sort(best[scores[best] >= MIN_DISTINCTIVENESS])
 
 
+def _n_fits(sentences: QuarterSentences, settings: ThemeSettings) -> int:
+    return FITS if len(sentences.kept) > settings.sample_size else 1
+
+
 def _candidates(
-    sentences: QuarterSentences, space: SentenceSpace, settings: ThemeSettings
+    sentences: QuarterSentences,
+    space: SentenceSpace,
+    settings: ThemeSettings,
+    step_done: Callable[[], None],
 ) -> Directions:
     """The directions of the clusters of one sample, or of FITS where one does not hold all.
 
@@ -181,13 +225,14 @@ def _candidates(
     no other sample finds are left out.
     """
     found = []
-    for number in range(FITS if len(sentences.kept) > settings.sample_size else 1):
+    for number in range(_n_fits(sentences, settings)):
         seed = settings.seed * FITS + number
         sample = _sample(sentences, settings.sample_size, seed)
         placed = space.place(sentences.vectors[sample])
         smallest = smallest_cluster(len(sample), len(sentences.kept), settings)
         clusters = cluster_sample(placed, smallest, settings, seed)
         found.append(mean_directions(placed, clusters))
+        step_done()
     if len(found) == 1:
         return found[0]
     return agreed(found)

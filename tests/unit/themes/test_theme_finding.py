@@ -25,10 +25,12 @@ from ftm_core.themes.quarter_sentences import QuarterSentences, read_sentences, 
 from ftm_core.themes.sentence_space import flattened_space
 from ftm_core.themes.theme_finding import (
     MIN_DISTINCTIVENESS,
+    STEPS_FILE,
     THEMES_PER_ROOT,
     FoundThemes,
     find_themes,
     most_distinct,
+    n_steps,
     themes_of,
 )
 from ftm_core.themes.theme_groups import group_themes
@@ -140,6 +142,9 @@ async def test_find_themes_without_embedding_model_works(
     ) as workers:
         themes = await workers.call(find_themes, str(tmp_path))
     assert len(themes.themes) == len(SUBJECTS)
+    # Each step was noted where the reduce looks for its progress.
+    noted = (tmp_path / STEPS_FILE).stat().st_size
+    assert noted == n_steps(read_sentences(tmp_path), settings)
 
 
 def test_fault_19_row_order_and_parts_change_no_theme(
