@@ -55,7 +55,7 @@ class JsonLinesSource(_JsonFile):
         if not names:
             raise InputError(
                 place,
-                f"{cause}, and no line before line {_ROWS_FOR_COLUMNS + 1} names a column",
+                f"{cause}, and none of the first {_ROWS_FOR_COLUMNS} lines names a column",
                 "Write one object per line.",
             )
         self.columns = tuple(names)
