@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.fakes.given_themes import given_themes
 
 def _subject(number: int) -> str:
     """A name without a digit, which no sentence would bear out."""
-    return f"subject{'abcdefgh'[number]}" if number >= 0 else ""
+    return f"subject{ascii_lowercase[number]}" if number >= 0 else ""
 
 
 class RuleWorkers:
