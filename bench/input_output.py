@@ -44,12 +44,11 @@ class _Counted:
 
 
 class CountingStorage(LocalStorage):
-    """Counts whole reads, files opened to be read in part, and bytes, each by key."""
+    """Counts whole reads, and bytes however they are read, by key."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.reads: Counter[str] = Counter()
-        self.opened: Counter[str] = Counter()
         self.bytes_read: Counter[str] = Counter()
         self.bytes_written: Counter[str] = Counter()
 
@@ -65,7 +64,6 @@ class CountingStorage(LocalStorage):
 
     @contextmanager
     def open_input(self, key: str) -> Iterator[Any]:
-        self.opened[key] += 1
         with super().open_input(key) as file:
             yield _Counted(file, self.bytes_read, key)
 

@@ -19,14 +19,14 @@ from ftm_core.llm.gguf import GgufModel, Tensor, size_of
 _Q4_1, _Q8_0 = 3, 8
 _PER_BLOCK = 32
 # Reading a large model's weights takes longer than multiplying them: there 4 bits are faster.
-LARGEST_BYTES = 200 * 1024**2
+_LARGEST_BYTES = 200 * 1024**2
 
 _Bytes = npt.NDArray[np.uint8]
 
 
 def gains(file: GgufModel) -> bool:
     """Whether a copy of this file is served faster: it is small and holds Q4_1."""
-    return file.size <= LARGEST_BYTES and any(one.kind == _Q4_1 for one in file.layout.tensors)
+    return file.size <= _LARGEST_BYTES and any(one.kind == _Q4_1 for one in file.layout.tensors)
 
 
 def write_copy(file: GgufModel, target: Path) -> None:

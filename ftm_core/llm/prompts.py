@@ -51,9 +51,9 @@ _PHRASE_CHOICE_SYSTEM = (
 )
 
 
-def shown(sentences: Sequence[str], limit: int) -> list[str]:
+def shown(sentences: Sequence[str], limit: int, characters: int = SENTENCE_CHARACTERS) -> list[str]:
     """The sentences as a prompt shows them: the first ``limit``, each cut to its longest length."""
-    return [cut(text, SENTENCE_CHARACTERS) for text in sentences[:limit]]
+    return [cut(text, characters) for text in sentences[:limit]]
 
 
 def summary_prompt(keywords: Sequence[str], sentences: Sequence[str]) -> Prompt:
@@ -83,13 +83,15 @@ def correction_prompt(asked: Prompt, answer: str, problems: Sequence[str]) -> Pr
 def sentence_choice_prompt(keywords: Sequence[str], candidates: Sequence[str]) -> Prompt:
     """Ask which of a topic's sentences says it best; the answer is a number from 1."""
     subject = ", ".join(keywords[:CHOICE_KEYWORDS])
-    user = f"Subject: {subject}\n\n{_numbered(_glimpsed(candidates))}\n\nNumber:"
+    offered = shown(candidates, len(candidates), CHOICE_CHARACTERS)
+    user = f"Subject: {subject}\n\n{_numbered(offered)}\n\nNumber:"
     return Prompt(_SENTENCE_CHOICE_SYSTEM, user, _choice_schema(len(candidates)))
 
 
 def phrase_choice_prompt(sentences: Sequence[str], candidates: Sequence[str]) -> Prompt:
     """Ask which of a theme's phrases names it best; the answer is a number from 1."""
-    user = f"{_listed(_glimpsed(sentences))}\n\nPhrases:\n{_numbered(candidates)}\n\nNumber:"
+    spoken = shown(sentences, len(sentences), CHOICE_CHARACTERS)
+    user = f"{_listed(spoken)}\n\nPhrases:\n{_numbered(candidates)}\n\nNumber:"
     return Prompt(_PHRASE_CHOICE_SYSTEM, user, _choice_schema(len(candidates)))
 
 
@@ -177,10 +179,6 @@ def _listed(texts: Sequence[str]) -> str:
 
 def _numbered(texts: Sequence[str]) -> str:
     return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
-
-
-def _glimpsed(texts: Sequence[str]) -> list[str]:
-    return [cut(text, CHOICE_CHARACTERS) for text in texts]
 
 
 def _schema(*names: str) -> str:

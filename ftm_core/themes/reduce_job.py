@@ -155,7 +155,7 @@ async def _find(folder: Path, sentences: QuarterSentences, context: ReduceContex
     told = 0
 
     def tell() -> None:
-        """Tell of the steps that the worker has noted since."""
+        """Report the steps that the worker has finished since the last call."""
         nonlocal told
         steps = folder / STEPS_FILE
         done = steps.stat().st_size if steps.exists() else 0
