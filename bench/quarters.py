@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,6 +12,7 @@ from typing import Any, cast
 import httpx
 import pyarrow as pa
 
+from bench.golden import answer_to
 from ftm_core.contracts.quarters import Quarter
 from ftm_core.contracts.records import Batch, Manifest
 from ftm_core.contracts.settings import LlmSettings, Settings
@@ -68,7 +70,7 @@ def made_up_firms(n_firms: int, n_sentences: int) -> Iterable[FirmTranscripts]:
 
 
 class FixedRateServer:
-    """A fake LLM server: answers this many requests per second; None: at once."""
+    """A fake LLM server: so many answers per second, in the question's words; None: at once."""
 
     def __init__(self, answers_per_second: float | None = None) -> None:
         self.n_answers = 0
@@ -85,7 +87,7 @@ class FixedRateServer:
             now = asyncio.get_running_loop().time()
             self._free_at = max(now, self._free_at) + 1 / self._rate
             await asyncio.sleep(self._free_at - now)
-        return completion(f"The company answers question {self.n_answers} in a sentence.")
+        return completion(answer_to(json.loads(request.content)))
 
 
 async def map_quarter(

@@ -115,7 +115,11 @@ def test_prices_of_the_runbook_change_the_estimate(tmp_path: Path) -> None:
     (tmp_path / "prices.toml").write_text(documented())
     own = read_prices(tmp_path)
     work = {"firms": 100, "batches": 1, "vllm_instances": 1}
-    assert estimate_run(own, **work).model_seconds < estimate_run(usual, **work).model_seconds
+    more = estimate_run(own, **work).model_seconds - estimate_run(usual, **work).model_seconds
+    rate = own.rates["seconds_per_sentence"] - usual.rates["seconds_per_sentence"]
+    sentences_per_vcpu = 100 * usual.rates["sentences_per_firm"] / usual.rates["map_vcpus"]
+    assert rate != 0
+    assert more == pytest.approx(rate * sentences_per_vcpu)
     assert own.vllm_hourly(1) < usual.vllm_hourly(1)
     assert "measured" in own.note
     assert own.date == "2026-03-01"
