@@ -1,8 +1,9 @@
 """Answers a second of the LLM client against a bare load generator, and the prefix cache's hits.
 
 Run from the project root: ``python -m bench.llm_throughput [PROMPTS] [PAIRS]``. Both send prompts
-of the same make to the same local server and keep as many requests in flight. No prompt is
-sent twice, as the server would know it the second time.
+to the same local server and keep as many requests in flight. No prompt is sent twice, as the
+server would know it the second time: each prompt of one side has one of its length on the other,
+at the same place in the order.
 """
 
 from __future__ import annotations
@@ -52,6 +53,15 @@ def prompts(number: int) -> list[Prompt]:
     return [summary_prompt(group[0].lower().split()[:5], group) for group in groups]
 
 
+def sides(made: Sequence[Prompt]) -> list[list[Prompt]]:
+    """An even number of prompts as two lists of which each place has prompts of like lengths."""
+    by_length = sorted(range(len(made)), key=lambda place: (len(made[place].user), place))
+    pairs = [by_length[place : place + 2] for place in range(0, len(made), 2)]
+    # The longer of a pair goes to either side in turn.
+    pairs = [pair[:: (1, -1)[number % 2]] for number, pair in enumerate(pairs)]
+    return [[made[pair[side]] for pair in sorted(pairs, key=min)] for side in (0, 1)]
+
+
 async def ask_bare(llm: LlmSettings, chosen: Sequence[Prompt], watching: Watching) -> None:
     """As many requests on their way as slots, each body sent as it is."""
     parameters = Parameters(max_tokens=MAX_TOKENS)
@@ -82,12 +92,10 @@ def main() -> None:
         asyncio.run(ask_bare(llm, warm, Watching()))
         seen = {"client": Watching(), "bare": Watching()}
 
-        def share(pair: int, side: int) -> list[Prompt]:
-            return made[2 * n_prompts * pair + side : 2 * n_prompts * (pair + 1) : 2]
-
         def run(ask: object, side: int, name: str, pair: int) -> None:
             watching = Watching()
-            asyncio.run(ask(llm, share(pair, side), watching))  # type: ignore[operator]
+            chosen = sides(made[2 * n_prompts * pair : 2 * n_prompts * (pair + 1)])[side]
+            asyncio.run(ask(llm, chosen, watching))  # type: ignore[operator]
             seen[name].n_cached += watching.n_cached
             seen[name].n_prompt += watching.n_prompt
 

@@ -24,8 +24,7 @@ _WORD = re.compile(KEYWORD_PATTERN)
 WORDS_MEASURED = 10
 # As in gensim, so that words that never meet have a logarithm.
 _EPSILON = 1e-12
-# Rows that are handled at once, which bounds memory for long calls and many keywords.
-_ROWS_AT_ONCE = 256
+# Pairs that are handled at once, which bounds memory for long calls and many keywords.
 _PAIRS_AT_ONCE = 20_000
 
 Kind = Literal["c_npmi", "c_v"]
@@ -151,22 +150,25 @@ def _windows_with(
     span = int(places.max()) + 2
     leaves = np.searchsorted(rows * span + places + 1, rows * span + enters, side="right")
     left = np.minimum(places[leaves] + 1, n_windows)
-    n_bytes = -(-n_windows // 64) * 8
-    bits = np.zeros((n_rows, n_bytes), np.uint8)
-    for start in range(0, n_rows, _ROWS_AT_ONCE):
-        own = slice(*np.searchsorted(rows, [start, start + _ROWS_AT_ONCE]))
-        n_own = min(_ROWS_AT_ONCE, n_rows - start)
-        width = n_windows + 1
-        size = n_own * width
-        at = (rows[own] - start) * width
-        # A window holds a word less than 127 times, and sums that wrap around come back.
-        change = np.zeros(size, np.int8)
-        np.add.at(change, at + enters[own], np.int8(1))
-        np.subtract.at(change, at + left[own], np.int8(1))
-        inside = change.reshape(n_own, width).cumsum(axis=1, dtype=np.int8)[:, :n_windows] > 0
-        packed = np.packbits(inside, axis=1)
-        bits[start : start + n_own, : packed.shape[1]] = packed
-    return bits.view(np.uint64)
+    # Stays of a word that overlap or follow at once are one, so that its ends flip single bits.
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = (rows[1:] != rows[:-1]) | (enters[1:] > left[:-1])
+    is_last = np.append(is_first[1:], True)
+    flips = np.zeros((n_rows, n_windows // 64 + 1), np.uint64)
+    for row, place in ((rows[is_first], enters[is_first]), (rows[is_last], left[is_last])):
+        np.add.at(flips, (row, place >> 6), np.uint64(1) << (place & 63).astype(np.uint64))
+    return _parity_so_far(flips)
+
+
+def _parity_so_far(flips: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Of each bit of a row, whether an odd number of the bits up to it are set."""
+    bits = flips
+    for shift in (1, 2, 4, 8, 16, 32):
+        bits = bits ^ (bits << np.uint64(shift))
+    odd = np.bitwise_xor.accumulate(bits >> np.uint64(63), axis=1)
+    # A word after an odd number of set bits is inverted as a whole.
+    bits[:, 1:] ^= -odd[:, :-1]
+    return bits
 
 
 def _mean_of_pairs(npmi: _Floats) -> float:

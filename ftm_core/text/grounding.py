@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 
 from ftm_core.text import lexicons
 from ftm_core.text.tokens import WORD, uncontracted
@@ -62,12 +63,18 @@ class SourceVocabulary:
 
     def __init__(self, texts: Iterable[str]) -> None:
         # No word or number reaches over the end of a line.
-        joined = "\n".join(texts)
-        words = set(map(uncontracted, set(WORD.findall(joined.lower()))))
-        parts = {part for word in words if "-" in word for part in word.split("-")}
-        self._words = words | parts
-        self._numbers = _numbers(joined)
-        self._numbers |= {_SPELT[word] for word in self._words & _SPELT.keys()}
+        self._text = "\n".join(texts)
+
+    # Many texts claim no number and no name: words are taken only where one is looked for.
+    @cached_property
+    def _words(self) -> set[str]:
+        words = set(map(uncontracted, set(WORD.findall(self._text.lower()))))
+        return words | {part for word in words if "-" in word for part in word.split("-")}
+
+    @cached_property
+    def _numbers(self) -> set[str]:
+        spelt = {_SPELT[word] for word in self._words & _SPELT.keys()}
+        return _numbers(self._text) | spelt
 
     def ungrounded(self, text: str) -> list[str]:
         """Numbers and capitalised names of ``text`` that occur in no source, sorted."""
@@ -78,6 +85,8 @@ class SourceVocabulary:
 
         A number up to twelve may be spelt there, and a name may end otherwise.
         """
+        if not claims:
+            return set()
         return {claim for claim in claims - self._numbers if not self._knows(claim)}
 
     def _knows(self, name: str) -> bool:
