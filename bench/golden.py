@@ -64,7 +64,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A chat completion."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        length = int(self.headers["Content-Length"])
+        sent = self.rfile.read(length)
+        if len(sent) < length:
+            return  # A run that was stopped while it sent.
+        body = json.loads(sent)
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": answer_to(body)},
@@ -85,10 +89,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+class _Server(ThreadingHTTPServer):
+    """A server that is silent about clients that were stopped."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report a fault, unless it is that the client is gone."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def golden_llm() -> Iterator[str]:
     """The base URL of a local server that answers as ``answer_to`` does."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

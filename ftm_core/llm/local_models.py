@@ -35,6 +35,7 @@ BUNDLED = "bundled"
 HUGGING_FACE = "hf:"
 # A slot holds the longest prompt and its answer with room to spare; more only costs memory.
 SLOT_CONTEXT = 2048
+# More than this only share the same cores, and each holds 47 MB of the bundled model's context.
 MOST_SLOTS = 8
 # A model of this size computes for seconds per answer: more at once only share the same cores.
 _LARGE_BYTES = 600 * 1024**2

@@ -17,10 +17,8 @@ from ftm_core.contracts.extras import require_extra
 from ftm_core.contracts.settings import LlmSettings
 from ftm_core.cpus import available_cpus
 from ftm_core.llm.bundled_model import MODEL_NAME, verify_bundled_model
+from ftm_core.llm.local_models import MOST_SLOTS, SLOT_CONTEXT
 
-SLOT_CONTEXT = 2048
-# More slots than this only share the same cores, and each holds 47 MB of context.
-MOST_SLOTS = 8
 _START_SECONDS = 120.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.1

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 # Longer than any sentence that is spoken: quotation marks hid the ends inside it.
 LONGEST_SENTENCE = 1000
 
+# Spaces of several bytes: sentencex 1.0.32 panics at "I", one of these and a period.
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 _HAS_WORD = re.compile(r"\w")
 _LIST_NUMBER = re.compile(r"^\(?(\d{1,2}|[a-zA-Z])[.)]$")
 _OPEN_END = re.compile(r"\b(approx|incl|excl|est|avg|eq|sect|vol|[ap]\.m)\.$", re.IGNORECASE)
@@ -41,7 +43,7 @@ def split(text: str) -> list[str]:
     longer than ``LONGEST_SENTENCE`` is split again, without regard to quotation marks.
     """
     sentences: list[str] = []
-    for sentence in _joined(_pieces(text, _APOSTROPHES)):
+    for sentence in _joined(_pieces(_WIDE_SPACE.sub(" ", text), _APOSTROPHES)):
         if len(sentence) > LONGEST_SENTENCE:
             sentences += _joined(_pieces(sentence, _QUOTES))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.sentence_splitting import labeled_turns, score
@@ -44,7 +44,13 @@ def test_blank_text_has_no_sentence() -> None:
     assert split("") == split(" \n\n ") == []
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
+ANY_TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=200)
+# What the splitter has rules for, among letters and spaces of several bytes.
+INITIALS_AND_SPACES = st.text(alphabet="ILJa.é’“日\n \x85\xa0\u2009\u2028\u3000", max_size=20)
+
+
+@given(ANY_TEXT | INITIALS_AND_SPACES)
+@example("He and I\xa0. We agreed.")
 def test_no_word_is_lost_and_no_sentence_is_blank(text: str) -> None:
     sentences = split(text)
     assert "".join("".join(sentences).split()) == "".join(text.split())
