@@ -1,7 +1,8 @@
 """The whole map against the longer of models alone and LLM alone, with a fake server of fixed rate.
 
 Run from the project root: ``python -m bench.overlap [FIRMS] [PAIRS]``. The server's rate is set so
-that both sides alone take as long as each other, where overlapping gains most.
+that both sides alone take as long as each other, where overlapping gains most. Neither side has work
+while the first firms are modelled and the last are answered, which counts for less the more firms.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ async def _timed(firms: list[pa.Table], workers: ModelWorkers, server: FixedRate
 
 
 def main() -> None:
-    n_firms, n_pairs = (int(given) for given in (sys.argv[1:] + ["30", "3"][len(sys.argv) - 1 :]))
+    n_firms, n_pairs = (int(given) for given in (sys.argv[1:] + ["120", "3"][len(sys.argv) - 1 :]))
     report("overlap", asyncio.run(measure(maec_firms(n_firms), n_pairs)))
 
 
