@@ -1,8 +1,8 @@
 """The whole map against the longer of models alone and LLM alone, with a fake server of fixed rate.
 
 Run from the project root: ``python -m bench.overlap [FIRMS] [PAIRS]``. The server's rate is set so
-that both sides alone take as long as each other, where overlapping gains most. Neither side has work
-while the first firms are modelled and the last are answered, which counts for less the more firms.
+that both sides alone take as long as each other, where overlapping gains most. One side waits while
+the first firms are modelled and the last are answered, which counts for less the more firms.
 """
 
 from __future__ import annotations
