@@ -34,12 +34,12 @@ class AnswerEvidence:
     text as well: what is written by a response, what is selected by the words of the calls.
     """
 
-    def __init__(self, quarter: FinishedQuarter) -> None:
+    def __init__(self, quarter: FinishedQuarter, answers: AnswerStore) -> None:
         recorded = quarter.settings["llm"]
         known = {name: recorded[name] for name in LlmSettings.model_fields if name in recorded}
         self._llm = LlmSettings.model_validate(known)
         self._code = str(quarter.identity.inputs.get("code_version", ""))
-        self._answers = AnswerStore.open(quarter.storage, quarter.quarter)
+        self._answers = answers
         self._written: set[int] = set()
         self._spoken: list[str] = []
         # Of each sentence only Python's hash of 64 bits, so that a quarter's fit into memory.

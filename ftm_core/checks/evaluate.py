@@ -18,6 +18,7 @@ from ftm_core.data.catalog import TABLES
 from ftm_core.data.database import QuarterDatabase
 from ftm_core.data.finished import FinishedQuarter
 from ftm_core.data.quarter_store import QuarterStore
+from ftm_core.llm.answers import AnswerStore
 from ftm_core.quality.measure import measure_quality
 from ftm_core.quality.quality_report import QualityReport
 from ftm_core.quality.theme_recovery import own_key
@@ -38,6 +39,7 @@ def evaluate(
     settings: Settings,
     quality: QualityReport | None = None,
     *,
+    answers: AnswerStore | None = None,
     own_checks: Path | None = None,
 ) -> EvaluationReport:
     """Check a quarter against its input, its cached responses, its schemas and the design's rules.
@@ -45,7 +47,8 @@ def evaluate(
     Of ``settings`` only the tolerance for failed firms and the thresholds of quality count: the
     rows are checked against the settings that their run recorded. ``own_checks`` is a folder of
     further SQL checks. Every file is read once and then queried by DuckDB in bounded memory;
-    quality is measured where all checks passed, unless ``quality`` holds that already. Raises
+    quality is measured where all checks passed, and the cached responses are read, unless
+    ``quality`` and ``answers`` hold those already. Raises
     InputError when the quarter is not finished or a record of it is unreadable, StorageError when
     storage fails.
     """
@@ -55,7 +58,8 @@ def evaluate(
     transcripts, same_input = check_transcripts(store)
     sources, of_files = check_tables(store, CHECKED_TABLES)
     sources["transcripts"] = transcripts
-    evidence = AnswerEvidence(finished)
+    kept = AnswerStore.open(storage, quarter) if answers is None else answers
+    evidence = AnswerEvidence(finished, kept)
     with QuarterDatabase(storage, sources.get) as database:
         _add_records(database, finished)
         sql_checks.prepare(database)

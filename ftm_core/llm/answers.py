@@ -98,6 +98,10 @@ class AnswerStore:
             if containing.encode() in line:
                 yield _from_line(line)
 
+    def usage(self) -> tuple[int, int, int]:
+        """How many answers there are, and the tokens of their prompts and of them, in sum."""
+        return self._lines.count_and_sums("prompt_tokens", "completion_tokens")
+
     def add(self, answer: Answer) -> None:
         """Keep one answer received; a question already answered keeps its first answer.
 
@@ -141,12 +145,11 @@ class AnswerStore:
             if not line.strip():
                 continue
             try:
-                answer = _from_line(line)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                self.n_unreadable += 1
-                continue
-            if isinstance(answer.text, str) and isinstance(answer.content_hash, str):
-                self._lines.put(answer.content_hash, line)
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            if _is_record(record):
+                self._lines.put(record["hash"], line)
             else:
                 self.n_unreadable += 1
 
@@ -179,6 +182,13 @@ class _Lines:
     def __len__(self) -> int:
         return int(self._run("SELECT count(*) FROM lines")[0][0])
 
+    def count_and_sums(self, first: str, second: str) -> tuple[int, int, int]:
+        """The number of lines, and the sums of two of their fields."""
+        field = "coalesce(sum(json_extract(CAST(line AS TEXT), ?)), 0)"
+        statement = f"SELECT count(*), {field}, {field} FROM lines"
+        n_lines, *sums = self._run(statement, f"$.{first}", f"$.{second}")[0]
+        return n_lines, int(sums[0]), int(sums[1])
+
     def __iter__(self) -> Iterator[bytes]:
         last = 0
         while rows := self._run(
@@ -203,6 +213,12 @@ def _translated() -> Iterator[None]:
             "Free some space there, or point SQLITE_TMPDIR elsewhere, and run the same command "
             "again; finished work is kept.",
         ) from error
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict) or not all(name in record for name in _FIELDS):
+        return False
+    return all(isinstance(record.get(name), str) for name in ("hash", "text", "model"))
 
 
 def _from_line(line: bytes) -> Answer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from ftm_core.llm.messages import Answer, Prompt
 
@@ -181,6 +182,7 @@ def _numbered(texts: Sequence[str]) -> str:
     return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
 
 
+@cache
 def _schema(*names: str) -> str:
     return _json(
         {
@@ -192,6 +194,7 @@ def _schema(*names: str) -> str:
     )
 
 
+@cache
 def _choice_schema(n_candidates: int) -> str:
     return _json({"type": "integer", "enum": list(range(1, n_candidates + 1))})
 

@@ -87,7 +87,8 @@ def collect(
         key = own_key(quarter, finished.manifest.source)
         quality = measure_quality(storage, quarter, settings.quality, key)
     with _stage(listener, "check the quarter"):
-        evaluation = evaluate(storage, quarter, settings, quality)
+        answers = AnswerStore.open(storage, quarter)
+        evaluation = evaluate(storage, quarter, settings, quality, answers=answers)
     with _stage(listener, "lay out themes and topics"):
         tables = QuarterTables(store)
         views = quarter_views(
@@ -103,7 +104,7 @@ def collect(
         quality=quality,
         failures=collect_failures(storage, quarter),
         timings=QuarterStore(storage, quarter).timings,
-        llm=_llm_use(storage, quarter),
+        llm=LlmUse(*answers.usage()),
         views=views,
         timeline=read_timeline(storage, quarter, settings.quality.link_threshold),
     )
@@ -120,15 +121,6 @@ def quarter_views(
         topic_map=topic_map(tables, vectors_of, flattened_directions),
         heatmap=heatmap(tables),
     )
-
-
-def _llm_use(storage: Storage, quarter: Quarter) -> LlmUse:
-    n_answers = prompt_tokens = completion_tokens = 0
-    for answer in AnswerStore.open(storage, quarter).answers():
-        n_answers += 1
-        prompt_tokens += answer.prompt_tokens
-        completion_tokens += answer.completion_tokens
-    return LlmUse(n_answers, prompt_tokens, completion_tokens)
 
 
 @contextlib.contextmanager

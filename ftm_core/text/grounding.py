@@ -72,9 +72,8 @@ class SourceVocabulary:
         return words | {part for word in words if "-" in word for part in word.split("-")}
 
     @cached_property
-    def _numbers(self) -> set[str]:
-        spelt = {_SPELT[word] for word in self._words & _SPELT.keys()}
-        return _numbers(self._text) | spelt
+    def _spelt(self) -> set[str]:
+        return {_SPELT[word] for word in self._words & _SPELT.keys()}
 
     def ungrounded(self, text: str) -> list[str]:
         """Numbers and capitalised names of ``text`` that occur in no source, sorted."""
@@ -85,13 +84,12 @@ class SourceVocabulary:
 
         A number up to twelve may be spelt there, and a name may end otherwise.
         """
-        if not claims:
-            return set()
-        return {claim for claim in claims - self._numbers if not self._knows(claim)}
+        left = claims and claims - _numbers(self._text)
+        return {claim for claim in left if not self._knows(claim)}
 
     def _knows(self, name: str) -> bool:
         if not any(map(str.isalpha, name)):
-            return False
+            return name in self._spelt
         if {name, *name.split("-")} & self._words:
             return True
         return any(_are_forms_of_one(name, word) for word in self._words)

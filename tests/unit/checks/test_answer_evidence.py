@@ -6,6 +6,7 @@ import pytest
 
 from ftm_core.checks.answer_evidence import AnswerEvidence
 from ftm_core.data.quarter_store import QuarterStore
+from ftm_core.llm.answers import AnswerStore
 from tests.fakes.small_quarter import QUARTER, SmallQuarter
 
 SPOKEN = [
@@ -18,7 +19,9 @@ SPOKEN = [
 
 @pytest.fixture(scope="module")
 def evidence(finished_quarter: SmallQuarter) -> AnswerEvidence:
-    found = AnswerEvidence(QuarterStore(finished_quarter.storage, QUARTER).finished)
+    storage = finished_quarter.storage
+    answers = AnswerStore.open(storage, QUARTER)
+    found = AnswerEvidence(QuarterStore(storage, QUARTER).finished, answers)
     found.add_spoken(SPOKEN[:2])
     found.add_spoken(SPOKEN[2:])
     return found

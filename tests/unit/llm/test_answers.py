@@ -61,6 +61,29 @@ def test_an_answer_is_found_again_by_hash(storage: Any) -> None:
     }
 
 
+def test_usage_counts_each_question_once(storage: Any) -> None:
+    with AnswerStore.open(storage, QUARTER, writer="job") as store:
+        assert store.usage() == (0, 0, 0)
+        store.add(answer(1))
+        store.add(answer(1))
+        store.add(answer(2, "Übersicht \U0001f600"))
+    assert reopened(storage).usage() == (2, 20, 10)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["null", "[]", '{"hash": "a", "text": "b"}', '{"hash": 1}', "1", '{"text": null}'],
+)
+def test_a_line_that_is_no_answer_is_skipped(tmp_path: Path, line: str) -> None:
+    storage = LocalStorage(tmp_path)
+    with AnswerStore.open(storage, QUARTER, writer="job") as store:
+        store.add(answer(1))
+    [path] = tmp_path.rglob("*.jsonl")
+    path.write_text(f"{line}\n{path.read_text()}")
+    again = reopened(storage)
+    assert (len(again), again.n_unreadable) == (1, 1)
+
+
 def test_what_was_never_answered_is_not_found(storage: Any) -> None:
     with AnswerStore.open(storage, QUARTER, writer="job") as store:
         store.add(answer(1))
